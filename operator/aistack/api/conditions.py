@@ -1,0 +1,47 @@
+"""The types of conditions and the reasons they give: one enumeration each, documented in docs/reasons.md."""
+
+from enum import StrEnum
+
+
+class ConditionType(StrEnum):
+    READY = "Ready"
+    RECONCILING = "Reconciling"
+    STALLED = "Stalled"
+    MODELS_READY = "ModelsReady"
+    GATEWAY_READY = "GatewayReady"
+    AUTOSCALING_READY = "AutoscalingReady"
+
+
+class Reason(StrEnum):
+    """Why a condition or a component is as it is. Each has a row in docs/reasons.md."""
+
+    READY = "Ready"
+    SUSPENDED = "Suspended"
+    # the spec can't be served
+    INVALID_REFERENCE = "InvalidReference"
+    NOT_SUPPORTED = "NotSupported"
+    NAME_TAKEN = "NameTaken"
+    INVALID_SPEC = "InvalidSpec"
+    # being brought about
+    PROGRESSING = "Progressing"
+    ROLLING_OUT = "RollingOut"
+    STARTING = "Starting"
+    TERMINATING = "Terminating"
+    # a part can't run
+    UNSCHEDULABLE = "Unschedulable"
+    IMAGE_PULL_FAILED = "ImagePullFailed"
+    CRASH_LOOP = "CrashLoop"
+    OUT_OF_MEMORY = "OutOfMemory"
+    CONTAINER_CONFIG_ERROR = "ContainerConfigError"
+    PROBE_FAILED = "ProbeFailed"
+    EVICTED = "Evicted"
+    VOLUME_PENDING = "VolumePending"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    ADMISSION_DENIED = "AdmissionDenied"
+    PODS_NOT_CREATED = "PodsNotCreated"
+    DEADLINE_EXCEEDED = "DeadlineExceeded"
+    APPLY_FAILED = "ApplyFailed"
+    # autoscaling
+    METRICS_API_MISSING = "MetricsApiMissing"
+    AUTOSCALER_FAILED = "AutoscalerFailed"
+    FIXED_REPLICAS = "FixedReplicas"
