@@ -22,6 +22,7 @@ class Reason(StrEnum):
     NOT_SUPPORTED = "NotSupported"
     NAME_TAKEN = "NameTaken"
     INVALID_SPEC = "InvalidSpec"
+    NOT_PINNED = "NotPinned"
     # being brought about
     PROGRESSING = "Progressing"
     ROLLING_OUT = "RollingOut"

@@ -13,7 +13,6 @@ from aistack.api.base import (
     Money,
     Name,
     ObjectName,
-    SecretSource,
     Share,
     Text,
 )

@@ -1,0 +1,31 @@
+"""The default images of a stack's parts, from images.toml."""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """One container image: a full version tag, and a digest once `make pin-images` has looked it up."""
+
+    repository: str
+    tag: str
+    digest: str | None = None
+
+    @property
+    def reference(self) -> str:
+        """What a pod names: by digest where it's known, by tag else."""
+        return f"{self.repository}@{self.digest}" if self.digest else f"{self.repository}:{self.tag}"
+
+    @property
+    def version(self) -> str:
+        """The tag without its `v`: `0.33.0`."""
+        return self.tag.removeprefix("v")
+
+
+def default_images() -> Mapping[str, Image]:
+    """Every default image by the name of its part: vllm, vllm-cpu, envoy, loader, litellm."""
+    text = resources.files("aistack").joinpath("images.toml").read_text()
+    return {part: Image(**fields) for part, fields in tomllib.loads(text).items()}

@@ -1,0 +1,1 @@
+"""A resolved stack as the Kubernetes objects it becomes: pure functions, one module a component."""

@@ -1,0 +1,88 @@
+"""Fields of the API that this version doesn't serve yet: refused, never silently ignored."""
+
+from collections.abc import Iterator
+
+from aistack.api.gateway import Client, Gateway, Route
+from aistack.api.models import AIModel, SelfHosted
+from aistack.api.stack import AIStackSpec
+
+LATER = "this version of the operator does not serve it yet; leave it out"
+
+
+def unsupported_fields(spec: AIStackSpec) -> Iterator[tuple[str, str]]:
+    """The path of every field that asks for what can't be honoured, and what to write instead."""
+    whole = {
+        "vectorStores": spec.vector_stores,
+        "pipelines": spec.pipelines,
+        "agents": spec.agents,
+        "tracking.mlflow": spec.tracking.mlflow.enabled,
+    }
+    yield from ((f"spec.{path}", LATER) for path, used in whole.items() if used)
+    for model in spec.models:
+        yield from _in_model(model)
+    yield from _in_gateway(spec.gateway)
+
+
+def _in_model(model: AIModel) -> Iterator[tuple[str, str]]:
+    path = f"spec.models[{model.name}]"
+    if model.managed and model.managed.monthly_limit:
+        yield f"{path}.managed.monthlyLimit", LATER
+    if model.self_hosted:
+        yield from _in_self_hosted(f"{path}.selfHosted", model.self_hosted)
+
+
+def _in_self_hosted(path: str, hosted: SelfHosted) -> Iterator[tuple[str, str]]:
+    scheme = hosted.source.partition("://")[0]
+    if scheme not in {"hf", "pvc"}:
+        yield f"{path}.source", f"{scheme}:// can't be loaded by this version; write hf://… or pvc://…"
+    if hosted.parallelism.nodes > 1:
+        yield f"{path}.parallelism.nodes", "a model over several nodes is not served by this version; write 1"
+    if hosted.scaling.min == 0:
+        yield f"{path}.scaling.min", "scaling from zero is not served by this version; write 1 or more"
+    if hosted.scaling.schedule:
+        yield f"{path}.scaling.schedule", LATER
+    if hosted.spot.share:
+        yield f"{path}.spot.share", LATER
+    if hosted.adapters:
+        yield f"{path}.adapters", LATER
+
+
+def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
+    path = "spec.gateway"
+    if gateway.engine != "Envoy":
+        yield f"{path}.engine", f"{gateway.engine} is not served by this version; write Envoy"
+    if gateway.expose.type != "ClusterIP":
+        yield f"{path}.expose.type", f"{gateway.expose.type} is not served by this version; write ClusterIP"
+    if gateway.logging.retention or gateway.logging.sink or gateway.logging.redact:
+        yield f"{path}.logging", LATER
+    if gateway.queue:
+        yield f"{path}.queue", LATER
+    for client in gateway.clients:
+        yield from _in_client(f"{path}.clients[{client.name}]", client)
+    for route in gateway.routes:
+        yield from _in_route(f"{path}.routes[{route.name}]", route)
+
+
+def _in_client(path: str, client: Client) -> Iterator[tuple[str, str]]:
+    limits = {
+        "requestsPerMinute": client.requests_per_minute,
+        "tokensPerMinute": client.tokens_per_minute,
+        "monthlyLimit": client.monthly_limit,
+    }
+    yield from ((f"{path}.{name}", LATER) for name, limit in limits.items() if limit)
+
+
+def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
+    if route.strategy not in {"weighted", "ordered"}:
+        yield (
+            f"{path}.strategy",
+            f"{route.strategy} is not served by this version; write weighted or ordered",
+        )
+    used = {
+        "longContextFallbacks": route.long_context_fallbacks,
+        "limits": route.limits.dump(),
+        "cache.mode": route.cache.mode != "Off",
+        "guardrails": route.guardrails,
+        "whenDown": route.when_down,
+    }
+    yield from ((f"{path}.{name}", LATER) for name, value in used.items() if value)
