@@ -16,7 +16,7 @@ def pod_security(uid: int) -> Manifest:
 
 
 def container_security(read_only_root: bool = True) -> Manifest:
-    """A container without privileges. `read_only_root=False` is for images that write beside their volumes."""
+    """A container without privileges; `read_only_root=False` where the image writes beside its volumes."""
     return {
         "allowPrivilegeEscalation": False,
         "capabilities": {"drop": ["ALL"]},
