@@ -1,0 +1,17 @@
+# The operator's image: controller and webhook are two commands of it.
+ARG BASE_IMAGE=python:3.11-slim-bookworm
+
+FROM ${BASE_IMAGE} AS build
+WORKDIR /build
+COPY requirements.lock ./
+RUN pip install --no-cache-dir --require-hashes --target /app -r requirements.lock
+COPY operator/aistack /app/aistack
+# The root file system is read-only where this runs, so the bytecode is made here.
+RUN python3 -m compileall -q /app
+
+FROM ${BASE_IMAGE}
+COPY --from=build /app /app
+ENV PYTHONPATH=/app PYTHONUNBUFFERED=1
+USER 65532:65532
+ENTRYPOINT ["python3", "-m", "aistack"]
+CMD ["--help"]

@@ -1,0 +1,76 @@
+# The two commands to know: `make demo` and `make test`. `make` alone lists the rest.
+# Written for GNU Make 3.81 (macOS) and later.
+
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+IMAGE  ?= aistack:dev
+BASE_IMAGE ?=
+BUILDER ?= docker
+# Runs a command under a title with its elapsed time; the command's output is shown when it fails.
+STEP   := $(PYTHON) tests/controlplane/progress.py
+LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-emit-index-url --no-header pyproject.toml
+
+.DEFAULT_GOAL := help
+.PHONY: help venv python demo demo-down test lint unit crds golden lock bench pin-images image clean
+
+help: ## list the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
+
+demo: venv ## a real Kubernetes API, the operator, and a stack brought to Ready (KIND=1, or KUBECONFIG=…)
+	@$(BIN)/python -m demo up
+
+demo-down: venv ## end what `make demo` started
+	@$(BIN)/python -m demo down
+
+test: lint unit ## everything that is checked: style, types, layers, Dockerfile, all tests
+
+lint: venv ## ruff, mypy, import-linter, hadolint
+	@$(STEP) "ruff check" $(BIN)/ruff check .
+	@$(STEP) "ruff format" $(BIN)/ruff format --check .
+	@$(STEP) "mypy" $(BIN)/mypy
+	@$(STEP) "import-linter" $(BIN)/lint-imports
+	@$(STEP) "hadolint" $(BIN)/hadolint Dockerfile services/*/Dockerfile
+
+unit: venv ## pytest (ARGS="tests/unit -k queue" for a part)
+	@$(BIN)/pytest $(ARGS)
+
+crds: venv ## write crds/ from the API types
+	@$(BIN)/python -m aistack.api.crd crds/
+
+golden: venv ## rewrite the golden files; read the difference before committing it
+	@$(BIN)/python -m tests.golden
+
+bench: venv ## measure against a raw writer; writes bench/results/
+	@$(BIN)/python -m bench
+
+pin-images: venv ## look up the default images' digests where a registry can be reached
+	@$(BIN)/python -m aistack.pin_images
+
+lock: venv ## resolve the dependencies again, with hashes
+	@$(STEP) "requirements.lock" $(LOCK) --output-file requirements.lock
+	@$(STEP) "requirements-dev.lock" $(LOCK) --group dev --output-file requirements-dev.lock
+
+image: ## build the operator's image (BUILDER=podman, BASE_IMAGE=…)
+	$(BUILDER) build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(IMAGE) .
+
+venv: $(VENV)/.installed ## the virtual environment, from the locks
+
+$(VENV)/.installed: $(VENV)/.locked pyproject.toml
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.locked: requirements-dev.lock | python
+	@$(PYTHON) -m venv $(VENV)
+	@$(STEP) "installing the locked packages into $(VENV)" \
+		$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	@touch $@
+
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "aistack needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
+		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+
+clean: demo-down ## remove the virtual environment and every cache of this checkout
+	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/results
