@@ -20,11 +20,14 @@ def network_policies(stack: ResolvedStack) -> Iterator[Manifest]:
 
 
 def default_deny(stack: StackRef) -> Manifest:
-    """Nothing reaches a pod of the stack and it reaches nothing, unless another policy allows it."""
+    """Nothing reaches a pod of the stack and it reaches nothing, unless another policy allows it.
+
+    It has the stack's own name: every other one has a part's.
+    """
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
-        "metadata": metadata(stack, "network", "default-deny", stack.child("default-deny")),
+        "metadata": metadata(stack, "network", "default-deny", stack.name),
         "spec": {
             "podSelector": {"matchLabels": {STACK_LABEL: stack.name}},
             "policyTypes": ["Ingress", "Egress"],
