@@ -1,0 +1,40 @@
+"""What every test may ask for: a control plane, started once and only when asked for, and a namespace in it."""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.controlplane import ControlPlane, control_plane
+
+CRDS = Path(__file__).parents[1] / "crds"
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
+    """A control plane with two accelerator nodes and the CRDs of crds/.
+
+    Building what is missing shows its progress. After a failed test the folder with the logs is kept.
+    """
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    with ExitStack() as ending:
+        with capture.global_and_fixture_disabled():
+            cluster = ending.enter_context(control_plane(keep=lambda: request.session.testsfailed > 0))
+        if any(CRDS.glob("*.yaml")):
+            cluster.kubectl("apply", "--server-side", f"--filename={CRDS}")
+            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        yield cluster
+
+
+@pytest.fixture
+def namespace(cluster: ControlPlane) -> Iterator[str]:
+    """A namespace of the test's own, ready for pods; it is deleted without waiting for its end."""
+    cluster.check()
+    name = f"test-{secrets.token_hex(4)}"
+    cluster.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+    cluster.wait(f"{name} has its ServiceAccount", lambda: bool(cluster.client.get(account)))
+    yield name
+    cluster.client.request("DELETE", f"/api/v1/namespaces/{name}")
