@@ -3,11 +3,11 @@
 import re
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
-_FACTORS = {
+_FACTORS: dict[str, float] = {
     "": 1,
     "m": 0.001,
-    **{suffix: 1000**power for power, suffix in enumerate("kMGTP", start=1)},
-    **{f"{suffix}i": 1024**power for power, suffix in enumerate("KMGTP", start=1)},
+    **{suffix: 1000.0**power for power, suffix in enumerate("kMGTP", start=1)},
+    **{f"{suffix}i": 1024.0**power for power, suffix in enumerate("KMGTP", start=1)},
 }
 GIB = 1024**3
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.metadata import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL, metadata, selector
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
+from aistack.render.metadata import metadata, selector
 from aistack.resolve import ResolvedStack, SelfHostedModel, StackRef
 
 PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
