@@ -31,6 +31,9 @@ class Kind:
         return f"{root}{scope}/{self.plural}" + (f"/{name}" if name else "")
 
 
+FIELD_MANAGER = "aistack"
+"""Who server-side apply says that we are."""
+
 AISTACK = Kind(GROUP, VERSION, "AIStack", "aistacks")
 AIBUDGET = Kind(GROUP, VERSION, "AIBudget", "aibudgets", namespaced=False)
 AIPOLICY = Kind(GROUP, VERSION, "AIPolicy", "aipolicies", namespaced=False)

@@ -1,9 +1,44 @@
 """What the controller remembers of the objects it watches: not the objects, only what decisions need."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
-from aistack.kinds import Manifest
+import orjson
+
+from aistack.api import Reason
+from aistack.kinds import AISTACK, AUTOSCALER, DEPLOYMENT, FIELD_MANAGER, VOLUME_CLAIM, Manifest
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL
+
+MESSAGE_LENGTH = 600
+"""Characters kept of a message that a container or the API server wrote."""
+
+
+ObjectKey = tuple[str, str]
+"""(kind, name) of one of a stack's objects."""
+PartKey = tuple[str, str]
+"""(component, name) of one of a stack's parts: `("model", "llama")`, `("gateway", "gateway")`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cause:
+    """Why a part isn't ready, in words for the person who reads the status."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A Deployment's count of its pods; `current` once its controller has seen the newest spec."""
+
+    current: bool
+    wanted: int
+    replicas: int
+    updated: int
+    available: int
+    failure: Cause | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,6 +47,8 @@ class Child:
 
     kind: str
     name: str
+    component: str
+    part: str
     uid: str
     resource_version: str
     owner_uid: str
@@ -21,15 +58,229 @@ class Child:
     owns_replicas: bool
     """Whether `spec.replicas` is among those fields."""
     deleting: bool
+    workload: Workload | None = None
+    problem: Cause | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Pod:
+    """One pod of a stack as last seen."""
+
+    name: str
+    uid: str
+    resource_version: str
+    component: str
+    part: str
+    created: str
+    """RFC 3339, UTC."""
+    ready: bool
+    ended: bool
+    """Deleted, or its phase is final: it serves nobody and its Deployment has replaced it."""
+    cause: Cause | None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An object that could not be brought to what was rendered, and why."""
+
+    part: PartKey
+    reason: Reason
+    message: str
+    lasting: bool
+    """Trying again changes nothing until a person does something."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """Everything seen of one stack's objects; keys are (kind, name)."""
+    """Everything seen of one stack's objects."""
 
-    children: Mapping[tuple[str, str], Child] = field(default_factory=dict)
+    children: Mapping[ObjectKey, Child] = field(default_factory=dict)
+    pods: Mapping[str, Pod] = field(default_factory=dict)
+    """By name."""
+
+
+def digest(value: Any) -> str:
+    """A short name for a JSON value: equal values have equal digests, whatever the order of their keys."""
+    return hashlib.blake2b(orjson.dumps(value, option=orjson.OPT_SORT_KEYS), digest_size=8).hexdigest()
 
 
 def observe(manifest: Manifest) -> Child:
     """Reduces an object of a watch, or of an answer to a write, to what is remembered of it."""
-    raise NotImplementedError
+    meta = manifest["metadata"]
+    labels = meta.get("labels", {})
+    fields = owned_fields(meta)
+    return Child(
+        kind=manifest["kind"],
+        name=meta["name"],
+        component=labels.get(COMPONENT_LABEL, ""),
+        part=labels.get(NAME_LABEL, ""),
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        owner_uid=owning_stack(meta),
+        owned=digest(fields),
+        owns_replicas="f:replicas" in fields.get("f:spec", {}),
+        deleting="deletionTimestamp" in meta,
+        workload=_workload(manifest) if manifest["kind"] == DEPLOYMENT.kind else None,
+        problem=_problem(manifest),
+    )
+
+
+def owned_fields(meta: Manifest) -> Manifest:
+    """The part of managedFields that our server-side apply owns."""
+    for entry in meta.get("managedFields", ()):
+        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
+            fields: Manifest = entry.get("fieldsV1", {})
+            return fields
+    return {}
+
+
+def owning_stack(meta: Manifest) -> str:
+    """The uid of the AIStack that controls an object, or an empty string."""
+    for owner in meta.get("ownerReferences", ()):
+        if owner.get("controller") and owner["kind"] == AISTACK.kind:
+            return str(owner["uid"])
+    return ""
+
+
+def _workload(deployment: Manifest) -> Workload:
+    status = deployment.get("status", {})
+    conditions = _conditions(deployment)
+    failure = None
+    if refusal := conditions.get("ReplicaFailure"):
+        failure = _creation_failure(refusal.get("message", ""))
+    elif conditions.get("Progressing", {}).get("reason") == "ProgressDeadlineExceeded":
+        failure = Cause(Reason.DEADLINE_EXCEEDED, conditions["Progressing"].get("message", ""))
+    return Workload(
+        current=status.get("observedGeneration", 0) >= deployment["metadata"].get("generation", 0),
+        wanted=deployment.get("spec", {}).get("replicas", 1),
+        replicas=status.get("replicas", 0),
+        updated=status.get("updatedReplicas", 0),
+        available=status.get("availableReplicas", 0),
+        failure=failure,
+    )
+
+
+def _creation_failure(message: str) -> Cause:
+    """Why a ReplicaSet can't make pods; the API server's words tell a quota from somebody's webhook."""
+    if "exceeded quota" in message:
+        reason = Reason.QUOTA_EXCEEDED
+    elif "admission webhook" in message or "violates PodSecurity" in message:
+        reason = Reason.ADMISSION_DENIED
+    else:
+        reason = Reason.PODS_NOT_CREATED
+    return Cause(reason, f"its pods can't be created: {shortened(message)}")
+
+
+def _problem(manifest: Manifest) -> Cause | None:
+    name = manifest["metadata"]["name"]
+    if manifest["kind"] == VOLUME_CLAIM.kind and manifest.get("status", {}).get("phase") != "Bound":
+        return Cause(Reason.VOLUME_PENDING, f"volume claim {name} is not bound")
+    if manifest["kind"] == AUTOSCALER.kind:
+        active = _conditions(manifest, present_when=None).get("ScalingActive", {})
+        if active.get("status") == "False":
+            return Cause(
+                Reason.AUTOSCALER_FAILED, f"autoscaler {name}: {shortened(active.get('message', ''))}"
+            )
+    return None
+
+
+def observe_pod(manifest: Manifest) -> Pod:
+    """Reduces a pod to whether it serves and, if not, the root cause that its status holds."""
+    meta, status = manifest["metadata"], manifest.get("status", {})
+    labels = meta.get("labels", {})
+    ready = "Ready" in _conditions(manifest)
+    return Pod(
+        name=meta["name"],
+        uid=meta["uid"],
+        resource_version=meta["resourceVersion"],
+        component=labels.get(COMPONENT_LABEL, ""),
+        part=labels.get(NAME_LABEL, ""),
+        created=meta.get("creationTimestamp", ""),
+        ready=ready,
+        ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
+        cause=None if ready else _pod_cause(meta["name"], manifest),
+    )
+
+
+def _pod_cause(name: str, pod: Manifest) -> Cause:
+    status = pod.get("status", {})
+    if status.get("reason") == "Evicted":
+        return Cause(Reason.EVICTED, f"pod {name} was evicted: {shortened(status.get('message', ''))}")
+    scheduled = _conditions(pod, present_when="False").get("PodScheduled")
+    if scheduled and scheduled.get("reason") == "Unschedulable":
+        return Cause(
+            Reason.UNSCHEDULABLE, f"pod {name} cannot be scheduled: {shortened(scheduled.get('message', ''))}"
+        )
+    unfinished = [item for item in status.get("initContainerStatuses", ()) if not _done(item)]
+    containers = [*unfinished, *status.get("containerStatuses", ())]
+    causes = [cause for container in containers if (cause := _container_cause(name, container))]
+    if causes:
+        return min(causes, key=lambda cause: SEVERITY.index(cause.reason))
+    return Cause(Reason.STARTING, f"pod {name} is starting")
+
+
+SEVERITY = (
+    Reason.OUT_OF_MEMORY,
+    Reason.CRASH_LOOP,
+    Reason.IMAGE_PULL_FAILED,
+    Reason.CONTAINER_CONFIG_ERROR,
+    Reason.UNSCHEDULABLE,
+    Reason.PROBE_FAILED,
+    Reason.EVICTED,
+    Reason.STARTING,
+)
+"""Reasons of pods, the one that explains most first."""
+
+_WAITING = {
+    "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
+    "ErrImagePull": Reason.IMAGE_PULL_FAILED,
+    "InvalidImageName": Reason.IMAGE_PULL_FAILED,
+    "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
+    "CreateContainerConfigError": Reason.CONTAINER_CONFIG_ERROR,
+    "CreateContainerError": Reason.CONTAINER_CONFIG_ERROR,
+    "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
+}
+
+
+def _container_cause(pod: str, container: Manifest) -> Cause | None:
+    """The last end of a container explains it while it is down, waiting to start again, or starting again."""
+    if container.get("ready"):
+        return None
+    state = container.get("state", {})
+    what = f"container {container['name']} of pod {pod}"
+    waiting = state.get("waiting", {})
+    if reason := _WAITING.get(waiting.get("reason", "")):
+        return Cause(reason, f"{what}: {waiting['reason']}: {shortened(waiting.get('message', ''))}")
+    if end := state.get("terminated") or container.get("lastState", {}).get("terminated"):
+        return _end_cause(what, end)
+    if "running" in state and container.get("started"):
+        return Cause(Reason.PROBE_FAILED, f"{what} runs but does not pass its readiness probe")
+    return None
+
+
+def _end_cause(what: str, end: Manifest) -> Cause:
+    words = shortened(end.get("message", ""))
+    if end.get("reason") == "OOMKilled":
+        return Cause(
+            Reason.OUT_OF_MEMORY,
+            f"{what} was killed because it used more memory than its limit; raise resources.limits.memory",
+        )
+    code = end.get("exitCode", 0)
+    said = f": {words}" if words else ", without a word"
+    return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
+
+
+def _done(init_container: Manifest) -> bool:
+    """Exit code 0 is well only for an init container: a vLLM whose engine was killed ends with 0 too."""
+    return init_container.get("state", {}).get("terminated", {}).get("exitCode") == 0
+
+
+def _conditions(manifest: Manifest, present_when: str | None = "True") -> dict[str, Manifest]:
+    found: Iterable[Manifest] = manifest.get("status", {}).get("conditions", ())
+    return {item["type"]: item for item in found if present_when in (None, item.get("status"))}
+
+
+def shortened(message: str) -> str:
+    """One line; the end of a long message is kept, for a traceback says the cause last."""
+    line = " ".join(message.split())
+    return line if len(line) <= MESSAGE_LENGTH else "…" + line[-MESSAGE_LENGTH:]

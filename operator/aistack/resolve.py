@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from aistack.api import AcceleratorClass, AIStack, Reason
 from aistack.api.gateway import Client, Gateway, Route, Target
 from aistack.api.models import AIModel, Managed, SelfHosted
-from aistack.api.platform import AcceleratorClassSpec
+from aistack.api.catalog import AcceleratorClassSpec
 from aistack.api.stack import AIStackSpec
 from aistack.images import Image
 from aistack.unsupported import unsupported_fields
@@ -153,6 +153,17 @@ class ResolvedGateway:
     @property
     def object_name(self) -> str:
         return self.stack.child("gateway")
+
+    @property
+    def reached(self) -> tuple[ResolvedModel, ...]:
+        """Every model that some route leads to, each once."""
+        of_routes = ((*(target.model for target in route.targets), *route.fallbacks) for route in self.routes)
+        return tuple({model.name: model for models in of_routes for model in models}.values())
+
+    @property
+    def needs_adapter(self) -> bool:
+        """Some route leads to a managed model whose provider doesn't speak OpenAI's protocol."""
+        return any(isinstance(model, ManagedModel) and model.needs_adapter for model in self.reached)
 
 
 @dataclass(frozen=True, slots=True)

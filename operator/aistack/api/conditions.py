@@ -46,3 +46,15 @@ class Reason(StrEnum):
     METRICS_API_MISSING = "MetricsApiMissing"
     AUTOSCALER_FAILED = "AutoscalerFailed"
     FIXED_REPLICAS = "FixedReplicas"
+
+
+STALLING = frozenset(
+    {
+        Reason.INVALID_REFERENCE,
+        Reason.INVALID_SPEC,
+        Reason.NOT_SUPPORTED,
+        Reason.NAME_TAKEN,
+        Reason.DEADLINE_EXCEEDED,
+    }
+)
+"""Reasons that time doesn't heal: the stack is Stalled, not Reconciling, until a person does something."""

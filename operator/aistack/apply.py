@@ -1,0 +1,230 @@
+"""Brings a stack's objects to what was rendered: writes what differs, removes what is gone.
+
+`plan` decides, purely, from what was rendered, what was applied before and what is seen now; `execute` writes.
+An object is written when the digest of its rendering differs from the one applied, or when the fields that
+we own are no longer the ones that we applied (somebody took one over: drift).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from aistack.api import Reason
+from aistack.api.stack import InventoryItem
+from aistack.errors import ApiError, Conflict, NotFound, Refused
+from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, Kind, Manifest, kind_of
+from aistack.kube import Kube
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL
+from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, digest, observe, owning_stack
+from aistack.resolve import StackRef
+
+REPLICAS_MANAGER = "aistack-replicas"
+"""Owns `spec.replicas` from the moment we leave it out until the autoscaler writes it: without an owner,
+server-side apply would reset it to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One object to apply: over the one with this uid, or as a new one."""
+
+    manifest: Manifest
+    digest: str
+    uid: str | None
+    hand_over_replicas: int | None = None
+    """The number of replicas to leave behind when an autoscaler is to own it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to write, part by part, each in the order of dependence; what to delete; what is fine."""
+
+    writes: Mapping[PartKey, tuple[Write, ...]]
+    deletions: tuple[Child, ...]
+    unchanged: tuple[InventoryItem, ...]
+    waiting: tuple[Failure, ...]
+    """Objects that can't be written before an older one of the same name is gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class Applied:
+    """What came of a plan."""
+
+    inventory: tuple[InventoryItem, ...]
+    failures: tuple[Failure, ...]
+    written: tuple[Manifest, ...]
+    deleted: tuple[Child, ...]
+
+
+_ORDER = {kind.kind: position for position, kind in enumerate(CHILD_KINDS)}
+_KINDS: Mapping[str, Kind] = {kind.kind: kind for kind in CHILD_KINDS}
+
+
+def plan(
+    stack: StackRef, manifests: Sequence[Manifest], inventory: Sequence[InventoryItem], observed: Observed
+) -> Plan:
+    """Compares what was rendered with what was applied and what is there."""
+    applied = {(item.kind, item.name): item for item in inventory}
+    writes: dict[PartKey, list[Write]] = defaultdict(list)
+    unchanged: list[InventoryItem] = []
+    waiting: list[Failure] = []
+    floors = _autoscaled(manifests)
+    for manifest in sorted(manifests, key=lambda item: _ORDER[item["kind"]]):
+        key, wanted = _key(manifest), digest(manifest)
+        child, before = observed.children.get(key), applied.get(key)
+        if child and (child.deleting or child.owner_uid != stack.uid):
+            waiting.append(_occupied(manifest, child))
+        elif child and before and before.applied == wanted and before.owned == child.owned:
+            unchanged.append(before)
+        else:
+            writes[_part(manifest)].append(
+                Write(manifest, wanted, child.uid if child else None, _handed_over(key, child, floors))
+            )
+    kept = {_key(manifest) for manifest in manifests}
+    gone = [
+        child
+        for key, child in observed.children.items()
+        if key not in kept and child.owner_uid == stack.uid and not child.deleting
+    ]
+    return Plan(
+        writes={part: tuple(steps) for part, steps in writes.items()},
+        deletions=tuple(sorted(gone, key=lambda child: (-_ORDER[child.kind], child.name))),
+        unchanged=tuple(unchanged),
+        waiting=tuple(waiting),
+    )
+
+
+async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
+    """Writes a plan: parts side by side, within one in the order of dependence; deletes when all is written."""
+    results = await asyncio.gather(
+        *(_write_part(stack, part, writes, kube) for part, writes in decided.writes.items())
+    )
+    written = list(chain.from_iterable(done for done, _ in results))
+    failures = [*decided.waiting, *(failure for _, failure in results if failure)]
+    deleted: list[Child] = []
+    if not failures:
+        for child in decided.deletions:
+            await _delete(stack, child, kube)
+            deleted.append(child)
+    new = [_inventory_item(write, answer) for write, answer in written]
+    return Applied(
+        inventory=tuple(sorted((*decided.unchanged, *new), key=lambda item: (item.kind, item.name))),
+        failures=tuple(failures),
+        written=tuple(answer for _, answer in written),
+        deleted=tuple(deleted),
+    )
+
+
+async def _write_part(
+    stack: StackRef, part: PartKey, writes: Sequence[Write], kube: Kube
+) -> tuple[list[tuple[Write, Manifest]], Failure | None]:
+    """Stops at the first object that fails: what mounts a configuration must not run ahead of it."""
+    done: list[tuple[Write, Manifest]] = []
+    for kinds in _stages(writes):
+        answers = await asyncio.gather(
+            *(_write(stack, write, kube) for write in kinds), return_exceptions=True
+        )
+        for write, answer in zip(kinds, answers, strict=True):
+            if isinstance(answer, dict):
+                done.append((write, answer))
+        for write, answer in zip(kinds, answers, strict=True):
+            if isinstance(answer, ApiError):
+                return done, _failure(part, write.manifest, answer)
+            if isinstance(answer, BaseException):
+                raise answer
+    return done, None
+
+
+def _stages(writes: Sequence[Write]) -> list[list[Write]]:
+    """Configuration, then workloads, then what watches over workloads."""
+    boundary = _ORDER[DEPLOYMENT.kind]
+    stages: list[list[Write]] = [[], [], []]
+    for write in writes:
+        position = _ORDER[write.manifest["kind"]]
+        stages[(position >= boundary) + (position > boundary)].append(write)
+    return [stage for stage in stages if stage]
+
+
+async def _write(stack: StackRef, write: Write, kube: Kube) -> Manifest:
+    try:
+        if write.hand_over_replicas is not None:
+            await kube.apply(_replicas_only(write), uid=write.uid, manager=REPLICAS_MANAGER)
+        return await kube.apply(write.manifest, uid=write.uid)
+    except Conflict:
+        found = await kube.get(kind_of(write.manifest), stack.namespace, write.manifest["metadata"]["name"])
+        if owning_stack(found["metadata"]) != stack.uid:
+            raise
+        return await kube.apply(write.manifest, uid=found["metadata"]["uid"])
+
+
+async def _delete(stack: StackRef, child: Child, kube: Kube) -> None:
+    try:
+        await kube.delete(_KINDS[child.kind], stack.namespace, child.name, uid=child.uid)
+    except (NotFound, Conflict):
+        return  # gone already, or replaced by one that isn't ours
+
+
+def _replicas_only(write: Write) -> Manifest:
+    meta = write.manifest["metadata"]
+    return {
+        "apiVersion": write.manifest["apiVersion"],
+        "kind": write.manifest["kind"],
+        "metadata": {"name": meta["name"], "namespace": meta["namespace"]},
+        "spec": {"replicas": write.hand_over_replicas},
+    }
+
+
+def _failure(part: PartKey, manifest: Manifest, error: ApiError) -> Failure:
+    what = f"{manifest['kind']} {manifest['metadata']['name']}"
+    if isinstance(error, Conflict):
+        message = (
+            f"{what} exists and does not belong to this stack, so it is left alone; "
+            "remove it, or give this part or this stack another name"
+        )
+        return Failure(part, Reason.NAME_TAKEN, message, lasting=True)
+    message = f"{what} could not be applied: {error.message}"
+    return Failure(part, Reason.APPLY_FAILED, message, lasting=isinstance(error, Refused))
+
+
+def _occupied(manifest: Manifest, child: Child) -> Failure:
+    message = (
+        f"{child.kind} {child.name} of an earlier stack is being deleted; it is made anew when that is done"
+    )
+    return Failure(_part(manifest), Reason.TERMINATING, message, lasting=False)
+
+
+def _inventory_item(write: Write, answer: Manifest) -> InventoryItem:
+    return InventoryItem(
+        group=kind_of(write.manifest).group,
+        kind=write.manifest["kind"],
+        name=write.manifest["metadata"]["name"],
+        applied=write.digest,
+        owned=observe(answer).owned,
+    )
+
+
+def _autoscaled(manifests: Sequence[Manifest]) -> Mapping[str, int]:
+    """The least number of replicas of each Deployment that an autoscaler owns."""
+    return {
+        item["spec"]["scaleTargetRef"]["name"]: item["spec"]["minReplicas"]
+        for item in manifests
+        if item["kind"] == AUTOSCALER.kind
+    }
+
+
+def _handed_over(key: ObjectKey, child: Child | None, floors: Mapping[str, int]) -> int | None:
+    """An autoscaler doesn't touch a Deployment at zero, so it takes over at no less than its minimum."""
+    kind, name = key
+    if kind != DEPLOYMENT.kind or name not in floors or not child or not child.owns_replicas:
+        return None
+    return max(floors[name], child.workload.wanted if child.workload else 0)
+
+
+def _key(manifest: Manifest) -> ObjectKey:
+    return manifest["kind"], manifest["metadata"]["name"]
+
+
+def _part(manifest: Manifest) -> PartKey:
+    labels = manifest["metadata"]["labels"]
+    return labels[COMPONENT_LABEL], labels[NAME_LABEL]

@@ -1,0 +1,213 @@
+"""From what is seen of a stack's objects to one row a part, each with the root cause if it isn't ready."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from aistack.api import Reason
+from aistack.kinds import AUTOSCALER, DEPLOYMENT, POD, VOLUME_CLAIM
+from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
+from aistack.resolve import ManagedModel, Replicas, ResolvedStack
+
+UNEXPLAINED_AFTER = timedelta(seconds=10)
+"""A pod that isn't ready for this long without a cause in its status: its events are read."""
+EVENTS_EXPLAIN = frozenset({Reason.STARTING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
+"""Causes of which an object's status doesn't hold the whole story, but its events may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One row of the status: `model/llama`, `gateway`, `adapter`."""
+
+    name: str
+    ready: bool
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object whose events may say more than its status does."""
+
+    kind: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """Every part of a stack; `unexplained` names the objects whose events would help."""
+
+    parts: tuple[Part, ...]
+    autoscaling: Cause | None
+    unexplained: tuple[Subject, ...]
+
+    @property
+    def ready(self) -> bool:
+        return all(part.ready for part in self.parts)
+
+
+def assess(
+    stack: ResolvedStack,
+    observed: Observed,
+    failures: Iterable[Failure],
+    words: Mapping[str, str],
+    now: datetime,
+) -> Health:
+    """One row a part. `words` are what events say, by the uid of the object that they're about."""
+    failed = {failure.part: failure for failure in failures}
+    unexplained: list[Subject] = []
+    rows = {
+        part: _part(
+            row,
+            replicas,
+            _Seen(part, observed),
+            failure=failed.get(part),
+            words=words,
+            now=now,
+            unexplained=unexplained,
+        )
+        for row, part, replicas in _rows(stack)
+    }
+    managed = [_managed(model, rows) for model in stack.managed]
+    models = [row for (component, _), row in rows.items() if component == "model"]
+    others = [row for (component, _), row in rows.items() if component != "model"]
+    return Health(
+        parts=(*sorted((*models, *managed), key=lambda part: part.name), *others),
+        autoscaling=_autoscaling(stack, observed),
+        unexplained=tuple(unexplained),
+    )
+
+
+def _rows(stack: ResolvedStack) -> Iterable[tuple[str, PartKey, Replicas]]:
+    for model in stack.self_hosted:
+        yield f"model/{model.name}", ("model", model.name), model.replicas
+    yield "gateway", ("gateway", "gateway"), stack.gateway.replicas
+    if stack.gateway.needs_adapter:
+        yield "adapter", ("adapter", "adapter"), stack.gateway.replicas
+
+
+class _Seen:
+    """The objects and pods of one part."""
+
+    def __init__(self, part: PartKey, observed: Observed) -> None:
+        self.children = [
+            child for child in observed.children.values() if (child.component, child.part) == part
+        ]
+        self.pods = sorted(
+            (pod for pod in observed.pods.values() if (pod.component, pod.part) == part),
+            key=lambda pod: (pod.created, pod.name),
+        )
+
+    def of_kind(self, kind: str) -> list[Child]:
+        return [child for child in self.children if child.kind == kind]
+
+
+def _part(
+    row: str,
+    replicas: Replicas,
+    seen: _Seen,
+    *,
+    failure: Failure | None,
+    words: Mapping[str, str],
+    now: datetime,
+    unexplained: list[Subject],
+) -> Part:
+    """The first of these that holds: not written as it should be, nothing there yet, ready, or the cause."""
+    if failure:
+        return Part(row, False, failure.reason, failure.message)
+    deployments = seen.of_kind(DEPLOYMENT.kind)
+    if not deployments or deployments[0].workload is None or deployments[0].deleting:
+        return Part(row, False, Reason.PROGRESSING, "is being made")
+    workload = deployments[0].workload
+    if workload.current and workload.wanted == 0:
+        return _at_zero(row, workload.replicas)
+    settled = workload.current and workload.updated == workload.replicas
+    if replicas.autoscaled:
+        ready = settled and workload.available >= replicas.min
+    else:
+        ready = settled and workload.replicas == workload.wanted == workload.available
+    if ready:
+        return Part(row, True, Reason.READY, "")
+    cause, subject = _cause(seen, workload.failure)
+    if subject and _is_old(seen, subject, now):
+        unexplained.append(subject)
+        if subject.uid in words:
+            cause = Cause(cause.reason, f"{cause.message}: {words[subject.uid]}")
+    return Part(row, False, cause.reason, cause.message)
+
+
+def _at_zero(row: str, replicas: int) -> Part:
+    if replicas:
+        return Part(row, False, Reason.TERMINATING, "its pods are ending")
+    return Part(row, False, Reason.SUSPENDED, "no pod runs, because spec.suspend is true; its data is kept")
+
+
+def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
+    """A refusal to make pods; else a volume that the pods wait for; else what the worst pod says."""
+    if failure and failure.reason is not Reason.DEADLINE_EXCEEDED:
+        return failure, None
+    for claim in seen.of_kind(VOLUME_CLAIM.kind):
+        waiting = any(pod.cause and pod.cause.reason is Reason.UNSCHEDULABLE for pod in seen.pods)
+        if claim.problem and (waiting or not seen.pods):
+            return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid)
+    worst = _worst([pod for pod in seen.pods if not pod.ended and pod.cause]) or _worst(
+        [pod for pod in seen.pods if pod.cause and pod.cause.reason is Reason.EVICTED]
+    )
+    if worst and worst.cause:
+        told = worst.cause.reason in EVENTS_EXPLAIN
+        return worst.cause, Subject(POD.kind, worst.name, worst.uid) if told else None
+    if failure:
+        return failure, None
+    return Cause(Reason.ROLLING_OUT, "its pods are being replaced or started"), None
+
+
+def _worst(pods: list[Pod]) -> Pod | None:
+    """The pod whose cause explains most; of equals the oldest, so that the message stays the same."""
+    return min(pods, key=lambda pod: SEVERITY.index(pod.cause.reason) if pod.cause else 0, default=None)
+
+
+def _is_old(seen: _Seen, subject: Subject, now: datetime) -> bool:
+    for pod in seen.pods:
+        if pod.uid == subject.uid:
+            return now - datetime.fromisoformat(pod.created) >= UNEXPLAINED_AFTER
+    return True
+
+
+def _managed(model: ManagedModel, rows: Mapping[PartKey, Part]) -> Part:
+    """As ready as the part of the gateway that calls the provider; nobody probes providers."""
+    row = f"model/{model.name}"
+    way = rows.get(("adapter", "adapter")) if model.needs_adapter else rows[("gateway", "gateway")]
+    if way is None:
+        return Part(row, True, Reason.READY, f"no route calls {model.managed.provider} for it")
+    if not way.ready:
+        return Part(row, False, way.reason, f"it is reached through {way.name}, which is not ready")
+    return Part(row, True, Reason.READY, f"run by {model.managed.provider}; reached through {way.name}")
+
+
+def _autoscaling(stack: ResolvedStack, observed: Observed) -> Cause | None:
+    """What keeps replicas from following the load; None where nothing does, or nothing is to scale."""
+    if stack.spec.suspend:
+        return None
+    for child in sorted(observed.children.values(), key=lambda child: child.name):
+        if child.kind == AUTOSCALER.kind and child.problem:
+            return child.problem
+    fixed = [
+        f"model {model.name} stays at {model.replicas.min}"
+        for model in stack.self_hosted
+        if model.hosted.scaling.min < model.hosted.scaling.max and not model.replicas.autoscaled
+    ]
+    if fixed:
+        return Cause(
+            Reason.METRICS_API_MISSING,
+            f"{', '.join(fixed)}: the cluster serves no custom.metrics.k8s.io, so vLLM's load can't be seen; "
+            "install a custom metrics adapter",
+        )
+    wanted = stack.gateway.spec.replicas
+    if wanted.min < wanted.max and not stack.gateway.replicas.autoscaled:
+        return Cause(
+            Reason.METRICS_API_MISSING,
+            f"the gateway stays at {wanted.min}: the cluster serves no metrics.k8s.io; "
+            "install metrics-server",
+        )
+    return None

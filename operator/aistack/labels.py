@@ -1,0 +1,6 @@
+"""The labels that tie an object to its stack: what is watched by, and what a part's pods are found by."""
+
+STACK_LABEL = "aistack.dev/stack"
+COMPONENT_LABEL = "aistack.dev/component"
+"""`model`, `gateway` or `adapter`: with the name label it says which part an object belongs to."""
+NAME_LABEL = "app.kubernetes.io/name"

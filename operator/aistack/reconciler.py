@@ -1,0 +1,139 @@
+"""The line that every stack goes through, from what was asked to what is true.
+
+Level-triggered: it looks at what is, never at what happened; running it twice changes nothing.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from pydantic import ValidationError
+
+from aistack import apply, health, status
+from aistack.api import AIStack, ConditionType, Reason
+from aistack.api.stack import AIStackStatus
+from aistack.api.validation import problems
+from aistack.errors import NotFound
+from aistack.health import Subject
+from aistack.kinds import AISTACK, EVENT, Manifest
+from aistack.kube import Kube
+from aistack.observed import Child, Observed, observe, shortened
+from aistack.render import render
+from aistack.resolve import Catalog, Problem, resolve
+
+SOON = 5.0
+"""Seconds until something that may heal by itself is looked at again without an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a run left behind: the objects as the API server answered, and when to look again."""
+
+    ready: bool
+    reason: str
+    written: tuple[Manifest, ...] = ()
+    deleted: tuple[Child, ...] = ()
+    retry_after: float | None = None
+    """Seconds."""
+
+
+async def reconcile(
+    raw: Manifest, observed: Observed, catalog: Catalog, kube: Kube, now: datetime
+) -> Outcome:
+    """Takes one stack through the line. `now` is UTC.
+
+    Raises errors.Unavailable and errors.NotLeader; every other trouble ends up in the stack's status.
+    """
+    generation = raw["metadata"]["generation"]
+    before = _status(raw)
+    try:
+        stack = AIStack.parse({**raw, "status": {}})
+    except ValidationError as error:
+        found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error)]
+        return await _write(raw, before, status.refused(generation, found, before, now), kube)
+    resolution = resolve(stack, catalog)
+    resolved = resolution.stack
+    if resolved is None:
+        return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
+
+    manifests = render(resolved)
+    decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
+    applied = await apply.execute(resolved.ref, decided, kube)
+
+    seen = _with_writes(observed, applied.written)
+    state = health.assess(resolved, seen, applied.failures, {}, now)
+    if state.unexplained:
+        words = await _event_words(kube, stack.metadata.namespace, state.unexplained)
+        state = health.assess(resolved, seen, applied.failures, words, now)
+
+    after = status.reported(
+        resolved,
+        state,
+        generation=generation,
+        failures=applied.failures,
+        inventory=applied.inventory,
+        before=before,
+        now=now,
+    )
+    outcome = await _write(raw, before, after, kube)
+    again = bool(applied.failures or state.unexplained)
+    return replace(
+        outcome,
+        written=(*applied.written, *outcome.written),
+        deleted=applied.deleted,
+        retry_after=SOON if again else None,
+    )
+
+
+async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kube: Kube) -> Outcome:
+    """Writes the status if it differs from the one that is there; a stack that is gone needs none."""
+    ready = next(item for item in after.conditions if item.type == ConditionType.READY)
+    outcome = Outcome(ready.status == "True", ready.reason)
+    if after == before:
+        return outcome
+    meta = raw["metadata"]
+    try:
+        answer = await kube.replace_status(
+            AISTACK, meta["namespace"], meta["name"], uid=meta["uid"], status=after.dump()
+        )
+    except NotFound:
+        return outcome
+    return replace(outcome, written=(answer,))
+
+
+def _status(raw: Manifest) -> AIStackStatus:
+    """The status as it is; one that another version wrote and that can't be read counts as none."""
+    try:
+        return AIStackStatus.parse(raw.get("status", {}))
+    except ValidationError:
+        return AIStackStatus()
+
+
+def _with_writes(observed: Observed, written: Sequence[Manifest]) -> Observed:
+    """What is seen, with the answers to our own writes, which no watch has told of yet."""
+    fresh = {(child.kind, child.name): child for child in map(observe, written)}
+    return replace(observed, children={**observed.children, **fresh})
+
+
+async def _event_words(kube: Kube, namespace: str, subjects: Sequence[Subject]) -> Mapping[str, str]:
+    """The newest warning about each object, by its uid."""
+    found = await asyncio.gather(*(_newest_warning(kube, namespace, subject) for subject in subjects))
+    return {subject.uid: words for subject, words in zip(subjects, found, strict=True) if words}
+
+
+async def _newest_warning(kube: Kube, namespace: str, subject: Subject) -> str:
+    selector = f"involvedObject.uid={subject.uid},type=Warning"
+    events = [
+        event
+        async for page in kube.pages(EVENT, namespace=namespace, field_selector=selector)
+        for event in page.items
+    ]
+    newest = max(events, key=_event_time, default={})
+    return shortened(newest.get("message", ""))
+
+
+def _event_time(event: Manifest) -> str:
+    series = event.get("series") or {}
+    times = (series.get("lastObservedTime"), event.get("lastTimestamp"), event.get("eventTime"))
+    return str(next((time for time in times if time), event["metadata"]["creationTimestamp"]))

@@ -1,0 +1,179 @@
+"""What is true of a stack, as its status says it: conditions, one row a part, the inventory.
+
+kstatus: `Ready` always; `Reconciling` and `Stalled` only while they're true, never both. The same state gives
+the same status to the letter, so that it's written only when something changed.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from aistack.api import ConditionType, Reason
+from aistack.api.conditions import STALLING
+from aistack.api.stack import AIStackStatus, ComponentStatus, Condition, Endpoints, InventoryItem
+from aistack.health import Health, Part
+from aistack.observed import Cause, Failure
+from aistack.resolve import Problem, ResolvedStack
+
+MESSAGE_LENGTH = 1000
+
+
+def refused(
+    generation: int, problems: Sequence[Problem], before: AIStackStatus, now: datetime
+) -> AIStackStatus:
+    """The status of a stack whose newest spec can't be served: what ran before goes on running."""
+    reason = problems[0].reason
+    message = _joined(str(problem) for problem in problems)
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": _conditions(
+                generation,
+                before,
+                now,
+                {
+                    ConditionType.READY: (False, Cause(reason, message)),
+                    ConditionType.STALLED: (True, Cause(reason, message)),
+                },
+                kept=before.conditions,
+            ),
+        }
+    )
+
+
+def reported(
+    stack: ResolvedStack,
+    health: Health,
+    *,
+    generation: int,
+    failures: Sequence[Failure],
+    inventory: tuple[InventoryItem, ...],
+    before: AIStackStatus,
+    now: datetime,
+) -> AIStackStatus:
+    """The status of a stack that was applied."""
+    models = [part for part in health.parts if part.name.startswith("model/")]
+    gateway = [part for part in health.parts if not part.name.startswith("model/")]
+    return before.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": _conditions(
+                generation,
+                before,
+                now,
+                {
+                    **_summary(stack, health, failures),
+                    ConditionType.MODELS_READY: _concern(models),
+                    ConditionType.GATEWAY_READY: _concern(gateway),
+                    **_autoscaling(stack, health),
+                },
+            ),
+            "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
+            "endpoints": Endpoints(gateway=endpoint(stack)),
+            "components": tuple(_row(part, before, now) for part in health.parts),
+            "inventory": inventory,
+        }
+    )
+
+
+def endpoint(stack: ResolvedStack) -> str:
+    """Where the stack's models are called, from inside the cluster."""
+    return f"http://{stack.gateway.object_name}.{stack.ref.namespace}.svc/v1"
+
+
+Judgement = tuple[bool, Cause]
+
+
+def _summary(
+    stack: ResolvedStack, health: Health, failures: Sequence[Failure]
+) -> dict[ConditionType, Judgement]:
+    """Ready, and why it isn't: Reconciling while time may heal it, Stalled when only a person can."""
+    if stack.spec.suspend and all(part.ready or part.reason is Reason.SUSPENDED for part in health.parts):
+        message = "spec.suspend is true: no workload runs; data and configuration are kept"
+        return {ConditionType.READY: (False, Cause(Reason.SUSPENDED, message))}
+    unready = [part for part in health.parts if not part.ready and part.reason is not Reason.SUSPENDED]
+    if not unready:
+        return {ConditionType.READY: (True, Cause(Reason.READY, "every part answers"))}
+    first = min(unready, key=_explains)
+    cause = Cause(
+        first.reason, _joined(f"{part.name}: {part.message}" for part in sorted(unready, key=_explains))
+    )
+    stalled = first.reason in STALLING or any(failure.lasting for failure in failures)
+    return {
+        ConditionType.READY: (False, cause),
+        ConditionType.STALLED if stalled else ConditionType.RECONCILING: (True, cause),
+    }
+
+
+def _explains(part: Part) -> tuple[bool, str]:
+    """What is only on its way explains nothing; a part that is stuck comes first."""
+    return part.reason in {
+        Reason.PROGRESSING,
+        Reason.ROLLING_OUT,
+        Reason.STARTING,
+        Reason.TERMINATING,
+    }, part.name
+
+
+def _concern(parts: Sequence[Part]) -> Judgement:
+    unready = sorted((part for part in parts if not part.ready), key=_explains)
+    if not unready:
+        return True, Cause(Reason.READY, "")
+    return False, Cause(unready[0].reason, _joined(f"{part.name}: {part.message}" for part in unready))
+
+
+def _autoscaling(stack: ResolvedStack, health: Health) -> dict[ConditionType, Judgement]:
+    """Only where something is to scale."""
+    if health.autoscaling:
+        return {ConditionType.AUTOSCALING_READY: (False, health.autoscaling)}
+    if stack.gateway.replicas.autoscaled or any(model.replicas.autoscaled for model in stack.self_hosted):
+        return {ConditionType.AUTOSCALING_READY: (True, Cause(Reason.READY, ""))}
+    return {}
+
+
+def _conditions(
+    generation: int,
+    before: AIStackStatus,
+    now: datetime,
+    judgements: dict[ConditionType, Judgement],
+    kept: Iterable[Condition] = (),
+) -> tuple[Condition, ...]:
+    """Conditions in the order of the enumeration; a transition's time stays while its status does."""
+    earlier = {condition.type: condition for condition in before.conditions}
+    concerns = {item.type: item for item in kept if item.type not in _SUMMARY}
+    for kind, (status, cause) in judgements.items():
+        word = "True" if status else "False"
+        old = earlier.get(kind)
+        since = old.last_transition_time if old and old.status == word else _timestamp(now)
+        concerns[kind] = Condition(
+            type=kind,
+            status="True" if status else "False",
+            reason=cause.reason,
+            message=cause.message,
+            last_transition_time=since,
+            observed_generation=generation,
+        )
+    return tuple(concerns[kind] for kind in ConditionType if kind in concerns)
+
+
+_SUMMARY = frozenset({ConditionType.READY, ConditionType.RECONCILING, ConditionType.STALLED})
+
+
+def _row(part: Part, before: AIStackStatus, now: datetime) -> ComponentStatus:
+    earlier = {row.name: row for row in before.components}.get(part.name)
+    same = earlier and (earlier.ready, earlier.reason) == (part.ready, part.reason)
+    return ComponentStatus(
+        name=part.name,
+        ready=part.ready,
+        reason=part.reason,
+        message=part.message,
+        since=earlier.since if earlier and same else _timestamp(now),
+    )
+
+
+def _joined(messages: Iterable[str]) -> str:
+    text = "; ".join(messages)
+    return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
+
+
+def _timestamp(now: datetime) -> str:
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")
