@@ -1,8 +1,10 @@
 """The types of the six kinds: the one source of crds/*.yaml."""
 
 from aistack.api.base import API_VERSION, GROUP, VERSION
+from aistack.api.budgets import AIBudget
+from aistack.api.catalog import AcceleratorClass, PriceBook
 from aistack.api.conditions import ConditionType, Reason
-from aistack.api.platform import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, PriceBook
+from aistack.api.policies import AIPolicy, AIPolicyException
 from aistack.api.stack import AIStack
 
 __all__ = [

@@ -1,10 +1,23 @@
-"""What every API type is made of: the strict base model and the bounded scalar types."""
+"""The base of every API type: a strict model, and the pieces that several kinds share."""
 
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetJsonSchemaHandler,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
+
+from aistack.api.invariants import Invariant, require, validations
+from aistack.api.scalars import Amount, Currency, Labels, ObjectName
 
 GROUP = "aistack.dev"
 VERSION = "v1alpha1"
@@ -12,99 +25,150 @@ API_VERSION = f"{GROUP}/{VERSION}"
 
 
 class Model(BaseModel):
-    """A frozen, strict piece of the API: camelCase on the wire, no unknown fields."""
+    """A frozen, strict piece of the API: camelCase on the wire, no unknown fields, its rules kept."""
 
     model_config = ConfigDict(
-        frozen=True, strict=True, extra="forbid", alias_generator=to_camel, populate_by_name=True
+        frozen=True,
+        strict=True,
+        extra="forbid",
+        alias_generator=to_camel,
+        populate_by_name=True,
+        use_attribute_docstrings=True,
     )
+
+    invariants: ClassVar[tuple[Invariant, ...]] = ()
 
     @classmethod
     def parse(cls, obj: dict[str, Any]) -> Self:
         """Reads a JSON-shaped object; raises pydantic.ValidationError with every problem in it."""
-        return cls.model_validate_json(orjson.dumps(obj))
+        try:
+            wire = orjson.dumps(_without_nulls(obj), option=orjson.OPT_NON_STR_KEYS)
+        except (TypeError, RecursionError) as error:
+            problem = PydanticCustomError("json", "is no JSON object: {why}", {"why": str(error)})
+            raise ValidationError.from_exception_data(
+                cls.__name__, [InitErrorDetails(type=problem, loc=(), input=None)]
+            ) from error
+        return cls.model_validate_json(wire)
 
     def dump(self) -> dict[str, Any]:
         """The JSON-shaped object, without the fields that are absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
+    @model_validator(mode="after")
+    def _keeps_its_invariants(self) -> Self:
+        if self.invariants:
+            require(self.invariants, self.dump())
+        return self
 
-Name = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", min_length=1, max_length=30)
-]
-ObjectName = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$", min_length=1, max_length=253)
-]
-Text = Annotated[str, StringConstraints(max_length=1024)]
-Line = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Uri = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Duration = Annotated[str, StringConstraints(pattern=r"^([0-9]{1,6}(ms|s|m|h|d))+$", max_length=32)]
-Quantity = Annotated[
-    str,
-    StringConstraints(pattern=r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$", max_length=32),
-]
-Amount = Annotated[str, StringConstraints(pattern=r"^[0-9]{1,12}(\.[0-9]{1,6})?$", max_length=19)]
-Currency = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$", min_length=3, max_length=3)]
-Date = Annotated[str, StringConstraints(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$", max_length=10)]
-Cron = Annotated[
-    str, StringConstraints(pattern=r"^[-0-9*/,A-Za-z]+( [-0-9*/,A-Za-z?#]+){4}$", max_length=100)
-]
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$", min_length=64, max_length=64)]
-Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
-Port = Annotated[int, Field(ge=1, le=65535)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Labels = Annotated[
-    dict[
-        Annotated[str, StringConstraints(max_length=317)], Annotated[str, StringConstraints(max_length=253)]
-    ],
-    Field(max_length=64),
-]
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        reference = handler(core_schema)
+        handler.resolve_ref_schema(reference).update(validations(cls.invariants))
+        return reference
+
+
+def _without_nulls(value: Any) -> Any:
+    """As the API server does: a field that is null is a field that is absent."""
+    if isinstance(value, dict):
+        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
+    if isinstance(value, list):
+        return [_without_nulls(item) for item in value]
+    return value
 
 
 class KeyRef(Model):
     """One key of a Secret or ConfigMap in the stack's own namespace."""
 
     name: ObjectName
+    """Name of the Secret or ConfigMap, in the stack's namespace."""
+
     key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    """The key inside it."""
 
 
 class SecretSource(Model):
+    """A value that stands in a Secret."""
+
     secret_key_ref: KeyRef
+    """The key of the Secret that holds the value; the operator never reads it, the pod does."""
 
 
 class ConfigMapSource(Model):
+    """A text that stands in a ConfigMap."""
+
     config_map_key_ref: KeyRef
+    """The key of the ConfigMap that holds the text."""
 
 
 class WorkloadIdentity(Model):
+    """An identity that the cloud gives to a ServiceAccount; no key is stored."""
+
     service_account_name: ObjectName
+    """ServiceAccount in the stack's namespace that the provider trusts."""
 
 
 class Credentials(Model):
     """Exactly one of a Secret's key and a workload identity."""
 
+    invariants = (
+        Invariant(
+            "has(self.secretKeyRef) != has(self.workloadIdentity)",
+            "write exactly one of secretKeyRef and workloadIdentity",
+        ),
+    )
+
     secret_key_ref: KeyRef | None = None
+    """The key of the Secret that holds the token."""
+
     workload_identity: WorkloadIdentity | None = None
+    """The ServiceAccount that may call the provider."""
 
 
 class Money(Model):
-    """A decimal amount of money; the currency is USD unless it says otherwise."""
+    """A decimal amount of money."""
 
     amount: Amount
+    """Decimal amount as a string, such as "1500" or "4.10"."""
+
     currency: Currency = "USD"
+    """Three letters of ISO 4217; default USD."""
 
 
 class LabelExpression(Model):
+    """One requirement on a label."""
+
+    invariants = (
+        Invariant(
+            "(self.operator in ['In', 'NotIn']) == (has(self.values) && size(self.values) > 0)",
+            "write values with In and NotIn, and none with Exists and DoesNotExist",
+        ),
+    )
+
     key: Annotated[str, StringConstraints(min_length=1, max_length=317)]
-    operator: Annotated[str, StringConstraints(pattern="^(In|NotIn|Exists|DoesNotExist)$", max_length=12)]
+    """The label's key."""
+
+    operator: Literal["In", "NotIn", "Exists", "DoesNotExist"]
+    """In and NotIn compare with `values`; Exists and DoesNotExist look at the key only."""
+
     values: Annotated[tuple[Annotated[str, StringConstraints(max_length=63)], ...], Field(max_length=64)] = ()
+    """The values to compare with; default none."""
 
 
 class LabelSelector(Model):
+    """Selects objects by labels; an empty one selects all."""
+
     match_labels: Labels = {}
+    """Labels that an object must have; default none."""
+
     match_expressions: Annotated[tuple[LabelExpression, ...], Field(max_length=32)] = ()
+    """Requirements that all must hold; default none."""
 
 
 class OwnerReference(Model):
+    """Who owns an object, as the API server writes it."""
+
     model_config = ConfigDict(extra="ignore")
 
     api_version: str

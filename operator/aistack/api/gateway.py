@@ -4,118 +4,287 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aistack.api.base import (
-    Count,
-    Duration,
-    KeyRef,
-    Line,
-    Model,
-    Money,
-    Name,
-    ObjectName,
-    Share,
-    Text,
-)
-from aistack.api.models import Image
+from aistack.api.base import KeyRef, Model, Money
+from aistack.api.invariants import Invariant, ListMap, ListSet
+from aistack.api.models import MIN_TO_MAX, Image
+from aistack.api.scalars import Count, Duration, Line, Name, ObjectName, Share, Text
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
 class GatewayReplicas(Model):
+    """How many replicas of the front run."""
+
+    invariants = (MIN_TO_MAX,)
+
     min: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Fewest replicas; default 2."""
+
     max: Annotated[int, Field(ge=1, le=1000)] = 2
+    """Most replicas; default 2."""
 
 
 class GatewayRef(Model):
+    """A Gateway of the Gateway API."""
+
     name: ObjectName
+    """Name of the Gateway."""
+
     namespace: ObjectName | None = None
+    """Its namespace, where a ReferenceGrant or its listener must allow the stack; default the stack's own."""
 
 
 class Expose(Model):
+    """How the endpoint is reached from outside the cluster."""
+
+    invariants = (
+        Invariant(
+            "self.type == 'ClusterIP' || has(self.host)",
+            "types Ingress and Gateway need host: write one such as support.ai.example.com",
+        ),
+        Invariant(
+            "(self.type == 'Gateway') == has(self.gatewayRef)",
+            "write gatewayRef with type Gateway, and only then",
+        ),
+        Invariant(
+            "self.type == 'Ingress' || (!has(self.className) && !has(self.tlsSecretName))",
+            "className and tlsSecretName belong to type Ingress: write type: Ingress, or leave them out",
+        ),
+    )
+
     type: Literal["ClusterIP", "Ingress", "Gateway"] = "ClusterIP"
+    """ClusterIP stays inside the cluster; Ingress and Gateway publish `host`. Default ClusterIP."""
+
     host: ObjectName | None = None
+    """The public host name; needed by Ingress and Gateway."""
+
     class_name: ObjectName | None = None
+    """IngressClass; default is the cluster's."""
+
     tls_secret_name: ObjectName | None = None
+    """Secret with the host's certificate, for type Ingress; default none."""
+
     gateway_ref: GatewayRef | None = None
+    """The Gateway that publishes the host; needed by type Gateway."""
 
 
 class Client(Model):
+    """Who may call the endpoint, and how much."""
+
     name: Name
+    """The client's name in limits, logs and metrics."""
+
     secret_key_ref: KeyRef
-    routes: Annotated[tuple[Name, ...], Field(max_length=64)] = ()
+    """The Secret's key that holds the client's API key."""
+
+    routes: Annotated[tuple[Name, ...], Field(max_length=64), ListSet()] = ()
+    """Routes that the client may use; default all."""
+
     requests_per_minute: PerMinute | None = None
+    """Most requests a minute; default no limit."""
+
     tokens_per_minute: PerMinute | None = None
+    """Most tokens a minute, input and output together; default no limit."""
+
     monthly_limit: Money | None = None
+    """Most money a month; default no limit."""
 
 
 class LogSink(Model):
+    """Where request logs go."""
+
     secret_key_ref: KeyRef
+    """The Secret's key that holds the sink's URL."""
+
     region: Line | None = None
+    """Where the sink is; residency rules read it."""
 
 
 class Logging(Model):
+    """What is kept of each request; prompts and answers never are."""
+
     retention: Duration | None = None
+    """How long logs are kept, such as 400d; default is the sink's own."""
+
     sink: LogSink | None = None
-    redact: Annotated[tuple[Literal["PII", "Secrets"], ...], Field(max_length=2)] = ()
+    """Where logs go; default the containers' output."""
+
+    redact: Annotated[tuple[Literal["PII", "Secrets"], ...], Field(max_length=2), ListSet()] = ()
+    """What is removed before a line is written; default nothing."""
 
 
 class Target(Model):
+    """A model that a route sends requests to."""
+
     model: Name
+    """Name of a model of this stack."""
+
     weight: Annotated[int, Field(ge=0, le=1000)] = 1
+    """Its part of the requests, in proportion to the others' weights; 0 sends none. Default 1."""
 
 
 class RouteLimits(Model):
+    """Limits of one route, over all clients."""
+
     requests_per_minute: PerMinute | None = None
+    """Most requests a minute; default no limit."""
+
     tokens_per_minute: PerMinute | None = None
+    """Most tokens a minute, input and output together; default no limit."""
+
     max_output_tokens: PerMinute | None = None
+    """Most tokens of one answer; default is the model's own."""
 
 
 class RouteCache(Model):
+    """Answers that are given again."""
+
+    invariants = (
+        Invariant(
+            "self.mode != 'Semantic' || has(self.embeddingModel)",
+            "mode Semantic needs embeddingModel: write the name of a model with task embedding",
+        ),
+        Invariant(
+            "self.mode == 'Semantic' || (!has(self.embeddingModel) && !has(self.similarity))",
+            "embeddingModel and similarity belong to mode Semantic: write mode: Semantic, or leave them out",
+        ),
+    )
+
     mode: Literal["Off", "Exact", "Semantic"] = "Off"
+    """Exact answers the same request again, Semantic a similar one; default Off."""
+
     similarity: Share | None = None
+    """How similar two requests must be for Semantic, 0 to 1; default 0.92."""
+
     ttl: Duration = "1h"
+    """How long an answer is kept; default 1h."""
+
     embedding_model: Name | None = None
+    """The model of this stack that measures similarity; needed by Semantic."""
+
     scope: Literal["Client", "Shared"] = "Client"
+    """Client keeps answers of one client from another; default Client."""
 
 
 class WhenDown(Model):
+    """What is answered when nothing else can answer."""
+
     message: Text
+    """The answer's text."""
 
 
 class Route(Model):
+    """A model name that clients use, and the models behind it."""
+
+    invariants = (
+        Invariant(
+            "self.targets.exists(target, target.weight > 0)",
+            "every target has weight 0: write a weight above 0 for one of them",
+        ),
+        Invariant(
+            "!has(self.fallbacks) || size(self.targets) > 1 || !(self.targets[0].model in self.fallbacks)",
+            "the only target is its own fallback: write another model in fallbacks",
+        ),
+        Invariant(
+            "!has(self.longContextFallbacks) || size(self.targets) > 1"
+            " || !(self.targets[0].model in self.longContextFallbacks)",
+            "the only target is its own longContextFallback: write a model with a larger contextWindow",
+        ),
+    )
+
     name: Name
+    """The model name that clients send."""
+
     strategy: Literal["weighted", "leastBusy", "lowestLatency", "lowestCost", "ordered"] = "weighted"
-    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16)]
+    """How a target is chosen; default weighted."""
+
+    targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16), ListMap("model")]
+    """The models that answer, each once."""
+
     fallbacks: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
+    """Models to try in this order when the targets fail, time out or are out of budget; default none."""
+
     long_context_fallbacks: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
+    """Models to try when a request is too long for a target; default none."""
+
     timeout: Duration = "10m"
+    """Longest time for a whole answer; default 10m."""
+
     first_token_timeout: Duration | None = None
+    """Longest time to the first token before the next model is tried; default no limit but `timeout`."""
+
     retries: Annotated[int, Field(ge=0, le=10)] = 2
+    """Further attempts at the same model before a fallback; default 2."""
+
     limits: RouteLimits = RouteLimits()
+    """Limits over all clients."""
+
     cache: RouteCache = RouteCache()
-    guardrails: Annotated[tuple[Literal["PIIMask", "PromptInjection"], ...], Field(max_length=8)] = ()
+    """Answers that are given again."""
+
+    guardrails: Annotated[
+        tuple[Literal["PIIMask", "PromptInjection"], ...], Field(max_length=2), ListSet()
+    ] = ()
+    """Checks before the model sees a request; default none."""
+
     when_down: WhenDown | None = None
+    """The answer after every fallback has failed; default an error."""
 
 
 class QueueWorkers(Model):
+    """How many workers empty the queue."""
+
+    invariants = (MIN_TO_MAX,)
+
     min: Annotated[int, Field(ge=0, le=1000)] = 0
+    """Fewest workers; default 0."""
+
     max: Annotated[int, Field(ge=1, le=1000)] = 10
+    """Most workers; default 10."""
 
 
 class Queue(Model):
+    """Holds requests at peaks, so that they wait instead of failing, and runs batches."""
+
     engine: Literal["redis", "nats"] = "redis"
+    """What holds the requests; default redis."""
+
     max_depth: Count = 10_000
+    """Most requests that wait; further ones are refused with 429. Default 10000."""
+
     max_wait: Duration = "10m"
+    """Longest wait of a request; default 10m."""
+
     workers: QueueWorkers = QueueWorkers()
+    """How many workers empty it."""
 
 
 class Gateway(Model):
+    """The one endpoint of a stack, in OpenAI's form."""
+
     engine: Literal["Envoy", "EnvoyAIGateway"] = "Envoy"
+    """Envoy runs in the stack; EnvoyAIGateway is the cluster's own. Default Envoy."""
+
     image: Image | None = None
+    """Envoy's image, best by digest; default is the operator's pinned one."""
+
     replicas: GatewayReplicas = GatewayReplicas()
+    """How many replicas of the front run."""
+
     limit_scope: Literal["Global", "PerReplica"] = "PerReplica"
+    """Global limits hold exactly over all replicas and need Redis; default PerReplica."""
+
     expose: Expose = Expose()
-    clients: Annotated[tuple[Client, ...], Field(max_length=256)] = ()
+    """How the endpoint is reached from outside the cluster."""
+
+    clients: Annotated[tuple[Client, ...], Field(max_length=256), ListMap("name")] = ()
+    """Who may call; default everyone who reaches the endpoint."""
+
     logging: Logging = Logging()
-    routes: Annotated[tuple[Route, ...], Field(max_length=64)] = ()
+    """What is kept of each request."""
+
+    routes: Annotated[tuple[Route, ...], Field(max_length=64), ListMap("name")] = ()
+    """The model names that clients use; default one a model, of the model's name."""
+
     queue: Queue | None = None
+    """Holds requests at peaks; default none."""

@@ -4,126 +4,282 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from aistack.api.base import Amount, Currency, Line, Metadata, Model, Name
+from aistack.api.base import Metadata, Model
 from aistack.api.gateway import Gateway
 from aistack.api.governance import Decision, Governance, Objectives, ValueMetric
+from aistack.api.invariants import Invariant, ListMap
 from aistack.api.models import AIModel
 from aistack.api.retrieval import Agent, Pipeline, Tracking, Traffic, VectorStore
+from aistack.api.scalars import Amount, Currency, Line, Name, Timestamp
 
+Environment = Literal["production", "staging", "development"]
 Message = Annotated[str, Field(max_length=4096)]
+Generation = Annotated[int, Field(ge=0)]
+RuleCount = Annotated[int, Field(ge=0, le=100_000)]
 
 
 class AIStackSpec(Model):
+    """What is wanted."""
+
     suspend: bool = False
-    environment: Literal["production", "staging", "development"] = "development"
-    models: Annotated[tuple[AIModel, ...], Field(min_length=1, max_length=32)]
+    """The kill switch: every workload goes to zero, data is kept. Default false."""
+
+    environment: Environment = "development"
+    """What the stack is for; policies match on it. Default development."""
+
+    models: Annotated[tuple[AIModel, ...], Field(min_length=1, max_length=32), ListMap("name")]
+    """The models, by the names that routes, pipelines and agents use."""
+
     gateway: Gateway = Gateway()
-    vector_stores: Annotated[tuple[VectorStore, ...], Field(max_length=16)] = ()
-    pipelines: Annotated[tuple[Pipeline, ...], Field(max_length=32)] = ()
-    agents: Annotated[tuple[Agent, ...], Field(max_length=64)] = ()
+    """The one endpoint; default one route a model, of the model's name."""
+
+    vector_stores: Annotated[tuple[VectorStore, ...], Field(max_length=16), ListMap("name")] = ()
+    """Databases of embeddings; default none."""
+
+    pipelines: Annotated[tuple[Pipeline, ...], Field(max_length=32), ListMap("name")] = ()
+    """Retrieval-augmented generation; default none."""
+
+    agents: Annotated[tuple[Agent, ...], Field(max_length=64), ListMap("name")] = ()
+    """A graph of agents that hand work to each other; default none."""
+
     tracking: Tracking = Tracking()
+    """Experiments, evaluations and the registry of models."""
+
     traffic: Traffic | None = None
+    """The load that is expected; default unknown, and then the cost is that of what runs."""
+
     objectives: Objectives | None = None
-    value: Annotated[tuple[ValueMetric, ...], Field(max_length=32)] = ()
+    """What users may rely on; default no promise."""
+
+    value: Annotated[tuple[ValueMetric, ...], Field(max_length=32), ListMap("name")] = ()
+    """What the stack is worth; default not tracked."""
+
     governance: Governance = Governance()
+    """Who answers for the system and under which rules it stands."""
+
     decision: Decision | None = None
+    """Why it is as it is; default not said."""
 
 
 class Condition(Model):
+    """One concern, as kstatus and kubectl wait read it."""
+
     type: Line
+    """What the condition is about: a member of ConditionType."""
+
     status: Literal["True", "False", "Unknown"]
+    """Whether it holds."""
+
     reason: Line
+    """Why, as one word: a member of Reason, documented in docs/reasons.md."""
+
     message: Message = ""
-    last_transition_time: str
-    observed_generation: int = 0
+    """Why, as a sentence that names the part, the pod and the cause; default empty."""
+
+    last_transition_time: Timestamp
+    """When the status last changed (UTC)."""
+
+    observed_generation: Generation = 0
+    """The metadata.generation that this was said about; default 0."""
 
 
 class Endpoints(Model):
+    """Where the stack answers."""
+
     gateway: Line | None = None
+    """The URL inside the cluster."""
+
     public: Line | None = None
+    """The URL outside the cluster, when it is exposed."""
 
 
 class ComponentStatus(Model):
     """One row a part, with the root cause found in pods and events."""
 
     name: Line
+    """Kind and name of the part, such as model/llama."""
+
     ready: bool
+    """Whether it answers."""
+
     reason: Line
+    """Why, as one word: a member of Reason."""
+
     message: Message = ""
-    since: str
+    """Why, as a sentence; default empty."""
+
+    since: Timestamp
+    """Since when it has been so (UTC)."""
 
 
 class InventoryItem(Model):
     """One applied object: what it is, and the digests of what was applied and of the fields we own."""
 
     group: Annotated[str, Field(max_length=253)] = ""
+    """API group; empty for the core group."""
+
     kind: Line
+    """The object's kind."""
+
     name: Line
+    """The object's name, in the stack's namespace."""
+
     applied: Annotated[str, Field(max_length=64)]
+    """Digest of what was applied."""
+
     owned: Annotated[str, Field(max_length=64)]
+    """Digest of the fields that the operator owns."""
 
 
 class MonthlyRange(Model):
+    """What a month costs, as decimal strings."""
+
     min: Amount
+    """With the fewest replicas."""
+
     expected: Amount
+    """With the declared traffic."""
+
     max: Amount
+    """With the most replicas."""
 
 
 class CostStatus(Model):
+    """What the stack costs, as decimal strings in `currency`."""
+
     currency: Currency = "USD"
+    """Three letters of ISO 4217; default USD."""
+
     monthly: MonthlyRange | None = None
+    """The estimate for a month of 730 hours."""
+
     month_to_date: Amount | None = None
+    """Spent since the month began."""
+
     forecast: Amount | None = None
+    """Expected at the month's end."""
+
     break_even_tokens: Annotated[int, Field(ge=0, le=1_000_000_000_000_000)] | None = None
+    """Tokens a month above which self-hosting is cheaper than the managed alternative."""
+
     price_book: Line | None = None
+    """The PriceBook that the estimate was made with, and its date."""
+
     unknown_prices: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
+    """What has no price and is therefore not in the sums; default nothing."""
 
 
 class BudgetShare(Model):
+    """What the stack holds of one budget."""
+
     name: Line
+    """The AIBudget's name."""
+
     reserved: Amount
+    """Reserved a month, a decimal string in the budget's currency."""
+
     phase: Literal["Pending", "Committed", "Refused"]
+    """Pending until the controller has committed it; Refused when it didn't fit."""
 
 
 class PolicyStatus(Model):
-    passed: Annotated[int, Field(ge=0, le=100_000)] = 0
-    failed: Annotated[int, Field(ge=0, le=100_000)] = 0
-    warned: Annotated[int, Field(ge=0, le=100_000)] = 0
-    waived: Annotated[int, Field(ge=0, le=100_000)] = 0
+    """How many rules were kept."""
+
+    passed: RuleCount = 0
+    """Rules kept; default 0."""
+
+    failed: RuleCount = 0
+    """Rules broken that deny; default 0."""
+
+    warned: RuleCount = 0
+    """Rules broken that warn; default 0."""
+
+    waived: RuleCount = 0
+    """Rules broken under an exception; default 0."""
+
     report: Line | None = None
+    """Name of the report with a row a rule."""
 
 
 class ValueStatus(Model):
+    """What a value metric shows."""
+
     name: Name
+    """The metric's name in spec.value."""
+
     current: float
+    """Its value over the last month."""
+
     monthly_value: Amount | None = None
+    """That times its value per unit, a decimal string."""
+
     roi: float | None = None
+    """Monthly value over monthly cost."""
 
 
 class RecordsStatus(Model):
+    """Where the records are."""
+
     config_map: Line
+    """The ConfigMap with the decision record, diagrams and reports."""
+
     digest: Line
+    """Digest of its content."""
 
 
 class AIStackStatus(Model):
-    observed_generation: int = 0
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16)] = ()
-    ready: Line | None = None
-    reason: Line | None = None
+    """What is true."""
+
+    observed_generation: Generation = 0
+    """The metadata.generation that this status is about; default 0."""
+
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
+    """Ready, Reconciling and Stalled as kstatus reads them, then one a concern."""
+
     models_ready: Line | None = None
+    """Models that answer over models wanted, such as 2/3."""
+
     endpoints: Endpoints | None = None
-    components: Annotated[tuple[ComponentStatus, ...], Field(max_length=256)] = ()
+    """Where the stack answers."""
+
+    components: Annotated[tuple[ComponentStatus, ...], Field(max_length=256), ListMap("name")] = ()
+    """One row a part."""
+
     inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=1024)] = ()
+    """What was applied; an object that is here and no longer wanted is deleted."""
+
     cost: CostStatus | None = None
-    budgets: Annotated[tuple[BudgetShare, ...], Field(max_length=16)] = ()
+    """What the stack costs."""
+
+    budgets: Annotated[tuple[BudgetShare, ...], Field(max_length=16), ListMap("name")] = ()
+    """What the stack holds of each budget."""
+
     policy: PolicyStatus | None = None
-    value: Annotated[tuple[ValueStatus, ...], Field(max_length=32)] = ()
+    """How many rules were kept."""
+
+    value: Annotated[tuple[ValueStatus, ...], Field(max_length=32), ListMap("name")] = ()
+    """What the value metrics show."""
+
     records: RecordsStatus | None = None
+    """Where the records are."""
 
 
 class AIStack(Model):
+    """One AI system: its models, routes, stores, pipelines and agents, and the promises it makes."""
+
+    invariants = (
+        Invariant(
+            "self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$') && size(self.metadata.name) <= 30",
+            "the names of Services begin with the stack's: write a metadata.name of at most 30 lower-case"
+            " letters, digits and '-' that begins with a letter",
+        ),
+    )
+
     api_version: Literal["aistack.dev/v1alpha1"]
     kind: Literal["AIStack"]
     metadata: Metadata
     spec: AIStackSpec
+    """What is wanted."""
+
     status: AIStackStatus = AIStackStatus()
+    """What is true; written by the operator."""

@@ -1,0 +1,150 @@
+"""AIPolicy and AIPolicyException: rules that stacks must meet, and dated waivers of them."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, StringConstraints
+
+from aistack.api.base import LabelSelector, Metadata, Model
+from aistack.api.governance import RiskTier
+from aistack.api.invariants import Invariant, ListMap, ListSet
+from aistack.api.scalars import Date, Line, Name, ObjectName, Text, Timestamp
+from aistack.api.stack import Condition, Environment, Generation
+
+ParamValue = Annotated[tuple[Line, ...], Field(max_length=256)]
+
+
+class PlatformStatus(Model):
+    """What is true of an object that others read."""
+
+    observed_generation: Generation = 0
+    """The metadata.generation that this status is about; default 0."""
+
+    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
+    """One a concern."""
+
+
+class PolicyMatch(Model):
+    """The stacks that a policy is about: all that is set must match."""
+
+    namespace_selector: LabelSelector = LabelSelector()
+    """Labels of their namespaces; default all."""
+
+    stack_selector: LabelSelector = LabelSelector()
+    """Labels of the stacks; default all."""
+
+    environments: Annotated[tuple[Environment, ...], Field(max_length=3), ListSet()] = ()
+    """Their spec.environment; default all."""
+
+    risk_tiers: Annotated[tuple[RiskTier, ...], Field(max_length=4), ListSet()] = ()
+    """Their spec.governance.riskTier; default all."""
+
+
+class Rule(Model):
+    """One rule, in CEL."""
+
+    id: Name
+    """The name that reports and exceptions use."""
+
+    severity: Literal["low", "medium", "high", "critical"] = "medium"
+    """How much it matters; default medium."""
+
+    references: Annotated[tuple[Line, ...], Field(max_length=32), ListSet()] = ()
+    """The laws and controls that it comes from; default none."""
+
+    expression: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    """CEL that must be true, over object, oldObject, namespaceObject, facts and params."""
+
+    message: Text
+    """What is wrong when it isn't true."""
+
+    remediation: Text | None = None
+    """What to write instead."""
+
+
+class AIPolicySpec(Model):
+    """What is wanted."""
+
+    description: Text | None = None
+    """What the policy is for."""
+
+    match: PolicyMatch = PolicyMatch()
+    """The stacks that it is about; default all."""
+
+    action: Literal["Deny", "Warn", "Audit"] = "Audit"
+    """Deny refuses a stack, Warn lets it in and says so, Audit only reports. Default Audit."""
+
+    on_violation: Literal["Report", "BlockUpdates", "Suspend"] = "BlockUpdates"
+    """For a stack that already runs: Report only, BlockUpdates of it, or Suspend it. Default BlockUpdates."""
+
+    effective_from: Date | None = None
+    """The day from which Deny denies; before it, it warns. Default at once."""
+
+    rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=100), ListMap("id")]
+    """The rules, by id."""
+
+    params: Annotated[
+        dict[str, ParamValue],
+        Field(max_length=64),
+        Invariant(
+            "self.all(key, size(key) <= 63)", "a param's name is too long: write at most 63 characters"
+        ),
+    ] = {}
+    """Lists of values that the expressions read; default none."""
+
+
+class AIPolicy(Model):
+    """Rules that every matching stack must meet."""
+
+    api_version: Literal["aistack.dev/v1alpha1"]
+    kind: Literal["AIPolicy"]
+    metadata: Metadata
+    spec: AIPolicySpec
+    """What is wanted."""
+
+    status: PlatformStatus = PlatformStatus()
+    """What is true; written by the operator."""
+
+
+class PolicyRules(Model):
+    """Some rules of one policy."""
+
+    name: ObjectName
+    """The AIPolicy's name."""
+
+    rules: Annotated[tuple[Name, ...], Field(min_length=1, max_length=100), ListSet()]
+    """Ids of the rules."""
+
+
+class AIPolicyExceptionSpec(Model):
+    """What is wanted."""
+
+    policies: Annotated[tuple[PolicyRules, ...], Field(min_length=1, max_length=16), ListMap("name")]
+    """The rules that are waived, by policy."""
+
+    stacks: Annotated[tuple[Name, ...], Field(min_length=1, max_length=64), ListSet()]
+    """The stacks that they are waived for, in this namespace."""
+
+    reason: Text
+    """Why."""
+
+    ticket: Line
+    """Where it was asked for."""
+
+    approved_by: Line
+    """Who allowed it."""
+
+    expires_at: Timestamp
+    """When the rules hold again (UTC), such as 2027-01-31T00:00:00Z."""
+
+
+class AIPolicyException(Model):
+    """A dated, justified waiver of named rules for named stacks."""
+
+    api_version: Literal["aistack.dev/v1alpha1"]
+    kind: Literal["AIPolicyException"]
+    metadata: Metadata
+    spec: AIPolicyExceptionSpec
+    """What is wanted."""
+
+    status: PlatformStatus = PlatformStatus()
+    """What is true; written by the operator."""
