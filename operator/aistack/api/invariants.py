@@ -4,7 +4,7 @@ Each is written once. `crd.py` puts it into the schema for the API server, and p
 text where there is none (a file on the command line, a test), so that both give the same answer.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -14,6 +14,9 @@ from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+
+ACCEPTED: Mapping[str, bool] = {"accepted": True}
+"""The validation context of an object in which the API server has already found every invariant kept."""
 
 _ENVIRONMENT = cel.NewEnv(variables={"self": cel.Type.DYN})
 
@@ -40,11 +43,12 @@ class Invariant:
         return "oldSelf" in self.expression
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        def keep(value: Any) -> Any:
-            require((self,), value)
+        def keep(value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
+            if info.context is not ACCEPTED:
+                require((self,), value)
             return value
 
-        return core_schema.no_info_after_validator_function(keep, handler(source))
+        return core_schema.with_info_after_validator_function(keep, handler(source))
 
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
