@@ -1,0 +1,194 @@
+"""What can be typed after `aistack`, and what each of it runs.
+
+A command's module is imported only when the command runs, so that `aistack check` doesn't wait for what only
+the controller needs.
+"""
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TypeAlias
+
+import shtab
+
+from aistack import __version__
+from aistack.cli.output import Exit, complain, emit
+from aistack.errors import AIStackError
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command; the exit code is an Exit, or 130 after Ctrl-C."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except AIStackError as error:
+        complain(str(error))
+        return Exit.BAD_INPUT
+    except BrokenPipeError:
+        # The reader has seen enough (`aistack render … | head`); nothing is left to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.FINE
+    except KeyboardInterrupt:
+        return 130
+
+
+def build_parser() -> argparse.ArgumentParser:
+    # kubectl's name for a plugin is `kubectl aistack`; help and completion should say what was typed.
+    plugin = Path(sys.argv[0]).name.startswith("kubectl-")
+    parser = argparse.ArgumentParser(
+        prog="kubectl aistack" if plugin else "aistack",
+        description="Governed AI systems on Kubernetes from one AIStack object.",
+        epilog="Exit codes: 0 fine, 1 denied, 2 bad input, 3 warned (with --strict).",
+    )
+    commands = parser.add_subparsers(title="commands", metavar="command", required=True)
+    _check(commands)
+    _render(commands)
+    _status(commands)
+    _controller(commands)
+    _webhook(commands)
+    _version(commands)
+    _completion(commands)
+    return parser
+
+
+def _check(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "check",
+        help="find every problem of stacks in files; needs no cluster",
+        description="Finds every problem that the operator would find in the AIStacks of these files.",
+    )
+    _add_files(parser)
+    _add_output(parser, "text")
+    parser.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
+    parser.set_defaults(run=_run_check)
+
+
+def _run_check(arguments: argparse.Namespace) -> int:
+    from aistack.cli.check import run
+
+    return run(arguments.files, arguments.catalog, arguments.output, strict=arguments.strict)
+
+
+def _render(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "render",
+        help="print the objects that stacks become; needs no cluster",
+        description="Prints what the controller would apply for the AIStacks of these files. "
+        "The owner's uid stays empty: only a cluster knows it.",
+    )
+    _add_files(parser)
+    _add_output(parser, "yaml", "json")
+    parser.set_defaults(run=_run_render)
+
+
+def _run_render(arguments: argparse.Namespace) -> int:
+    from aistack.cli.render import run
+
+    return run(arguments.files, arguments.catalog, arguments.output)
+
+
+def _status(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "status",
+        help="show how a stack is, what was made for it, and why",
+        description="Shows conditions, components, and each object with the field of the spec it comes from.",
+    )
+    parser.add_argument("name", help="the AIStack's name")
+    parser.add_argument("-n", "--namespace", default="default", help="its namespace (default: default)")
+    parser.add_argument("--kubeconfig", default="", help="default: $KUBECONFIG, else ~/.kube/config")
+    _add_output(parser, "text")
+    parser.set_defaults(run=_run_status)
+
+
+def _run_status(arguments: argparse.Namespace) -> int:
+    from aistack.cli.status import run
+
+    return run(arguments.namespace, arguments.name, arguments.kubeconfig, arguments.output)
+
+
+def _controller(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "controller",
+        help="run the operator's controller",
+        description="Brings stacks to what they say. Settings come from the environment.",
+    )
+    _add_log_format(parser)
+    parser.set_defaults(run=_run_controller)
+
+
+def _run_controller(arguments: argparse.Namespace) -> int:
+    from aistack.cli.controller import run
+
+    return run(arguments.log_format)
+
+
+def _webhook(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "webhook",
+        help="run the operator's admission webhook",
+        description="Refuses stacks that can't be served. Settings come from the environment.",
+    )
+    _add_log_format(parser)
+    parser.set_defaults(run=_run_webhook)
+
+
+def _run_webhook(arguments: argparse.Namespace) -> int:
+    from aistack.cli.webhook import run
+
+    return run(arguments.log_format)
+
+
+def _version(commands: Commands) -> None:
+    parser = commands.add_parser("version", help="print the version")
+    parser.set_defaults(run=_run_version)
+
+
+def _run_version(_arguments: argparse.Namespace) -> int:
+    emit(f"aistack {__version__}\n")
+    return Exit.FINE
+
+
+def _completion(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "completion",
+        help="print a shell's completion script",
+        description='For example in ~/.bashrc: eval "$(aistack completion bash)"',
+    )
+    parser.add_argument("shell", choices=("bash", "zsh", "fish"))
+    parser.set_defaults(run=_run_completion)
+
+
+def _run_completion(arguments: argparse.Namespace) -> int:
+    emit(shtab.complete(build_parser(), shell=arguments.shell) + "\n")
+    return Exit.FINE
+
+
+def _add_files(parser: argparse.ArgumentParser) -> None:
+    files = parser.add_argument(
+        "files", nargs="+", metavar="FILE", help="YAML or JSON, a folder of them, or - for standard input"
+    )
+    catalog = parser.add_argument(
+        "--catalog",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="more files, read only for their AcceleratorClasses; may be repeated",
+    )
+    for argument in (files, catalog):
+        argument.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
+
+
+def _add_output(parser: argparse.ArgumentParser, default: str, *others: str) -> None:
+    formats = (default, *others) if others else (default, "json", "yaml")
+    parser.add_argument(
+        "-o", "--output", choices=formats, default=default, help=f"format (default: {default})"
+    )
+
+
+def _add_log_format(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), help="default: text on a terminal, JSON elsewhere"
+    )

@@ -1,0 +1,132 @@
+"""What was made for a stack, and why: each object with the field of the spec that asked for it.
+
+Pure: a spec and the objects as the API server shows them go in, branches of a tree come out.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from aistack.api.models import AIModel, Managed, SelfHosted
+from aistack.api.stack import AIStackSpec
+from aistack.kinds import CHILD_KINDS, Manifest
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL
+from aistack.resolve import DIRECT_PROVIDERS, routes_of
+
+PURPOSES: Mapping[tuple[str, str], str] = {
+    ("network", "NetworkPolicy"): "denies its pods every connection that no other policy allows",
+    ("model", "ServiceAccount"): "the pods' identity, with no right and no token",
+    ("model", "PersistentVolumeClaim"): "keeps the downloaded weights when a pod goes",
+    ("model", "NetworkPolicy"): "lets the gateway in, and the download out",
+    ("model", "Service"): "where the gateway finds the ready replicas",
+    ("model", "Deployment"): "runs vLLM",
+    ("model", "PodDisruptionBudget"): "a drained node takes one replica at a time",
+    ("model", "HorizontalPodAutoscaler"): "adds replicas while requests wait",
+    ("gateway", "ServiceAccount"): "the pods' identity, with no right and no token",
+    ("gateway", "ConfigMap"): "Envoy's routes and clusters, reloaded without a restart",
+    ("gateway", "NetworkPolicy"): "lets clients in; out only to the models and providers",
+    ("gateway", "Service"): "the stack's one endpoint",
+    ("gateway", "Deployment"): "runs Envoy and its loader",
+    ("gateway", "PodDisruptionBudget"): "a drained node takes one replica at a time",
+    ("gateway", "HorizontalPodAutoscaler"): "adds replicas under load",
+    ("adapter", "ServiceAccount"): "the pods' identity, with no right and no token",
+    ("adapter", "ConfigMap"): "LiteLLM's list of models",
+    ("adapter", "NetworkPolicy"): "lets the gateway in, and calls to providers out",
+    ("adapter", "Service"): "where the gateway finds the adapter",
+    ("adapter", "Deployment"): "runs LiteLLM, which translates for these providers",
+    ("adapter", "PodDisruptionBudget"): "a drained node takes one replica at a time",
+}
+"""One line for each object that a component can have, by component and kind."""
+_ORDER = [kind.kind for kind in CHILD_KINDS]
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One object: what it is for, and how it is right now."""
+
+    kind: str
+    name: str
+    purpose: str
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """A field of the spec, what it asks for, and the objects that came of it."""
+
+    field: str
+    asks: str
+    made: tuple[Made, ...] = ()
+
+
+def branches(spec: AIStackSpec, objects: Iterable[Manifest]) -> list[Branch]:
+    """The tree of one stack, in the order of its spec; a field that needs no object has none."""
+    grouped: dict[tuple[str, str], list[Manifest]] = {}
+    for manifest in sorted(objects, key=lambda each: _ORDER.index(each["kind"])):
+        labels = manifest["metadata"]["labels"]
+        grouped.setdefault((labels[COMPONENT_LABEL], labels[NAME_LABEL]), []).append(manifest)
+
+    grown = [_model_branch(model, grouped.pop(("model", model.name), [])) for model in spec.models]
+    for (component, name), manifests in sorted(grouped.items()):
+        field, asks = _origin(spec, component, name)
+        grown.append(Branch(field, asks, _made(manifests)))
+    return grown
+
+
+def _model_branch(model: AIModel, manifests: Sequence[Manifest]) -> Branch:
+    path = f"spec.models[{model.name}]"
+    if model.self_hosted:
+        return Branch(f"{path}.selfHosted", _hosted(model.self_hosted), _made(manifests))
+    if model.managed:
+        return Branch(f"{path}.managed", _managed(model.managed), _made(manifests))
+    return Branch(path, "", _made(manifests))
+
+
+def _hosted(hosted: SelfHosted) -> str:
+    return f"{hosted.source} on {hosted.accelerator.count} of {hosted.accelerator.class_}"
+
+
+def _managed(managed: Managed) -> str:
+    way = "called by the gateway itself" if managed.provider in DIRECT_PROVIDERS else "called by the adapter"
+    return f"{managed.model} of {managed.provider}, {way}; nothing of it runs here"
+
+
+def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
+    """The field that a part comes from, and what it asks for."""
+    if component == "gateway":
+        return "spec.gateway", f"one endpoint for {', '.join(route.name for route in routes_of(spec))}"
+    if component == "adapter":
+        translated = [
+            model for model in spec.models if model.managed and model.managed.provider not in DIRECT_PROVIDERS
+        ]
+        named = ", ".join(f"spec.models[{model.name}].managed" for model in translated)
+        return named, "a provider with a protocol of its own: its calls are translated"
+    if component == "network":
+        return "spec", "every stack is closed first; its parts open what they need"
+    return f"spec.models[{name}]", "no longer in the spec; about to be removed"
+
+
+def _made(manifests: Sequence[Manifest]) -> tuple[Made, ...]:
+    return tuple(
+        Made(
+            kind=manifest["kind"],
+            name=manifest["metadata"]["name"],
+            purpose=PURPOSES.get((manifest["metadata"]["labels"][COMPONENT_LABEL], manifest["kind"]), ""),
+            state=_state(manifest),
+        )
+        for manifest in manifests
+    )
+
+
+def _state(manifest: Manifest) -> str:
+    """How an object is, in a few words; empty where there is nothing to say."""
+    spec, status = manifest.get("spec", {}), manifest.get("status", {})
+    match manifest["kind"]:
+        case "Deployment":
+            return f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 1)} ready"
+        case "PersistentVolumeClaim":
+            return f"{status.get('phase', 'Pending')}, {spec['resources']['requests']['storage']}"
+        case "HorizontalPodAutoscaler":
+            return (
+                f"{status.get('currentReplicas', 0)} of {spec.get('minReplicas', 1)} to {spec['maxReplicas']}"
+            )
+    return ""
