@@ -1,7 +1,7 @@
 """Brings a stack's objects to what was rendered: writes what differs, removes what is gone.
 
-`plan` decides, purely, from what was rendered, what was applied before and what is seen now; `execute` writes.
-An object is written when the digest of its rendering differs from the one applied, or when the fields that
+`plan` decides, purely, from what was rendered, what was applied before and what is seen; `execute` writes. An
+object is written when the digest of its rendering differs from the one applied, or when the fields that
 we own are no longer the ones that we applied (somebody took one over: drift).
 """
 
@@ -96,7 +96,7 @@ def plan(
 
 
 async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
-    """Writes a plan: parts side by side, within one in the order of dependence; deletes when all is written."""
+    """Writes a plan: parts side by side, each in the order of dependence; deletes when all is written."""
     results = await asyncio.gather(
         *(_write_part(stack, part, writes, kube) for part, writes in decided.writes.items())
     )

@@ -1,18 +1,26 @@
 """From what is seen of a stack's objects to one row a part, each with the root cause if it isn't ready."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
 
 from aistack.api import Reason
 from aistack.kinds import AUTOSCALER, DEPLOYMENT, POD, VOLUME_CLAIM
 from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
 from aistack.resolve import ManagedModel, Replicas, ResolvedStack
 
-UNEXPLAINED_AFTER = timedelta(seconds=10)
-"""A pod that isn't ready for this long without a cause in its status: its events are read."""
 EVENTS_EXPLAIN = frozenset({Reason.STARTING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
 """Causes of which an object's status doesn't hold the whole story, but its events may."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An object whose events may say more than its status does."""
+
+    kind: str
+    name: str
+    uid: str
+    created: str
+    """RFC 3339, UTC; empty when it isn't known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,74 +31,58 @@ class Part:
     ready: bool
     reason: Reason
     message: str
-
-
-@dataclass(frozen=True, slots=True)
-class Subject:
-    """An object whose events may say more than its status does."""
-
-    kind: str
-    name: str
-    uid: str
+    unexplained: Subject | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Every part of a stack; `unexplained` names the objects whose events would help."""
+    """Every part of a stack, and what keeps its replicas from following the load."""
 
     parts: tuple[Part, ...]
     autoscaling: Cause | None
-    unexplained: tuple[Subject, ...]
 
     @property
-    def ready(self) -> bool:
-        return all(part.ready for part in self.parts)
+    def unexplained(self) -> tuple[Subject, ...]:
+        return tuple(part.unexplained for part in self.parts if part.unexplained)
+
+    def explained(self, words: Mapping[str, str]) -> "Health":
+        """The same with what events say, by the uid of the object that they're about."""
+        return replace(self, parts=tuple(_explained(part, words) for part in self.parts))
 
 
-def assess(
-    stack: ResolvedStack,
-    observed: Observed,
-    failures: Iterable[Failure],
-    words: Mapping[str, str],
-    now: datetime,
-) -> Health:
-    """One row a part. `words` are what events say, by the uid of the object that they're about."""
+def _explained(part: Part, words: Mapping[str, str]) -> Part:
+    if part.unexplained is None or part.unexplained.uid not in words:
+        return part
+    return replace(part, message=f"{part.message}: {words[part.unexplained.uid]}")
+
+
+def assess(stack: ResolvedStack, observed: Observed, failures: Iterable[Failure]) -> Health:
+    """One row a part: models, gateway, adapter; and what belongs to none of them, if it failed."""
     failed = {failure.part: failure for failure in failures}
-    unexplained: list[Subject] = []
-    rows = {
-        part: _part(
-            row,
-            replicas,
-            _Seen(part, observed),
-            failure=failed.get(part),
-            words=words,
-            now=now,
-            unexplained=unexplained,
-        )
-        for row, part, replicas in _rows(stack)
-    }
-    managed = [_managed(model, rows) for model in stack.managed]
-    models = [row for (component, _), row in rows.items() if component == "model"]
-    others = [row for (component, _), row in rows.items() if component != "model"]
-    return Health(
-        parts=(*sorted((*models, *managed), key=lambda part: part.name), *others),
-        autoscaling=_autoscaling(stack, observed),
-        unexplained=tuple(unexplained),
-    )
-
-
-def _rows(stack: ResolvedStack) -> Iterable[tuple[str, PartKey, Replicas]]:
-    for model in stack.self_hosted:
-        yield f"model/{model.name}", ("model", model.name), model.replicas
-    yield "gateway", ("gateway", "gateway"), stack.gateway.replicas
-    if stack.gateway.needs_adapter:
-        yield "adapter", ("adapter", "adapter"), stack.gateway.replicas
+    hosted = [
+        _part(f"model/{model.name}", model.replicas, _Seen(("model", model.name), observed), failed)
+        for model in stack.self_hosted
+    ]
+    tiers = [
+        _part(name, stack.gateway.replicas, _Seen((name, name), observed), failed)
+        for name in ("gateway", "adapter")
+        if name == "gateway" or stack.gateway.needs_adapter
+    ]
+    managed = [_managed(model, {tier.name: tier for tier in tiers}) for model in stack.managed]
+    models = sorted((*hosted, *managed), key=lambda part: part.name)
+    others = [
+        Part(component, False, failure.reason, failure.message)
+        for (component, _), failure in failed.items()
+        if component not in {"model", "gateway", "adapter"}
+    ]
+    return Health(parts=(*models, *tiers, *others), autoscaling=_autoscaling(stack, observed))
 
 
 class _Seen:
     """The objects and pods of one part."""
 
     def __init__(self, part: PartKey, observed: Observed) -> None:
+        self.part = part
         self.children = [
             child for child in observed.children.values() if (child.component, child.part) == part
         ]
@@ -103,18 +95,9 @@ class _Seen:
         return [child for child in self.children if child.kind == kind]
 
 
-def _part(
-    row: str,
-    replicas: Replicas,
-    seen: _Seen,
-    *,
-    failure: Failure | None,
-    words: Mapping[str, str],
-    now: datetime,
-    unexplained: list[Subject],
-) -> Part:
+def _part(row: str, replicas: Replicas, seen: _Seen, failed: Mapping[PartKey, Failure]) -> Part:
     """The first of these that holds: not written as it should be, nothing there yet, ready, or the cause."""
-    if failure:
+    if failure := failed.get(seen.part):
         return Part(row, False, failure.reason, failure.message)
     deployments = seen.of_kind(DEPLOYMENT.kind)
     if not deployments or deployments[0].workload is None or deployments[0].deleting:
@@ -130,11 +113,7 @@ def _part(
     if ready:
         return Part(row, True, Reason.READY, "")
     cause, subject = _cause(seen, workload.failure)
-    if subject and _is_old(seen, subject, now):
-        unexplained.append(subject)
-        if subject.uid in words:
-            cause = Cause(cause.reason, f"{cause.message}: {words[subject.uid]}")
-    return Part(row, False, cause.reason, cause.message)
+    return Part(row, False, cause.reason, cause.message, subject)
 
 
 def _at_zero(row: str, replicas: int) -> Part:
@@ -150,13 +129,13 @@ def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
     for claim in seen.of_kind(VOLUME_CLAIM.kind):
         waiting = any(pod.cause and pod.cause.reason is Reason.UNSCHEDULABLE for pod in seen.pods)
         if claim.problem and (waiting or not seen.pods):
-            return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid)
+            return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid, "")
     worst = _worst([pod for pod in seen.pods if not pod.ended and pod.cause]) or _worst(
         [pod for pod in seen.pods if pod.cause and pod.cause.reason is Reason.EVICTED]
     )
     if worst and worst.cause:
         told = worst.cause.reason in EVENTS_EXPLAIN
-        return worst.cause, Subject(POD.kind, worst.name, worst.uid) if told else None
+        return worst.cause, Subject(POD.kind, worst.name, worst.uid, worst.created) if told else None
     if failure:
         return failure, None
     return Cause(Reason.ROLLING_OUT, "its pods are being replaced or started"), None
@@ -167,22 +146,17 @@ def _worst(pods: list[Pod]) -> Pod | None:
     return min(pods, key=lambda pod: SEVERITY.index(pod.cause.reason) if pod.cause else 0, default=None)
 
 
-def _is_old(seen: _Seen, subject: Subject, now: datetime) -> bool:
-    for pod in seen.pods:
-        if pod.uid == subject.uid:
-            return now - datetime.fromisoformat(pod.created) >= UNEXPLAINED_AFTER
-    return True
-
-
-def _managed(model: ManagedModel, rows: Mapping[PartKey, Part]) -> Part:
-    """As ready as the part of the gateway that calls the provider; nobody probes providers."""
+def _managed(model: ManagedModel, tiers: Mapping[str, Part]) -> Part:
+    """As ready as the tier of the gateway that calls the provider; nobody probes providers."""
     row = f"model/{model.name}"
-    way = rows.get(("adapter", "adapter")) if model.needs_adapter else rows[("gateway", "gateway")]
-    if way is None:
-        return Part(row, True, Reason.READY, f"no route calls {model.managed.provider} for it")
-    if not way.ready:
-        return Part(row, False, way.reason, f"it is reached through {way.name}, which is not ready")
-    return Part(row, True, Reason.READY, f"run by {model.managed.provider}; reached through {way.name}")
+    tier = tiers.get("adapter" if model.needs_adapter else "gateway")
+    if tier is None:
+        return Part(row, True, Reason.READY, "no route leads to it")
+    if not tier.ready:
+        return Part(
+            row, False, tier.reason, f"the {tier.name} that calls {model.managed.provider} is not ready"
+        )
+    return Part(row, True, Reason.READY, f"{model.managed.provider}, called by the {tier.name}")
 
 
 def _autoscaling(stack: ResolvedStack, observed: Observed) -> Cause | None:

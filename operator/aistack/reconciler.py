@@ -6,7 +6,7 @@ Level-triggered: it looks at what is, never at what happened; running it twice c
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from pydantic import ValidationError
 
@@ -22,8 +22,10 @@ from aistack.observed import Child, Observed, observe, shortened
 from aistack.render import render
 from aistack.resolve import Catalog, Problem, resolve
 
-SOON = 5.0
-"""Seconds until something that may heal by itself is looked at again without an event."""
+SOON = 10.0
+"""Seconds until something that no watch will tell of is looked at again."""
+UNEXPLAINED_AFTER = timedelta(seconds=10)
+"""How long a pod may take to start before its events are read for the reason: most explain themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,9 @@ async def reconcile(
     applied = await apply.execute(resolved.ref, decided, kube)
 
     seen = _with_writes(observed, applied.written)
-    state = health.assess(resolved, seen, applied.failures, {}, now)
-    if state.unexplained:
-        words = await _event_words(kube, stack.metadata.namespace, state.unexplained)
-        state = health.assess(resolved, seen, applied.failures, words, now)
+    state = health.assess(resolved, seen, applied.failures)
+    if old := [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]:
+        state = state.explained(await _event_words(kube, stack.metadata.namespace, old))
 
     after = status.reported(
         resolved,
@@ -114,6 +115,10 @@ def _with_writes(observed: Observed, written: Sequence[Manifest]) -> Observed:
     """What is seen, with the answers to our own writes, which no watch has told of yet."""
     fresh = {(child.kind, child.name): child for child in map(observe, written)}
     return replace(observed, children={**observed.children, **fresh})
+
+
+def _unexplained_for_long(subject: Subject, now: datetime) -> bool:
+    return not subject.created or now - datetime.fromisoformat(subject.created) >= UNEXPLAINED_AFTER
 
 
 async def _event_words(kube: Kube, namespace: str, subjects: Sequence[Subject]) -> Mapping[str, str]:

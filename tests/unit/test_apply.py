@@ -1,0 +1,123 @@
+"""What is written, left alone and removed: decided from the rendering, the inventory and what is seen."""
+
+from typing import Any
+
+from aistack.api import Reason
+from aistack.api.stack import InventoryItem
+from aistack.apply import plan
+from aistack.observed import Child, Observed, Workload, digest
+from aistack.resolve import StackRef
+
+STACK = StackRef("support", "care", "uid-of-the-stack")
+
+
+def manifest(kind: str, name: str, part: str = "llama", **spec: Any) -> dict[str, Any]:
+    versions = {"Deployment": "apps/v1", "HorizontalPodAutoscaler": "autoscaling/v2"}
+    labels = {"aistack.dev/component": "model", "app.kubernetes.io/name": part}
+    return {
+        "apiVersion": versions.get(kind, "v1"),
+        "kind": kind,
+        "metadata": {"name": name, "namespace": "care", "labels": labels},
+        "spec": spec,
+    }
+
+
+def child(kind: str, name: str, **fields: Any) -> Child:
+    seen: dict[str, Any] = {
+        "component": "model",
+        "part": "llama",
+        "uid": f"uid-{name}",
+        "resource_version": "1",
+        "owner_uid": STACK.uid,
+        "owned": "ours",
+        "owns_replicas": False,
+        "deleting": False,
+    }
+    return Child(kind=kind, name=name, **{**seen, **fields})
+
+
+def seeing(*children: Child) -> Observed:
+    return Observed(children={(item.kind, item.name): item for item in children})
+
+
+def applied(item: dict[str, Any], owned: str = "ours") -> InventoryItem:
+    return InventoryItem(kind=item["kind"], name=item["metadata"]["name"], applied=digest(item), owned=owned)
+
+
+SERVICE = manifest("Service", "support-llama", port=8000)
+DEPLOYMENT = manifest("Deployment", "support-llama", replicas=2)
+
+
+def test_what_was_applied_and_is_still_ours_is_not_written_again() -> None:
+    decided = plan(STACK, [SERVICE], [applied(SERVICE)], seeing(child("Service", "support-llama")))
+    assert not decided.writes
+    assert decided.unchanged == (applied(SERVICE),)
+
+
+def test_a_new_object_is_created_and_never_laid_over_one_that_is_there() -> None:
+    decided = plan(STACK, [SERVICE], [], Observed())
+    (write,) = decided.writes["model", "llama"]
+    assert write.uid is None
+
+
+def test_a_changed_rendering_is_applied_over_exactly_the_object_that_was_seen() -> None:
+    changed = manifest("Service", "support-llama", port=9000)
+    decided = plan(STACK, [changed], [applied(SERVICE)], seeing(child("Service", "support-llama")))
+    (write,) = decided.writes["model", "llama"]
+    assert (write.uid, write.manifest) == ("uid-support-llama", changed)
+
+
+def test_a_field_that_somebody_took_over_is_put_back() -> None:
+    drifted = child("Service", "support-llama", owned="less than ours")
+    decided = plan(STACK, [SERVICE], [applied(SERVICE)], seeing(drifted))
+    assert decided.writes
+
+
+def test_an_object_that_vanished_is_made_again_although_it_was_applied() -> None:
+    assert plan(STACK, [SERVICE], [applied(SERVICE)], Observed()).writes
+
+
+def test_what_a_newer_spec_no_longer_wants_is_deleted_workloads_first() -> None:
+    seen = seeing(child("Service", "support-old"), child("Deployment", "support-old"))
+    decided = plan(STACK, [], [], seen)
+    assert [item.kind for item in decided.deletions] == ["Deployment", "Service"]
+
+
+def test_an_object_of_another_owner_is_never_deleted() -> None:
+    seen = seeing(child("Service", "support-old", owner_uid=""), child("Service", "x", owner_uid="other"))
+    assert not plan(STACK, [], [], seen).deletions
+
+
+def test_an_object_of_an_earlier_stack_of_this_name_is_waited_for() -> None:
+    seen = seeing(child("Service", "support-llama", owner_uid="uid-of-an-earlier-stack"))
+    decided = plan(STACK, [SERVICE], [], seen)
+    assert not decided.writes
+    assert decided.waiting[0].reason is Reason.TERMINATING
+    assert not decided.waiting[0].lasting
+
+
+def test_within_a_part_configuration_comes_before_what_mounts_it() -> None:
+    decided = plan(STACK, [DEPLOYMENT, SERVICE], [], Observed())
+    assert [write.manifest["kind"] for write in decided.writes["model", "llama"]] == ["Service", "Deployment"]
+
+
+def test_replicas_are_handed_to_an_autoscaler_as_they_are_and_never_below_its_minimum() -> None:
+    free = manifest("Deployment", "support-llama")
+    scaler = manifest(
+        "HorizontalPodAutoscaler", "support-llama", minReplicas=1, scaleTargetRef={"name": "support-llama"}
+    )
+    for running, handed_over in ((6, 6), (0, 1)):
+        counts = Workload(True, running, running, running, running, None)
+        seen = seeing(child("Deployment", "support-llama", owns_replicas=True, workload=counts))
+        decided = plan(STACK, [free, scaler], [], seen)
+        write = decided.writes["model", "llama"][0]
+        assert write.hand_over_replicas == handed_over
+
+
+def test_replicas_that_the_autoscaler_owns_already_are_not_handed_over_again() -> None:
+    free = manifest("Deployment", "support-llama")
+    scaler = manifest(
+        "HorizontalPodAutoscaler", "support-llama", minReplicas=1, scaleTargetRef={"name": "support-llama"}
+    )
+    decided = plan(STACK, [free, scaler], [], seeing(child("Deployment", "support-llama")))
+    assert decided.writes["model", "llama"][0].hand_over_replicas is None
