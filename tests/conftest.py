@@ -1,4 +1,4 @@
-"""What every test may ask for: a control plane, started once and only when asked for, and a namespace in it."""
+"""What every test may ask for: a control plane, started once and only on demand, and a namespace in it."""
 
 import secrets
 from collections.abc import Iterator
@@ -18,14 +18,16 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
 
     Building what is missing shows its progress. After a failed test the folder with the logs is kept.
     """
-    capture = request.config.pluginmanager.getplugin("capturemanager")
+    shown = request.config.pluginmanager.getplugin("capturemanager").global_and_fixture_disabled
     with ExitStack() as ending:
-        with capture.global_and_fixture_disabled():
+        with shown():
             cluster = ending.enter_context(control_plane(keep=lambda: request.session.testsfailed > 0))
         if any(CRDS.glob("*.yaml")):
             cluster.kubectl("apply", "--server-side", f"--filename={CRDS}")
             cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
         yield cluster
+        with shown():
+            ending.close()
 
 
 @pytest.fixture

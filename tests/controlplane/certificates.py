@@ -1,5 +1,6 @@
 """Certificates that are made for one run: an authority, and what it signs."""
 
+import base64
 import ipaddress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -35,6 +36,11 @@ class Authority:
     """A certificate authority; `pair.certificate` is what its clients have to trust."""
 
     pair: Pair
+
+    @property
+    def bundle(self) -> str:
+        """Its certificate as kubeconfigs and webhook configurations (`caBundle`) hold it: PEM in base64."""
+        return base64.b64encode(self.pair.certificate).decode()
 
     @classmethod
     def create(cls, name: str = "aistack-tests") -> Self:

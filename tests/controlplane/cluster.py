@@ -157,19 +157,19 @@ def control_plane(
     The folder is kept when the body fails, or when `keep` says so at the end; its path is shown.
     """
     folder = Path(tempfile.mkdtemp(prefix="aistack-"))
+    kept = True
     try:
         cluster = start(folder, nodes=nodes, pods=pods, fsync=fsync)
         try:
             yield cluster
         finally:
             cluster.stop()
-    except BaseException:
-        say(f"the control plane's files and logs are kept in {folder}")
-        raise
-    if keep():
-        say(f"the control plane's files and logs are kept in {folder}")
-    else:
-        shutil.rmtree(folder)
+        kept = keep()
+    finally:
+        if kept:
+            say(f"the control plane's files and logs are kept in {folder}")
+        else:
+            shutil.rmtree(folder)
 
 
 def connect(folder: Path) -> Client:
@@ -204,7 +204,7 @@ def _prepare(folder: Path, server: str) -> None:
 def _write_kubeconfig(
     path: Path, server: str, authority: Authority, user: str, groups: tuple[str, ...]
 ) -> None:
-    config = objects.kubeconfig(server, authority.pair.certificate, authority.client(user, groups))
+    config = objects.kubeconfig(server, authority, authority.client(user, groups))
     write_private(path, json.dumps(config).encode())
 
 

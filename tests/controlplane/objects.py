@@ -3,7 +3,7 @@
 import base64
 from typing import Any
 
-from .certificates import Pair
+from .certificates import Authority, Pair
 
 MANAGED = "kwok.x-k8s.io/node"  # the annotation of the nodes that kwok plays
 AUDIT_POLICY = {
@@ -71,9 +71,9 @@ def local_service(name: str, namespace: str) -> dict[str, Any]:
     }
 
 
-def kubeconfig(server: str, authority: bytes, client: Pair) -> dict[str, Any]:
+def kubeconfig(server: str, authority: Authority, client: Pair) -> dict[str, Any]:
     """Everything inside, nothing by path: the file may be copied anywhere."""
-    cluster = {"server": server, "certificate-authority-data": _text(authority)}
+    cluster = {"server": server, "certificate-authority-data": authority.bundle}
     user = {"client-certificate-data": _text(client.certificate), "client-key-data": _text(client.key)}
     return {
         "apiVersion": "v1",
