@@ -18,7 +18,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError
 
 from aistack.api.invariants import ACCEPTED, Invariant, require, validations
-from aistack.api.scalars import Amount, Currency, Labels, ObjectName
+from aistack.api.scalars import Amount, Currency, KeyName, Labels, ObjectName
 
 GROUP = "aistack.dev"
 VERSION = "v1alpha1"
@@ -97,7 +97,7 @@ class KeyRef(Model):
     name: ObjectName
     """Name of the Secret or ConfigMap, in the stack's namespace."""
 
-    key: Annotated[str, StringConstraints(pattern=r"^[-._a-zA-Z0-9]+$", min_length=1, max_length=253)]
+    key: KeyName
     """The key inside it."""
 
 

@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 from aistack.api.base import Metadata, Model
 from aistack.api.invariants import Invariant, ListMap
 from aistack.api.policies import PlatformStatus
-from aistack.api.scalars import Amount, Currency, Date, Labels, Line, ObjectName, Quantity, Uri
+from aistack.api.scalars import Amount, Currency, Date, Labels, Line, ObjectName, Quantity, ResourceName, Uri
 
 
 class Toleration(Model):
@@ -76,9 +76,7 @@ class AcceleratorClassSpec(Model):
         ),
     )
 
-    resource_name: (
-        Annotated[str, StringConstraints(pattern=r"^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)?$", max_length=253)] | None
-    ) = None
+    resource_name: ResourceName | None = None
     """The extended resource that pods ask for, such as nvidia.com/gpu; default none: the class is CPU."""
 
     memory: Quantity | None = None

@@ -6,8 +6,8 @@ from pydantic import Field
 
 from aistack.api.base import KeyRef, Model, Money
 from aistack.api.invariants import Invariant, ListMap, ListSet
-from aistack.api.models import MIN_TO_MAX, Image
-from aistack.api.scalars import Count, Duration, Line, Name, ObjectName, Share, Text
+from aistack.api.models import MIN_TO_MAX
+from aistack.api.scalars import Count, Duration, Image, Line, Name, ObjectName, Share, Text
 
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
 

@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from aistack.api.base import Model, Money
 from aistack.api.invariants import Invariant, ListMap, ListSet
-from aistack.api.scalars import Amount, Date, Duration, Line, Name, Sha256, Text, Uri
+from aistack.api.scalars import Amount, Date, Duration, Line, Name, Percentage, Sha256, Text, Uri
 
 Measure = Annotated[float, Field(ge=-1e15, le=1e15)]
 RiskTier = Literal["minimal", "limited", "high", "prohibited"]
@@ -22,9 +22,7 @@ class Objectives(Model):
         ),
     )
 
-    availability: (
-        Annotated[str, StringConstraints(pattern=r"^[0-9]{1,2}(\.[0-9]{1,4})?$", max_length=8)] | None
-    ) = None
+    availability: Percentage | None = None
     """Percent of requests that are answered, as a string such as "99.9"; default no promise."""
 
     latency_p95: Duration | None = Field(default=None, alias="latencyP95")

@@ -11,6 +11,7 @@ from aistack.api.scalars import (
     Cron,
     Duration,
     HttpUrl,
+    Image,
     IntOrQuantity,
     Line,
     Name,
@@ -18,13 +19,15 @@ from aistack.api.scalars import (
     PartName,
     Quantity,
     Share,
+    Source,
     Text,
     TimeZone,
     Uri,
+    VariableName,
+    Version,
 )
 
 Argument = Annotated[str, StringConstraints(min_length=1, max_length=1024)]
-Image = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][-a-zA-Z0-9._:/@]*$", max_length=512)]
 Replicas = Annotated[int, Field(ge=0, le=1000)]
 MIN_TO_MAX = Invariant("self.min <= self.max", "min is above max: write a max of at least min")
 GROWS_ONLY = Invariant(
@@ -40,7 +43,7 @@ class EnvVar(Model):
         Invariant("has(self.value) != has(self.valueFrom)", "write exactly one of value and valueFrom"),
     )
 
-    name: Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=128)]
+    name: VariableName
     """The variable's name."""
 
     value: Text | None = None
@@ -56,9 +59,7 @@ class Runtime(Model):
     image: Image | None = None
     """Container image, best by digest; default is the operator's pinned vLLM image."""
 
-    version: Annotated[str, StringConstraints(pattern=r"^[0-9]+\.[0-9]+\.[0-9]+$", max_length=20)] | None = (
-        None
-    )
+    version: Version | None = None
     """vLLM's version in the image, such as 0.33.0; decides which flags may be written. Default: that of the
     operator's image."""
 
@@ -212,9 +213,7 @@ class Spot(Model):
 class SelfHosted(Model):
     """A model that vLLM serves in the cluster."""
 
-    source: Annotated[
-        str, StringConstraints(pattern=r"^(hf|s3|gs|oci|pvc|mlflow)://[!-~]+$", max_length=1024)
-    ]
+    source: Source
     """Where the weights are: hf://owner/name, s3://, gs://, oci://, pvc:// or mlflow://."""
 
     revision: Line | None = None

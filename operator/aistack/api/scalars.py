@@ -1,9 +1,10 @@
 """The bounded strings and numbers of the API. Patterns mean the same in RE2 and in Rust."""
 
-from datetime import date, datetime
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
 from aistack.api.invariants import Invariant
 
@@ -11,6 +12,7 @@ NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
 OBJECT_NAME = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 LINE = r"^[^\x00-\x1f\x7f]+$"
 URI = r"^[!-~]+$"
+SOURCE = r"^(hf|s3|gs|oci|pvc|mlflow)://[!-~]+$"
 HTTP_URL = r"^https?://[!-~]+$"
 DURATION = r"^([0-9]{1,6}(ms|s|m|h|d))+$"
 QUANTITY = r"^[0-9]{1,15}(\.[0-9]{1,9})?(m|k|M|G|T|P|Ki|Mi|Gi|Ti|Pi)?$"
@@ -19,6 +21,12 @@ CURRENCY = r"^[A-Z]{3}$"
 DATE = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}$"
 TIMESTAMP = r"^[12][0-9]{3}-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\.[0-9]{1,6})?Z$"
 TIME_ZONE = r"^[A-Za-z][-+_/A-Za-z0-9]*$"
+IMAGE = r"^[a-z0-9][-a-zA-Z0-9._:/@]*$"
+VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
+VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+KEY = r"^[-._a-zA-Z0-9]+$"
+PERCENTAGE = r"^[0-9]{1,2}(\.[0-9]{1,4})?$"
+RESOURCE = r"^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
 
 
@@ -57,18 +65,26 @@ HINTS = {
     TIMESTAMP: "write a time in UTC such as 2027-01-31T00:00:00Z",
     TIME_ZONE: "write a time zone's name, such as Europe/Berlin",
     CRON: "write five cron fields such as '0 20 * * *'",
+    SOURCE: "write where the weights are: hf://owner/name, s3://, gs://, oci://, pvc:// or mlflow://",
+    IMAGE: "write an image such as vllm/vllm-openai@sha256:…",
+    VERSION: "write a version such as 0.33.0",
+    VARIABLE: "write letters, digits and '_', beginning with no digit",
+    KEY: "write a key of letters, digits, '-', '_' and '.'",
+    PERCENTAGE: "write a percentage below 100 as a string, such as '99.9'",
+    RESOURCE: "write a resource's name such as nvidia.com/gpu",
     SHA256: "write the 64 lower-case hexadecimal digits of a SHA-256",
 }
 """What to write where a pattern doesn't match; the API server says the pattern itself."""
 
 
-def _calendar_date(value: str) -> str:
-    date.fromisoformat(value)
-    return value
-
-
-def _moment(value: str) -> str:
-    datetime.fromisoformat(value)
+def _on_the_calendar(value: str) -> str:
+    """The pattern lets 2026-02-31 pass; the calendar and the API server's formats don't."""
+    try:
+        date.fromisoformat(value[:10])
+    except ValueError:
+        raise PydanticCustomError(
+            "calendar", "is no day of the calendar: write one such as 2026-11-01"
+        ) from None
     return value
 
 
@@ -94,6 +110,13 @@ Amount = Annotated[str, StringConstraints(pattern=AMOUNT, max_length=19)]
 Currency = Annotated[str, StringConstraints(pattern=CURRENCY, min_length=3, max_length=3)]
 Cron = Annotated[str, StringConstraints(pattern=CRON, max_length=100)]
 TimeZone = Annotated[str, StringConstraints(pattern=TIME_ZONE, max_length=64)]
+Source = Annotated[str, StringConstraints(pattern=SOURCE, max_length=1024)]
+Image = Annotated[str, StringConstraints(pattern=IMAGE, max_length=512)]
+Version = Annotated[str, StringConstraints(pattern=VERSION, max_length=20)]
+VariableName = Annotated[str, StringConstraints(pattern=VARIABLE, max_length=128)]
+KeyName = Annotated[str, StringConstraints(pattern=KEY, max_length=253)]
+Percentage = Annotated[str, StringConstraints(pattern=PERCENTAGE, max_length=8)]
+ResourceName = Annotated[str, StringConstraints(pattern=RESOURCE, max_length=253)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256, min_length=64, max_length=64)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -101,13 +124,13 @@ Share = Annotated[float, Field(ge=0, le=1)]
 Date = Annotated[
     str,
     StringConstraints(pattern=DATE, max_length=10),
-    AfterValidator(_calendar_date),
+    AfterValidator(_on_the_calendar),
     Field(json_schema_extra={"format": "date"}),
 ]
 Timestamp = Annotated[
     str,
     StringConstraints(pattern=TIMESTAMP, max_length=30),
-    AfterValidator(_moment),
+    AfterValidator(_on_the_calendar),
     Field(json_schema_extra={"format": "date-time"}),
 ]
 
