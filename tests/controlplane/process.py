@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,11 +43,21 @@ class Process:
         return "\n".join(text.splitlines()[-lines:])
 
 
-def launch(name: str, argv: Sequence[str], log: Path, port: int) -> Process:
-    """Starts a process in a session of its own, so that Ctrl-C here doesn't end it before its turn."""
+def launch(
+    name: str, argv: Sequence[str], log: Path, port: int, environment: Mapping[str, str] | None = None
+) -> Process:
+    """Starts a process in a session of its own, so that Ctrl-C here doesn't end it before its turn.
+
+    `environment` is added to that of this process.
+    """
     with log.open("ab") as output:
         child = subprocess.Popen(
-            argv, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, **(environment or {})},
         )
     return Process(name, child.pid, port, " ".join(argv), log, child)
 
