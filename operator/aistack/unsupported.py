@@ -41,6 +41,17 @@ def _in_self_hosted(path: str, hosted: SelfHosted) -> Iterator[tuple[str, str]]:
         yield f"{path}.scaling.min", "scaling from zero is not served by this version; write 1 or more"
     if hosted.scaling.schedule:
         yield f"{path}.scaling.schedule", LATER
+    if hosted.cache and hosted.cache.access_mode == "ReadOnlyMany":
+        yield (
+            f"{path}.cache.accessMode",
+            "a cache is written to; write ReadWriteOnce or ReadWriteMany, or name a filled claim as "
+            "source: pvc://claim/folder",
+        )
+    if hosted.credentials and hosted.credentials.workload_identity:
+        yield (
+            f"{path}.credentials.workloadIdentity",
+            "neither hf:// nor pvc:// takes one; write secretKeyRef for a gated model, or leave it out",
+        )
     if hosted.spot.share:
         yield f"{path}.spot.share", LATER
     if hosted.adapters:
@@ -51,6 +62,8 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     path = "spec.gateway"
     if gateway.engine != "Envoy":
         yield f"{path}.engine", f"{gateway.engine} is not served by this version; write Envoy"
+    if gateway.limit_scope != "PerReplica":
+        yield f"{path}.limitScope", f"{gateway.limit_scope} is not served by this version; write PerReplica"
     if gateway.expose.type != "ClusterIP":
         yield f"{path}.expose.type", f"{gateway.expose.type} is not served by this version; write ClusterIP"
     if gateway.logging.retention or gateway.logging.sink or gateway.logging.redact:

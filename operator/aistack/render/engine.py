@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from math import ceil
 
+from aistack.hosting import argument_names
 from aistack.kinds import Manifest
 from aistack.resolve import SelfHostedModel
 from aistack.units import GIB, number
@@ -136,9 +137,3 @@ def startup_seconds(model: SelfHostedModel) -> int:
     gib = (on_accelerators or _amount(model, "memory")) / GIB
     seconds_a_gib = 5 if claim_of_source(model) else 20
     return min(3 * 3600, 600 + 60 * ceil(gib * seconds_a_gib / 60))
-
-
-def argument_names(arguments: tuple[str, ...]) -> set[str]:
-    """The flags of a command line as vLLM reads them: `--max_model_len=1` names --max-model-len."""
-    flags = (argument.partition("=")[0] for argument in arguments if argument.startswith("-"))
-    return {flag.replace("_", "-") for flag in flags}

@@ -1,0 +1,36 @@
+"""What a stack's names may refer to outside itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from aistack.api import AcceleratorClass
+from aistack.api.catalog import AcceleratorClassSpec
+from aistack.images import Image
+
+CPU = "cpu"
+"""The accelerator class that need not exist: no accelerator at all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Abilities:
+    """What the cluster has beyond plain Kubernetes, found by discovery."""
+
+    custom_metrics: bool = False
+    """custom.metrics.k8s.io is served: an autoscaler can see vLLM's own metrics."""
+    resource_metrics: bool = False
+    """metrics.k8s.io is served: an autoscaler can see CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class Catalog:
+    """The images, accelerators and abilities that a cluster offers."""
+
+    images: Mapping[str, Image]
+    accelerator_classes: Mapping[str, AcceleratorClass] = field(default_factory=dict)
+    abilities: Abilities = Abilities()
+
+    def accelerator(self, name: str) -> AcceleratorClassSpec | None:
+        """The class of this name; None when there is none."""
+        if name in self.accelerator_classes:
+            return self.accelerator_classes[name].spec
+        return AcceleratorClassSpec() if name == CPU else None
