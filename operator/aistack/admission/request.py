@@ -1,0 +1,51 @@
+"""The admission request as the API server sends it (admission.k8s.io/v1): what a verdict is made from."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic.alias_generators import to_camel
+
+Sent = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
+"""An object as sent; empty where the API server sends null."""
+
+
+class Message(BaseModel):
+    """Sent by an API server that may be newer: unknown fields are ignored, absent ones are null."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", alias_generator=to_camel)
+
+
+class GroupKind(Message):
+    group: Literal["aistack.dev"]
+    kind: Literal["AIStack", "AIBudget", "AIPolicy", "AIPolicyException", "AcceleratorClass", "PriceBook"]
+
+
+class UserInfo(Message):
+    username: str = ""
+
+
+class AdmissionRequest(Message):
+    uid: str
+    kind: GroupKind
+    operation: Literal["CREATE", "UPDATE", "DELETE", "CONNECT"]
+    sub_resource: str = ""
+    name: str = ""
+    namespace: str = ""
+    user_info: UserInfo = UserInfo()
+    object: Sent = {}
+    """Empty on a DELETE."""
+    old_object: Sent = {}
+    """Empty on a CREATE."""
+
+    @property
+    def full_name(self) -> str:
+        """`care/support`; a name that the API server has yet to generate ends in an ellipsis."""
+        metadata = self.object.get("metadata", {})
+        name = self.name or metadata.get("name") or f"{metadata.get('generateName', '')}…"
+        return f"{self.namespace}/{name}" if self.namespace else name
+
+
+class AdmissionReview(Message):
+    api_version: Literal["admission.k8s.io/v1"]
+    kind: Literal["AdmissionReview"]
+    request: AdmissionRequest

@@ -1,0 +1,163 @@
+"""From an admission request to a verdict, and from a verdict to the answer that kubectl shows.
+
+The same functions decide here that decide in the controller and on the command line: what is refused is
+exactly what could not be served. Nothing here reads the clock, the network or the environment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import ValidationError
+
+from aistack.admission.request import AdmissionRequest
+from aistack.api import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, AIStack, PriceBook
+from aistack.api.base import Model
+from aistack.api.validation import problems as problems_of
+from aistack.catalog import Catalog
+from aistack.kinds import Manifest
+from aistack.resolve import resolve
+
+TYPES: Mapping[str, type[Model]] = {
+    "AIStack": AIStack,
+    "AIBudget": AIBudget,
+    "AIPolicy": AIPolicy,
+    "AIPolicyException": AIPolicyException,
+    "AcceleratorClass": AcceleratorClass,
+    "PriceBook": PriceBook,
+}
+
+NOT_IN_FORCE: Mapping[str, str] = {
+    "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",
+    "AIPolicy": "this version of the operator stores policies and holds no stack to them yet",
+    "AIPolicyException": "this version of the operator stores exceptions; there are no policies in force yet",
+    "PriceBook": "this version of the operator stores prices and computes no cost from them yet",
+}
+"""The kinds that are accepted and have no effect, and the warning that says so."""
+
+MOST_PROBLEMS = 50
+"""Lines of one denial; the rest is counted."""
+MOST_WARNINGS = 15
+LONGEST_WARNING = 256
+"""The API server cuts a warning at 256 characters and drops those beyond 4,096 in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is wrong with an object, a line each; an object without problems is allowed."""
+
+    problems: tuple[str, ...] = ()
+    """`<field path>: <what is wrong>; <what to write instead>`."""
+    warnings: tuple[str, ...] = ()
+    unknown_classes: frozenset[str] = frozenset()
+    """Accelerator classes that the stack names and the catalog doesn't have: it may lag behind."""
+
+    @property
+    def allowed(self) -> bool:
+        return not self.problems
+
+
+ALLOWED = Verdict()
+
+
+def review(request: AdmissionRequest, catalog: Catalog, operators: frozenset[str] = frozenset()) -> Verdict:
+    """Judges one request.
+
+    `operators` are the user names of the operator itself. What can't do harm is allowed without a look at
+    the object, so that a stack that is refused today can still be labelled, deleted and switched off.
+    """
+    if (
+        request.operation not in {"CREATE", "UPDATE"}
+        or request.sub_resource
+        or request.user_info.username in operators
+        or _keeps_its_spec(request)
+        or _only_suspends(request)
+    ):
+        return ALLOWED
+    kind = request.kind.kind
+    without_status = {name: value for name, value in request.object.items() if name != "status"}
+    try:
+        parsed = TYPES[kind].read(without_status)
+    except ValidationError as error:
+        return Verdict(problems=tuple(problems_of(error, without_status)))
+    if isinstance(parsed, AIStack):
+        return judge(parsed, catalog)
+    return Verdict(warnings=(NOT_IN_FORCE[kind],)) if kind in NOT_IN_FORCE else ALLOWED
+
+
+def judge(stack: AIStack, catalog: Catalog) -> Verdict:
+    """The steps that the controller takes too, up to the first that touches the cluster."""
+    resolution = resolve(stack, catalog)
+    named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
+    return Verdict(
+        problems=tuple(map(str, resolution.problems)),
+        warnings=tuple(map(str, resolution.warnings)),
+        unknown_classes=frozenset(name for name in named if catalog.accelerator(name) is None),
+    )
+
+
+def answer(request: AdmissionRequest, verdict: Verdict) -> Manifest:
+    """The AdmissionReview that carries a verdict back to the API server."""
+    response: Manifest = {"uid": request.uid, "allowed": verdict.allowed}
+    if verdict.warnings:
+        response["warnings"] = _shortened(verdict.warnings)
+    if not verdict.allowed:
+        response["status"] = _status(request, verdict)
+    return _envelope(response)
+
+
+def refusal(uid: str, code: int, reason: str, message: str) -> Manifest:
+    """The AdmissionReview of a request that could not be judged: refused, and the message says by whom."""
+    status = {"code": code, "reason": reason, "message": message}
+    return _envelope({"uid": uid, "allowed": False, "status": status})
+
+
+def _keeps_its_spec(request: AdmissionRequest) -> bool:
+    return bool(request.old_object) and request.old_object.get("spec") == request.object.get("spec")
+
+
+def _only_suspends(request: AdmissionRequest) -> bool:
+    """The kill switch works on a stack that would be refused now."""
+    return (
+        request.kind.kind == "AIStack"
+        and bool(request.old_object)
+        and {**request.old_object.get("spec", {}), "suspend": True} == request.object.get("spec")
+    )
+
+
+def _status(request: AdmissionRequest, verdict: Verdict) -> Manifest:
+    """A metav1.Status like that of the API server's own validation, so that kubectl prints it alike."""
+    shown = verdict.problems[:MOST_PROBLEMS]
+    count = len(verdict.problems)
+    heading = f"{request.kind.kind} {request.full_name}: {count} problem{'s' if count > 1 else ''}"
+    more = [f"  … and {count - len(shown)} more"] if count > len(shown) else []
+    return {
+        "code": 422,
+        "reason": "Invalid",
+        "message": "\n".join([heading, *(f"  {line}" for line in shown), *more]),
+        "details": {
+            "group": request.kind.group,
+            "kind": request.kind.kind,
+            "name": request.full_name,
+            "causes": [_cause(line) for line in shown],
+        },
+    }
+
+
+def _cause(line: str) -> Manifest:
+    path, _, message = line.partition(": ")
+    return {"reason": "FieldValueInvalid", "field": path, "message": message}
+
+
+def _shortened(warnings: tuple[str, ...]) -> list[str]:
+    shown = [_cut(warning) for warning in warnings[:MOST_WARNINGS]]
+    if len(warnings) > len(shown):
+        shown.append(f"… and {len(warnings) - len(shown)} more warnings; `aistack check` shows them all")
+    return shown
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"
+
+
+def _envelope(response: Manifest) -> Manifest:
+    return {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response}

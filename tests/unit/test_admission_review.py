@@ -1,0 +1,192 @@
+"""What the webhook answers: pure, from a request and a catalog to the words that kubectl prints."""
+
+from copy import deepcopy
+from typing import Any
+
+import pytest
+
+from aistack.admission.request import AdmissionReview
+from aistack.admission.review import (
+    MOST_PROBLEMS,
+    MOST_WARNINGS,
+    NOT_IN_FORCE,
+    TYPES,
+    Verdict,
+    answer,
+    refusal,
+    review,
+)
+from aistack.api import AcceleratorClass
+from aistack.catalog import Catalog
+from aistack.images import default_images
+from tests import reviews
+from tests.reviews import API_VERSION, Object, accelerator_class, broken_stack, model, stack
+
+CATALOG = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(accelerator_class())})
+OPERATOR = "system:serviceaccount:aistack-system:aistack-controller"
+
+
+def judged(obj: Object | None, old: Object | None = None, **request: Any) -> Verdict:
+    sent = AdmissionReview.model_validate(reviews.review(obj, old, **request))
+    return review(sent.request, CATALOG, frozenset({OPERATOR}))
+
+
+def answered(obj: Object | None, old: Object | None = None, **request: Any) -> Object:
+    sent = AdmissionReview.model_validate(reviews.review(obj, old, **request))
+    response: Object = answer(sent.request, review(sent.request, CATALOG))["response"]
+    return response
+
+
+def suspended(obj: Object) -> Object:
+    return {**obj, "spec": {**obj["spec"], "suspend": True}}
+
+
+def test_a_sound_stack_is_allowed_in_an_answer_to_its_very_request() -> None:
+    response = answered(stack())
+    assert (response["uid"], response["allowed"]) == (reviews.UID, True)
+    assert "status" not in response
+
+
+def test_a_denial_names_the_object_and_lists_every_problem_with_what_to_write_instead() -> None:
+    status = answered(broken_stack())["status"]
+    assert (status["code"], status["reason"]) == (422, "Invalid")
+    heading, tpu, gpt = status["message"].splitlines()
+    assert heading == "AIStack care/support: 2 problems"
+    assert tpu.startswith("  spec.models[llama].selfHosted.accelerator.class: ")
+    assert "'tpu'; write one of cpu, nvidia-l4" in tpu
+    assert (
+        gpt == "  spec.gateway.routes[chat].targets[gpt].model: no model is named 'gpt'; write one of llama"
+    )
+
+
+def test_each_problem_is_a_cause_with_its_field_as_in_the_api_servers_own_answers() -> None:
+    details = answered(broken_stack())["status"]["details"]
+    assert (details["group"], details["kind"], details["name"]) == ("aistack.dev", "AIStack", "care/support")
+    assert details["causes"][1] == {
+        "reason": "FieldValueInvalid",
+        "field": "spec.gateway.routes[chat].targets[gpt].model",
+        "message": "no model is named 'gpt'; write one of llama",
+    }
+
+
+def test_a_single_problem_is_counted_in_the_singular() -> None:
+    message = answered(stack(models=[model(accelerator="tpu")]))["status"]["message"]
+    assert message.startswith("AIStack care/support: 1 problem\n")
+
+
+def test_a_name_that_is_yet_to_be_generated_is_shown_as_such() -> None:
+    obj = broken_stack()
+    obj["metadata"] = {"generateName": "try-", "namespace": "care"}
+    assert answered(obj)["status"]["message"].startswith("AIStack care/try-…: 2 problems\n")
+
+
+def test_a_stack_that_the_types_refuse_is_denied_with_the_field() -> None:
+    verdict = judged(stack(environment="playground"))
+    assert len(verdict.problems) == 1
+    assert verdict.problems[0].startswith("spec.environment: ")
+    assert "'production', 'staging' or 'development'" in verdict.problems[0]
+
+
+def test_many_problems_are_cut_to_a_readable_number_and_counted() -> None:
+    targets = [{"model": f"gone-{number}"} for number in range(MOST_PROBLEMS + 7)]
+    routes = [
+        {"name": f"route-{start}", "targets": targets[start : start + 16]}
+        for start in range(0, len(targets), 16)
+    ]
+    status = answered(stack(gateway={"routes": routes}))["status"]
+    lines = status["message"].splitlines()
+    assert lines[0] == f"AIStack care/support: {MOST_PROBLEMS + 7} problems"
+    assert lines[-1] == "  … and 7 more"
+    assert len(status["details"]["causes"]) == MOST_PROBLEMS
+
+
+def test_what_is_only_unwise_comes_back_as_warnings() -> None:
+    unused = model("spare")
+    routes = [{"name": "chat", "targets": [{"model": "llama"}]}]
+    response = answered(stack(models=[model(), unused], gateway={"routes": routes}))
+    assert response["allowed"] is True
+    assert any("no route leads to this model" in warning for warning in response["warnings"])
+
+
+def test_warnings_stay_within_what_the_api_server_passes_on() -> None:
+    request = AdmissionReview.model_validate(reviews.review(stack())).request
+    verdict = Verdict(warnings=tuple(f"{number} " + "x" * 400 for number in range(40)))
+    warnings = answer(request, verdict)["response"]["warnings"]
+    assert len(warnings) == MOST_WARNINGS + 1
+    assert sum(map(len, warnings)) <= 4096
+    assert all(len(warning) <= 256 for warning in warnings)
+    assert warnings[0].endswith("…")
+    assert warnings[-1].startswith("… and 25 more warnings")
+
+
+@pytest.mark.parametrize("kind", NOT_IN_FORCE)
+def test_a_kind_that_has_no_effect_yet_is_stored_with_a_warning_that_says_so(kind: str) -> None:
+    specs: dict[str, Object] = {
+        "AIBudget": {"limit": {"amount": "25000"}},
+        "AIPolicy": {"rules": [{"id": "owner", "expression": "true", "message": "write an owner"}]},
+        "AIPolicyException": {
+            "policies": [{"name": "baseline", "rules": ["owner"]}],
+            "stacks": ["support"],
+            "reason": "a trial",
+            "ticket": "T-1",
+            "approvedBy": "board",
+            "expiresAt": "2027-01-31T00:00:00Z",
+        },
+        "PriceBook": {"asOf": "2026-11-01"},
+    }
+    obj = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "care"}, "spec": specs[kind]}
+    assert judged(obj) == Verdict(warnings=(NOT_IN_FORCE[kind],))
+
+
+def test_an_accelerator_class_is_allowed_without_a_word() -> None:
+    assert judged(accelerator_class("cpu")) == Verdict()
+
+
+def test_every_kind_is_judged_by_its_type() -> None:
+    for kind in TYPES:
+        obj = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "x"}, "spec": {"colour": "blue"}}
+        assert any("spec.colour" in line for line in judged(obj).problems), kind
+
+
+def test_unknown_classes_are_told_apart_so_that_they_can_be_looked_up() -> None:
+    assert judged(broken_stack()).unknown_classes == {"tpu"}
+    assert judged(stack()).unknown_classes == frozenset()
+
+
+def test_a_broken_stack_can_be_deleted() -> None:
+    assert judged(None, old=broken_stack()).allowed
+
+
+def test_a_status_is_not_judged() -> None:
+    old = stack()
+    assert judged(broken_stack(), old=old, subResource="status").allowed
+    unreadable = {**stack(), "status": {"observedGeneration": "seven"}}
+    assert judged(unreadable).allowed
+
+
+def test_the_operators_own_writes_are_not_judged() -> None:
+    assert judged(broken_stack(), user=OPERATOR).allowed
+    assert not judged(broken_stack(), user="system:serviceaccount:care:aistack-controller").allowed
+
+
+def test_metadata_of_a_stack_that_would_be_refused_today_can_be_changed() -> None:
+    old = broken_stack()
+    old["metadata"]["finalizers"] = ["example.com/wait"]
+    assert judged(broken_stack(), old=old).allowed
+
+
+def test_a_stack_that_would_be_refused_today_can_be_switched_off_but_not_on_again() -> None:
+    assert judged(suspended(broken_stack()), old=broken_stack()).allowed
+    assert not judged(broken_stack(), old=suspended(broken_stack())).allowed
+
+
+def test_switching_off_does_not_carry_another_change_through() -> None:
+    changed = suspended(broken_stack())
+    changed["spec"] = {**deepcopy(changed["spec"]), "environment": "production"}
+    assert len(judged(changed, old=broken_stack()).problems) == 2
+
+
+def test_a_refusal_is_never_an_approval_and_says_why() -> None:
+    response = refusal("1", 500, "InternalError", "nothing was decided")["response"]
+    assert response["allowed"] is False
+    assert response["status"]["message"] == "nothing was decided"
