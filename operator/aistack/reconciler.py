@@ -14,16 +14,18 @@ from aistack import apply, health, status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
+from aistack.cost import estimate, reserve
 from aistack.errors import NotFound
+from aistack.govern import evaluate
 from aistack.health import Subject
 from aistack.kinds import AISTACK, EVENT, Manifest
 from aistack.kube import Kube
-from aistack.observed import Child, Observed, observe, shortened
+from aistack.observed import Child, Failure, Observed, observe, shortened
 from aistack.render import render
 from aistack.resolve import Catalog, Problem, resolve
 
-SOON = 10.0
-"""Seconds until something that no watch will tell of is looked at again."""
+SOON, LATER = 10.0, 60.0
+"""Seconds until what no watch will tell of is looked at again; later where only a person can help."""
 UNEXPLAINED_AFTER = timedelta(seconds=10)
 """How long a pod may take to start before its events are read for the reason: most explain themselves."""
 
@@ -49,15 +51,21 @@ async def reconcile(
     """
     generation = raw["metadata"]["generation"]
     before = _status(raw)
+    if "deletionTimestamp" in raw["metadata"]:
+        return Outcome(ready=False, reason=Reason.TERMINATING)
     try:
-        stack = AIStack.parse({**raw, "status": {}})
+        stack = AIStack.read({**raw, "status": {}})
     except ValidationError as error:
-        found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error)]
+        found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error, raw)]
         return await _write(raw, before, status.refused(generation, found, before, now), kube)
     resolution = resolve(stack, catalog)
-    resolved = resolution.stack
-    if resolved is None:
+    if resolution.stack is None:
         return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
+    resolved = resolution.stack
+    verdict = evaluate(resolved)
+    reservation = reserve(estimate(resolved))
+    if refusals := (*verdict.denials, *reservation.refusals):
+        return await _write(raw, before, status.refused(generation, refusals, before, now), kube)
 
     manifests = render(resolved)
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
@@ -78,13 +86,18 @@ async def reconcile(
         now=now,
     )
     outcome = await _write(raw, before, after, kube)
-    again = bool(applied.failures or state.unexplained)
     return replace(
         outcome,
         written=(*applied.written, *outcome.written),
         deleted=applied.deleted,
-        retry_after=SOON if again else None,
+        retry_after=_retry_after(applied.failures, state.unexplained),
     )
+
+
+def _retry_after(failures: Sequence[Failure], unexplained: Sequence[Subject]) -> float | None:
+    if unexplained or any(not failure.lasting for failure in failures):
+        return SOON
+    return LATER if failures else None
 
 
 async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kube: Kube) -> Outcome:
