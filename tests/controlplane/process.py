@@ -11,7 +11,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PATIENCE = 10.0  # seconds between asking a process to end and ending it
@@ -71,6 +71,11 @@ def end(process: Process) -> None:
         deadline = time.monotonic() + PATIENCE
         while process.running() and time.monotonic() < deadline:
             time.sleep(0.02)
+
+
+def as_shown(process: Process) -> Process:
+    """The same process under the command line that `ps` shows: macOS' python runs another program in its place."""
+    return replace(process, command=_command_line(process.pid))
 
 
 def note(path: Path, processes: Sequence[Process]) -> None:
