@@ -6,7 +6,7 @@ from pydantic import Field, StringConstraints
 
 from aistack.api.base import Model, Money
 from aistack.api.invariants import Invariant, ListMap, ListSet
-from aistack.api.scalars import Amount, Date, Duration, Line, Name, Percentage, Sha256, Text, Uri
+from aistack.api.scalars import KEYS, Amount, Date, Duration, Line, Name, Percentage, Sha256, Text, Uri
 
 Measure = Annotated[float, Field(ge=-1e15, le=1e15)]
 RiskTier = Literal["minimal", "limited", "high", "prohibited"]
@@ -114,13 +114,7 @@ class Evidence(Model):
     model_revision: Line | None = None
     """The model's revision that it is about; it no longer counts for another."""
 
-    metrics: Annotated[
-        dict[str, Measure],
-        Field(max_length=64),
-        Invariant(
-            "self.all(key, size(key) <= 253)", "a metric's name is too long: write at most 253 characters"
-        ),
-    ] = {}
+    metrics: Annotated[dict[str, Measure], Field(max_length=64), KEYS] = {}
     """Results by name, such as groundedness: 0.93; default none."""
 
 

@@ -13,7 +13,7 @@ from cel_expr_python import cel
 from pydantic import GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.alias_generators import to_camel
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_jsonable_python
 
 ACCEPTED: Mapping[str, bool] = {"accepted": True}
 """The validation context of an object in which the API server has already found every invariant kept."""
@@ -45,7 +45,7 @@ class Invariant:
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         def keep(value: Any, info: core_schema.ValidationInfo[Any]) -> Any:
             if info.context is not ACCEPTED:
-                require((self,), value)
+                require((self,), to_jsonable_python(value, by_alias=True))
             return value
 
         return core_schema.with_info_after_validator_function(keep, handler(source))

@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 from aistack.api.base import Credentials, Model, Money, SecretSource
 from aistack.api.invariants import Invariant, ListMap
 from aistack.api.scalars import (
+    KEYS,
     Count,
     Cron,
     Duration,
@@ -124,10 +125,10 @@ class Cache(Model):
 class Resources(Model):
     """CPU, memory and other countable resources of one pod."""
 
-    requests: Annotated[dict[str, IntOrQuantity], Field(max_length=16)] = {}
+    requests: Annotated[dict[str, IntOrQuantity], Field(max_length=16), KEYS] = {}
     """What the scheduler sets aside, such as cpu: 4 (cores) and memory: 24Gi; default from the model."""
 
-    limits: Annotated[dict[str, IntOrQuantity], Field(max_length=16)] = {}
+    limits: Annotated[dict[str, IntOrQuantity], Field(max_length=16), KEYS] = {}
     """What the pod may not exceed; default none but the accelerators."""
 
 

@@ -6,8 +6,8 @@ from pydantic import Field, StringConstraints
 
 from aistack.api.base import LabelSelector, Metadata, Model
 from aistack.api.governance import RiskTier
-from aistack.api.invariants import Invariant, ListMap, ListSet
-from aistack.api.scalars import Date, Line, Name, ObjectName, Text, Timestamp
+from aistack.api.invariants import ListMap, ListSet
+from aistack.api.scalars import KEYS, Date, Line, Name, ObjectName, Text, Timestamp
 from aistack.api.stack import Condition, Environment, Generation
 
 ParamValue = Annotated[tuple[Line, ...], Field(max_length=256)]
@@ -82,13 +82,7 @@ class AIPolicySpec(Model):
     rules: Annotated[tuple[Rule, ...], Field(min_length=1, max_length=100), ListMap("id")]
     """The rules, by id."""
 
-    params: Annotated[
-        dict[str, ParamValue],
-        Field(max_length=64),
-        Invariant(
-            "self.all(key, size(key) <= 63)", "a param's name is too long: write at most 63 characters"
-        ),
-    ] = {}
+    params: Annotated[dict[str, ParamValue], Field(max_length=64), KEYS] = {}
     """Lists of values that the expressions read; default none."""
 
 

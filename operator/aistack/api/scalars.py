@@ -151,8 +151,7 @@ IntOrQuantity = Annotated[
     ),
 ]
 
-Labels = Annotated[
-    dict[str, Annotated[str, StringConstraints(max_length=253)]],
-    Field(max_length=64),
-    Invariant("self.all(key, size(key) <= 317)", "a label's key is too long: write at most 317 characters"),
-]
+KEYS = Invariant("self.all(key, size(key) <= 317)", "a key is too long: write at most 317 characters")
+"""Bounds a map's keys; 317 is the longest label key: a domain of 253, a slash, a name of 63."""
+
+Labels = Annotated[dict[str, Annotated[str, StringConstraints(max_length=253)]], Field(max_length=64), KEYS]

@@ -116,7 +116,7 @@ class InventoryItem(Model):
     """One applied object: what it is, and the digests of what was applied and of the fields we own."""
 
     group: Annotated[str, Field(max_length=253)] = ""
-    """API group; empty for the core group."""
+    """API group; default empty, the core group."""
 
     kind: Line
     """The object's kind."""
@@ -245,7 +245,9 @@ class AIStackStatus(Model):
     components: Annotated[tuple[ComponentStatus, ...], Field(max_length=256), ListMap("name")] = ()
     """One row a part."""
 
-    inventory: Annotated[tuple[InventoryItem, ...], Field(max_length=1024)] = ()
+    inventory: Annotated[
+        tuple[InventoryItem, ...], Field(max_length=1024), ListMap("group", "kind", "name")
+    ] = ()
     """What was applied; an object that is here and no longer wanted is deleted."""
 
     cost: CostStatus | None = None
