@@ -7,7 +7,7 @@ thousands of children can't pay that.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -110,7 +110,7 @@ class Kube:
         label_selector: str = "",
         field_selector: str = "",
         limit: int = 500,
-    ) -> AsyncIterator[Page]:
+    ) -> AsyncGenerator[Page, None]:
         """The objects of a kind, `limit` at a time. Gone when the list grew too old between two pages."""
         query = {"limit": str(limit), **_selectors(label_selector, field_selector)}
         while True:
@@ -130,7 +130,7 @@ class Kube:
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
-    ) -> AsyncIterator[WatchEvent]:
+    ) -> AsyncGenerator[WatchEvent, None]:
         """What happened after `resource_version`, until the stream ends or the connection breaks.
 
         Gone when that version is too old: list again. Unavailable when the stream can't be opened.

@@ -1,0 +1,221 @@
+"""What the cluster looks like, as far as it was told: fed by the watches and by the answers to our writes.
+
+Of a stack's objects only what decisions need is kept: the full dicts of 15,000 children are 305 MB.
+"""
+
+import logging
+from collections import defaultdict
+from collections.abc import Set
+from dataclasses import dataclass, replace
+
+import orjson
+from pydantic import ValidationError
+
+from aistack.api import AcceleratorClass
+from aistack.kinds import ACCELERATOR_CLASS, AISTACK, POD, Kind, Manifest
+from aistack.labels import STACK_LABEL
+from aistack.observed import Child, Observed, Pod, observe, observe_pod
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[str, str]
+"""(namespace, name) of a stack."""
+ObjectId = tuple[str, str, str]
+"""(kind, namespace, name); the namespace is empty for what has none."""
+
+NOBODY: frozenset[Key] = frozenset()
+SERVER_ONLY = frozenset({"managedFields", "resourceVersion"})
+LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+
+
+@dataclass(frozen=True, slots=True)
+class _Stack:
+    """An AIStack as JSON, a fifth of the size of its dict, without its version and what only servers read."""
+
+    wire: bytes
+    accelerator_classes: frozenset[str]
+
+
+Value = _Stack | AcceleratorClass | Child | Pod | None
+"""None: an object that can't be read."""
+
+
+@dataclass(slots=True)
+class _Entry:
+    value: Value
+    uid: str
+    revision: int
+    home: Key | None
+    """The stack that a child or a pod belongs to."""
+
+
+class Store:
+    """The newest known version of each object. Every change answers with the stacks that it concerns."""
+
+    def __init__(self) -> None:
+        self.accelerator_classes: dict[str, AcceleratorClass] = {}
+        self._entries: dict[ObjectId, _Entry] = {}
+        self._objects: defaultdict[Key, set[ObjectId]] = defaultdict(set)
+        self._stacks: dict[Key, _Stack] = {}
+        self._seen: dict[str, int] = {}
+
+    def stacks(self) -> Set[Key]:
+        return self._stacks.keys()
+
+    def stack(self, key: Key) -> Manifest | None:
+        """The AIStack without resourceVersion and managedFields; None when there is none."""
+        stack = self._stacks.get(key)
+        return orjson.loads(stack.wire) if stack else None
+
+    def observed(self, key: Key) -> Observed:
+        """Everything seen of one stack's objects, as of now."""
+        children: dict[tuple[str, str], Child] = {}
+        pods: dict[str, Pod] = {}
+        for identity in self._objects.get(key, ()):
+            value = self._entries[identity].value
+            if isinstance(value, Child):
+                children[value.kind, value.name] = value
+            elif isinstance(value, Pod):
+                pods[value.name] = value
+        return Observed(children, pods)
+
+    def update(self, manifest: Manifest) -> Set[Key]:
+        """An object as a list or a watch shows it; an older version than the known one changes nothing."""
+        kind, revision = manifest["kind"], int(manifest["metadata"]["resourceVersion"])
+        self._seen[kind] = max(self._seen.get(kind, 0), revision)
+        return self._put(manifest)
+
+    def remove(self, manifest: Manifest) -> Set[Key]:
+        """An object that a watch shows as deleted; a newer one of its name stays."""
+        kind, revision = manifest["kind"], int(manifest["metadata"]["resourceVersion"])
+        self._seen[kind] = max(self._seen.get(kind, 0), revision)
+        entry = self._entries.get(identity(manifest))
+        if entry is None or entry.uid != manifest["metadata"]["uid"]:
+            return NOBODY
+        return self._drop(identity(manifest))
+
+    def retain(self, kind: Kind, listed: Set[ObjectId], resource_version: str) -> Set[Key]:
+        """Ends a list: what it did not hold is gone, except what is newer than the list."""
+        gone = [
+            known
+            for known, entry in self._entries.items()
+            if known[0] == kind.kind and known not in listed and entry.revision <= int(resource_version)
+        ]
+        return frozenset().union(*map(self._drop, gone))
+
+    def written(self, manifest: Manifest) -> None:
+        """The answer to our own write, which no watch may have told of yet."""
+        revision = int(manifest["metadata"]["resourceVersion"])
+        # The watch has been there already: an object that is absent was deleted after we wrote it.
+        if identity(manifest) not in self._entries and revision <= self._seen.get(manifest["kind"], 0):
+            return
+        self._put(manifest)
+
+    def deleted(self, key: Key, child: Child) -> None:
+        """We had a child deleted: until a watch shows it gone, it is on its way out."""
+        entry = self._entries.get((child.kind, key[0], child.name))
+        if entry and entry.uid == child.uid:
+            entry.value = replace(child, deleting=True)
+
+    def _put(self, manifest: Manifest) -> Set[Key]:
+        known, entry = identity(manifest), _entry(manifest)
+        before = self._entries.get(known)
+        if before and entry.revision <= before.revision:
+            return NOBODY
+        self._entries[known] = entry
+        self._index(known, before, entry)
+        if before and _same(before.value, entry.value):
+            return NOBODY
+        return self._concerned(known, before, entry)
+
+    def _drop(self, known: ObjectId) -> Set[Key]:
+        entry = self._entries.pop(known)
+        gone = _Entry(None, entry.uid, entry.revision, None)
+        concerned = self._concerned(known, entry, gone)
+        self._index(known, entry, gone)
+        return concerned
+
+    def _index(self, known: ObjectId, before: _Entry | None, after: _Entry) -> None:
+        kind, namespace, name = known
+        if kind == AISTACK.kind:
+            if isinstance(after.value, _Stack):
+                self._stacks[namespace, name] = after.value
+            else:
+                self._stacks.pop((namespace, name), None)
+        elif kind == ACCELERATOR_CLASS.kind:
+            if isinstance(after.value, AcceleratorClass):
+                self.accelerator_classes[name] = after.value
+            else:
+                self.accelerator_classes.pop(name, None)
+        elif before is None or before.home != after.home:
+            self._move(known, before.home if before else None, after.home)
+
+    def _move(self, known: ObjectId, before: Key | None, after: Key | None) -> None:
+        if before:
+            self._objects[before].discard(known)
+            if not self._objects[before]:
+                del self._objects[before]
+        if after:
+            self._objects[after].add(known)
+
+    def _concerned(self, known: ObjectId, before: _Entry | None, after: _Entry) -> Set[Key]:
+        kind, namespace, name = known
+        if kind == AISTACK.kind:
+            return frozenset({(namespace, name)})
+        if kind == ACCELERATOR_CLASS.kind:
+            return frozenset(key for key, stack in self._stacks.items() if name in stack.accelerator_classes)
+        homes = {entry.home for entry in (before, after) if entry and entry.home}
+        return homes & self._stacks.keys()
+
+
+def identity(manifest: Manifest) -> ObjectId:
+    return manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+
+
+def _entry(manifest: Manifest) -> _Entry:
+    meta = manifest["metadata"]
+    stack = meta.get("labels", {}).get(STACK_LABEL)
+    home = (meta["namespace"], stack) if stack and "namespace" in meta else None
+    return _Entry(_value(manifest), meta["uid"], int(meta["resourceVersion"]), home)
+
+
+def _value(manifest: Manifest) -> Value:
+    kind = manifest["kind"]
+    if kind == AISTACK.kind:
+        return _stack(manifest)
+    if kind == ACCELERATOR_CLASS.kind:
+        return _accelerator_class(manifest)
+    if kind == POD.kind:
+        return observe_pod(manifest)
+    return observe(manifest)
+
+
+def _stack(manifest: Manifest) -> _Stack:
+    meta = {name: value for name, value in manifest["metadata"].items() if name not in SERVER_ONLY}
+    if LAST_APPLIED in meta.get("annotations", {}):
+        annotations = meta["annotations"].items()
+        meta["annotations"] = {name: value for name, value in annotations if name != LAST_APPLIED}
+    classes = (
+        model.get("selfHosted", {}).get("accelerator", {}).get("class", "")
+        for model in manifest.get("spec", {}).get("models", ())
+    )
+    return _Stack(orjson.dumps({**manifest, "metadata": meta}), frozenset(classes))
+
+
+def _accelerator_class(manifest: Manifest) -> AcceleratorClass | None:
+    try:
+        return AcceleratorClass.parse(manifest)
+    except ValidationError as error:
+        logger.warning(
+            "AcceleratorClass %s can't be read and counts as absent: %s", manifest["metadata"]["name"], error
+        )
+        return None
+
+
+def _same(before: Value, after: Value) -> bool:
+    """Whether two versions of an object differ in nothing but their version."""
+    if isinstance(before, Child) and isinstance(after, Child):
+        return replace(before, resource_version=after.resource_version) == after
+    if isinstance(before, Pod) and isinstance(after, Pod):
+        return replace(before, resource_version=after.resource_version) == after
+    return before == after
