@@ -1,0 +1,21 @@
+"""`make golden`: writes what every case is rendered to now."""
+
+import sys
+
+from tests.golden import cases, texts
+
+
+def main() -> None:
+    for case in cases():
+        folder = case / "expected"
+        folder.mkdir(exist_ok=True)
+        rendered = texts(case)
+        for stale in set(folder.glob("*.yaml")) - {folder / name for name in rendered}:
+            stale.unlink()
+        for name, text in rendered.items():
+            (folder / name).write_text(text)
+        sys.stdout.write(f"{case.name}: {len(rendered)} objects\n")
+
+
+if __name__ == "__main__":
+    main()
