@@ -11,6 +11,8 @@ PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12"
 """RFC 1918, RFC 6598 and RFC 3927: nodes, pods, and the cloud's metadata address are among them."""
 PRIVATE_IPV6 = ("fc00::/7", "fe80::/10")
 """RFC 4193 and RFC 4291."""
+NODE_LOCAL_DNS = "169.254.20.10/32"
+"""The address of Kubernetes' NodeLocal DNSCache: not a pod's, so no selector picks it."""
 
 
 def network_policies(stack: ResolvedStack) -> Iterator[Manifest]:
@@ -67,7 +69,7 @@ def pods(stack: StackRef, component: str, name: str | None = None) -> Manifest:
 def dns_egress() -> Manifest:
     """The way to the cluster's DNS, wherever it runs."""
     return {
-        "to": [{"namespaceSelector": {}}],
+        "to": [{"namespaceSelector": {}}, {"ipBlock": {"cidr": NODE_LOCAL_DNS}}],
         "ports": [{"protocol": "UDP", "port": 53}, {"protocol": "TCP", "port": 53}],
     }
 
