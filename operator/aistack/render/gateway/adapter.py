@@ -1,0 +1,96 @@
+"""The adapter's configuration: LiteLLM for the providers that don't speak OpenAI's protocol themselves.
+
+It translates and does nothing else: which model, how often and for how long is the front's decision, and
+only the front reaches it.
+"""
+
+import json
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.resolve import ManagedModel, ResolvedGateway
+
+MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
+"""LiteLLM's `model_info.mode` by a model's task."""
+MODEL_PREFIXES = {
+    "anthropic": "anthropic",
+    "azure": "azure",
+    "bedrock": "bedrock",
+    "sagemaker": "sagemaker_chat",
+    "vertex": "vertex_ai",
+}
+"""LiteLLM's provider names; `sagemaker_chat` is an endpoint that takes OpenAI's messages."""
+
+
+def adapter_models(gateway: ResolvedGateway) -> tuple[ManagedModel, ...]:
+    """The models that a route reaches through the adapter; without any there is no adapter."""
+    return tuple(
+        model for model in reached_models(gateway) if isinstance(model, ManagedModel) and model.needs_adapter
+    )
+
+
+def adapter_files(gateway: ResolvedGateway) -> dict[str, str]:
+    """config.yaml, in JSON, which is YAML."""
+    config = {
+        "model_list": [_entry(model, _timeout(model, gateway)) for model in adapter_models(gateway)],
+        "litellm_settings": {
+            "num_retries": 0,
+            "drop_params": True,  # a fallback that lacks a parameter still answers
+            "telemetry": False,
+        },
+        "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+    }
+    return {"config.yaml": json.dumps(config, indent=1) + "\n"}
+
+
+def key_variable(model: ManagedModel) -> str:
+    """The environment variable that holds a model's key."""
+    return f"PROVIDER_KEY_{model.name.replace('-', '_').upper()}"
+
+
+def _entry(model: ManagedModel, timeout: float) -> Manifest:
+    prefix = MODEL_PREFIXES[model.managed.provider]
+    if model.managed.provider == "sagemaker" and model.spec.task != "chat":
+        prefix = "sagemaker"
+    return {
+        "model_name": model.name,
+        "litellm_params": {
+            "model": f"{prefix}/{model.managed.model}",
+            "timeout": timeout,
+            "stream_timeout": timeout,
+            "max_retries": 0,
+            **_place(model),
+            **_key(model),
+        },
+        "model_info": {"id": model.name, "mode": MODES[model.spec.task]},
+    }
+
+
+def _place(model: ManagedModel) -> Manifest:
+    managed = model.managed
+    by_provider = {
+        "anthropic": {"api_base": managed.endpoint},
+        "azure": {"api_base": managed.endpoint, "api_version": managed.api_version},
+        "bedrock": {"aws_region_name": managed.region, "aws_bedrock_runtime_endpoint": managed.endpoint},
+        "sagemaker": {"aws_region_name": managed.region, "sagemaker_base_url": managed.endpoint},
+        "vertex": {"vertex_project": managed.project, "vertex_location": managed.region},
+    }
+    return {name: value for name, value in by_provider[managed.provider].items() if value}
+
+
+def _key(model: ManagedModel) -> Manifest:
+    """Bedrock's is an API key, Vertex's a service account's JSON; without one the pod's identity counts."""
+    credentials = model.managed.credentials
+    if not credentials or not credentials.secret_key_ref:
+        return {}
+    name = "vertex_credentials" if model.managed.provider == "vertex" else "api_key"
+    return {name: f"os.environ/{key_variable(model)}"}
+
+
+def _timeout(model: ManagedModel, gateway: ResolvedGateway) -> float:
+    """Seconds: the longest that any route waits for it, so that the front gives up first."""
+    return max(
+        route.timeout
+        for route in neutral_routes(gateway)
+        if any(model in choice.attempts for choice in route.choices)
+    )

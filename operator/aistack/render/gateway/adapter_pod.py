@@ -1,0 +1,89 @@
+"""The adapter's pod: LiteLLM, with the providers' keys as environment variables."""
+
+from collections.abc import Iterator
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.adapter import adapter_models, key_variable
+from aistack.render.security import container_security, pod_security
+from aistack.resolve import ResolvedGateway
+
+USER_ID = 10002
+CONFIG = "/etc/aistack"
+SCRATCH = "/tmp"  # noqa: S108 - the container's own, an emptyDir
+DRAIN_SECONDS = 10
+"""Between a pod leaving its Service and its signal to stop."""
+LONGEST_STOP = 3600
+
+
+def adapter_pod(gateway: ResolvedGateway, longest_request: float) -> Manifest:
+    """`longest_request` in seconds: LiteLLM finishes what is under way before it ends."""
+    name = gateway.stack.child("adapter")
+    return {
+        "serviceAccountName": identity(gateway) or name,
+        "securityContext": pod_security(USER_ID),
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + min(int(longest_request), LONGEST_STOP) + 15,
+        "containers": [litellm(gateway)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": name}},
+            {"name": "scratch", "emptyDir": {"sizeLimit": "256Mi"}},
+        ],
+    }
+
+
+def identity(gateway: ResolvedGateway) -> str | None:
+    """The ServiceAccount that a model's provider knows; a pod has one, so models that name one share it."""
+    names = (
+        model.managed.credentials.workload_identity.service_account_name
+        for model in adapter_models(gateway)
+        if model.managed.credentials and model.managed.credentials.workload_identity
+    )
+    return next(names, None)
+
+
+def litellm(gateway: ResolvedGateway) -> Manifest:
+    return {
+        "name": "litellm",
+        "image": gateway.adapter_image,
+        "command": ["litellm"],
+        "args": [f"--config={CONFIG}/config.yaml", "--host=0.0.0.0", "--port=4000", "--num_workers=1"],
+        "env": [
+            {"name": "LITELLM_LOCAL_MODEL_COST_MAP", "value": "True"},  # else it asks the internet
+            {"name": "LITELLM_MODE", "value": "PRODUCTION"},  # reads no .env file
+            {"name": "LITELLM_LOG", "value": "ERROR"},
+            {"name": "DISABLE_ADMIN_UI", "value": "True"},
+            {"name": "NO_DOCS", "value": "True"},
+            {"name": "HOME", "value": SCRATCH},
+            *_keys(gateway),
+        ],
+        "ports": [{"name": "http", "containerPort": 4000, "protocol": "TCP"}],
+        "resources": {
+            "requests": {"cpu": "500m", "memory": "768Mi"},
+            "limits": {"cpu": "2", "memory": "2Gi"},
+        },
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"sleep": {"seconds": DRAIN_SECONDS}}},
+        # /health itself would call every provider, for money
+        "startupProbe": {**_probe("/health/readiness"), "periodSeconds": 2, "failureThreshold": 60},
+        "readinessProbe": {**_probe("/health/readiness"), "periodSeconds": 5, "failureThreshold": 3},
+        "livenessProbe": {**_probe("/health/liveliness"), "periodSeconds": 10, "failureThreshold": 6},
+        "volumeMounts": [
+            {"name": "config", "mountPath": CONFIG, "readOnly": True},
+            {"name": "scratch", "mountPath": SCRATCH},
+        ],
+    }
+
+
+def _keys(gateway: ResolvedGateway) -> Iterator[Manifest]:
+    for model in adapter_models(gateway):
+        credentials = model.managed.credentials
+        if credentials and credentials.secret_key_ref:
+            reference = credentials.secret_key_ref
+            yield {
+                "name": key_variable(model),
+                "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},
+            }
+
+
+def _probe(path: str) -> Manifest:
+    return {"httpGet": {"path": path, "port": "http"}, "timeoutSeconds": 5}

@@ -1,0 +1,237 @@
+"""Envoy's bootstrap: what a running front never changes, its listeners above all.
+
+A changed listener drains its connections; clusters, routes and keys change without anybody noticing. They
+come from files that the loader hands over one after the other.
+"""
+
+import json
+from pathlib import PurePosixPath
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.clusters import EGRESS
+from aistack.render.gateway.envoy import (
+    CLIENT_HEADER,
+    MAX_BODY,
+    METADATA,
+    duration,
+    extension,
+    socket_address,
+    typed,
+    watched_file,
+)
+from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
+from aistack.render.gateway.site import Site
+from aistack.resolve import ResolvedGateway
+
+MAX_CONNECTIONS = 20_000
+IDLE_SECONDS = 60
+"""How long a client's connection may stay open without a request; a drain waits for the last one."""
+REFUSED = f"""\
+function envoy_on_response(answer)
+  local status = answer:headers():get(":status")
+  if status == "401" or status == "403" then
+    answer:headers():replace(":status", "503")
+    answer:headers():replace("content-type", "application/json")
+    answer:body(true):setBytes([[{json.dumps(PROVIDER_REFUSED["json_format"])}]])
+  end
+end
+"""
+
+
+def bootstrap(gateway: ResolvedGateway, site: Site) -> Manifest:
+    return {
+        "admin": {"address": {"pipe": {"path": str(PurePosixPath(site.live, "admin.sock")), "mode": 0o600}}},
+        "dynamic_resources": {"cds_config": watched_file(site.live, "clusters.json")},
+        "static_resources": {
+            "listeners": [
+                client_listener(site, with_keys=bool(gateway.clients)),
+                egress_listener(site),
+                probe_listener(site),
+            ]
+        },
+        "bootstrap_extensions": [
+            extension(
+                "envoy.bootstrap.internal_listener",
+                "bootstrap.internal_listener.v3.InternalListener",
+            )
+        ],
+        "overload_manager": {
+            "resource_monitors": [
+                extension(
+                    "envoy.resource_monitors.global_downstream_max_connections",
+                    "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    max_active_downstream_connections=MAX_CONNECTIONS,
+                )
+            ]
+        },
+    }
+
+
+def client_listener(site: Site, with_keys: bool) -> Manifest:
+    """Where clients arrive: who are they, what do they ask for, may they, and on to a model."""
+    filters = [read_body(), router()]
+    if with_keys:
+        filters = [keys(site), read_body(), permissions(), router()]
+    return {
+        "name": "gateway",
+        "address": socket_address(site.listen),
+        "per_connection_buffer_limit_bytes": MAX_BODY,
+        "filter_chains": [
+            _http(
+                "gateway",
+                site,
+                filters,
+                front_replies(),
+                use_remote_address=True,  # x-envoy-* headers of a client count for nothing
+                skip_xff_append=True,
+                normalize_path=True,
+                merge_slashes=True,
+                path_with_escaped_slashes_action="REJECT_REQUEST",
+                common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
+                request_headers_timeout="30s",
+                access_log=[access_log()],
+            )
+        ],
+    }
+
+
+def egress_listener(site: Site) -> Manifest:
+    """Where Envoy calls itself for managed models; no socket leads here."""
+    return {
+        "name": EGRESS,
+        "internal_listener": {},
+        "per_connection_buffer_limit_bytes": 2 * MAX_BODY,  # a renamed model may make a body longer
+        "filter_chains": [
+            _http(
+                EGRESS,
+                site,
+                [refused_credentials(), rename_model(), router()],
+                egress_replies(),
+                early_header_mutation_extensions=[declare_json()],
+            )
+        ],
+    }
+
+
+def probe_listener(site: Site) -> Manifest:
+    """Answers 200 as long as Envoy's workers work; the admin interface is not reachable from outside."""
+    answer = {"match": {"prefix": "/"}, "direct_response": {"status": 200}}
+    manager = typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix="probe",
+        route_config={"virtual_hosts": [{"name": "probe", "domains": ["*"], "routes": [answer]}]},
+        http_filters=[router()],
+    )
+    return {
+        "name": "probe",
+        "address": socket_address(site.probe),
+        "ignore_global_conn_limit": True,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    }
+
+
+def keys(site: Site) -> Manifest:
+    """Clients' keys, from a file that the loader writes; until it is there, nobody enters."""
+    return {
+        "name": "api_key_auth",
+        "config_discovery": {
+            "config_source": watched_file(site.live, "clients.json"),
+            "type_urls": ["envoy.extensions.filters.http.api_key_auth.v3.ApiKeyAuth"],
+        },
+    }
+
+
+def read_body() -> Manifest:
+    """The body's `model` and `stream` decide the route; a route is looked up again once they are known."""
+    return extension(
+        "json_to_metadata",
+        "filters.http.json_to_metadata.v3.JsonToMetadata",
+        request_rules={
+            "allow_empty_content_type": True,
+            "allow_content_types_regex": {"regex": ".*"},
+            "rules": [
+                {
+                    "selectors": [{"key": "model"}],
+                    "on_present": _remember("model", type="STRING"),
+                    "on_missing": _remember("bad", value="no_model"),
+                    "on_error": _remember("bad", value="not_json"),
+                },
+                {"selectors": [{"key": "stream"}], "on_present": _remember("stream")},
+            ],
+        },
+    )
+
+
+def permissions() -> Manifest:
+    """Routes that not every client may use say who may."""
+    return extension("rbac", "filters.http.rbac.v3.RBAC")
+
+
+def rename_model() -> Manifest:
+    return extension("transform", "filters.http.transform.v3.TransformConfig")
+
+
+def declare_json() -> Manifest:
+    """The body was read as JSON whatever the client called it; only what is called so is renamed."""
+    content_type = {"key": "content-type", "value": "application/json"}
+    return extension(
+        "declare_json",
+        "http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+    )
+
+
+def refused_credentials() -> Manifest:
+    """A provider that refuses our key has failed: the next target is tried, and no client sees its words."""
+    return extension("lua", "filters.http.lua.v3.Lua", default_source_code={"inline_string": REFUSED})
+
+
+def router() -> Manifest:
+    return extension("router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
+
+
+def access_log() -> Manifest:
+    """One JSON line a request; never a prompt, an answer or a key."""
+    return extension(
+        "stdout",
+        "access_loggers.stream.v3.StdoutAccessLog",
+        log_format={
+            "json_format": {
+                "time": "%START_TIME%",
+                "id": "%REQ(x-request-id):64%",
+                "client": f"%REQ({CLIENT_HEADER})%",
+                "model": f"%DYNAMIC_METADATA({METADATA}:model):128%",
+                "stream": f"%DYNAMIC_METADATA({METADATA}:stream)%",
+                "route": "%ROUTE_NAME%",
+                "target": f"%UPSTREAM_METADATA({METADATA}:target)%",
+                "address": "%UPSTREAM_HOST%",
+                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+                "status": "%RESPONSE_CODE%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "flags": "%RESPONSE_FLAGS%",
+                "milliseconds": "%DURATION%",
+                "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+                "bytesIn": "%BYTES_RECEIVED%",
+                "bytesOut": "%BYTES_SENT%",
+            }
+        },
+    )
+
+
+def _http(name: str, site: Site, filters: list[Manifest], replies: Manifest, **options: object) -> Manifest:
+    """A filter chain that serves HTTP by the routes of the same name; routes bound the time of a request."""
+    files = {"gateway": "routes.json", EGRESS: "egress.json"}
+    manager = typed(
+        "extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+        stat_prefix=name,
+        stream_idle_timeout="0s",
+        rds={"route_config_name": name, "config_source": watched_file(site.live, files[name])},
+        local_reply_config=replies,
+        http_filters=filters,
+        **options,
+    )
+    return {"filters": [{"name": "http", "typed_config": manager}]}
+
+
+def _remember(key: str, **fields: str) -> Manifest:
+    return {"metadata_namespace": METADATA, "key": key, **fields}

@@ -1,0 +1,263 @@
+"""Envoy's clusters: a pool a self-hosted model, a way out a managed one, and the lists of attempts."""
+
+import base64
+import hashlib
+from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
+from aistack.render.gateway.neutral import NeutralRoute, neutral_routes, reached_models
+from aistack.render.gateway.provider import Provider, provider_of
+from aistack.render.gateway.site import Address, Site
+from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, SelfHostedModel
+
+EGRESS = "egress"
+"""The listener inside Envoy that managed models are called through."""
+NO_LIMITS = {
+    "thresholds": [
+        {
+            "max_connections": 10_000,
+            "max_pending_requests": 10_000,
+            "max_requests": 10_000,
+            "max_retries": 10_000,  # the default of 3 would end fallbacks just when they are needed
+            "track_remaining": True,
+        }
+    ]
+}
+
+
+def clusters(gateway: ResolvedGateway, site: Site) -> list[Manifest]:
+    reached = reached_models(gateway)
+    found = [_target(model, site) for model in reached]
+    managed = [model for model in reached if isinstance(model, ManagedModel)]
+    found += [provider(model, site) for model in managed if not model.needs_adapter]
+    if any(model.needs_adapter for model in managed):
+        found.append(adapter(site.adapter_address(gateway.stack)))
+    lists = {cluster["name"]: cluster for route in neutral_routes(gateway) for cluster in _lists(route)}
+    return [*found, *lists.values()]
+
+
+def target_name(model: ResolvedModel) -> str:
+    """The cluster that a list of attempts names for a model."""
+    return f"{'model' if isinstance(model, SelfHostedModel) else 'managed'}-{model.name}"
+
+
+def provider_name(model: ManagedModel) -> str:
+    """The cluster behind the egress listener; also the name of the model's key."""
+    return "adapter" if model.needs_adapter else f"provider-{model.name}"
+
+
+def egress_host(model: ManagedModel) -> str:
+    """The host name by which the egress listener knows a managed model."""
+    return f"{model.name}.managed"
+
+
+def attempts_name(attempts: tuple[ResolvedModel, ...], hold: bool) -> str:
+    """Made from what it is: a changed list is a new cluster, so no route ever meets it half changed."""
+    members = " ".join((*map(target_name, attempts), "hold" if hold else ""))
+    return f"attempts-{hashlib.sha256(members.encode()).hexdigest()[:12]}"
+
+
+def _lists(route: NeutralRoute) -> Iterator[Manifest]:
+    for choice in route.choices:
+        yield attempts_in_order(choice.attempts, hold=False)
+        if route.first_token_timeout:
+            yield attempts_in_order(choice.attempts, hold=True)
+
+
+def _target(model: ResolvedModel, site: Site) -> Manifest:
+    if isinstance(model, SelfHostedModel):
+        return pool(model, site.model_address(model))
+    return way_out(model)
+
+
+def pool(model: SelfHostedModel, address: Address) -> Manifest:
+    """The ready replicas behind a headless Service, looked up again and again and health-checked.
+
+    A pool whose replicas are all unhealthy counts as empty, and its attempts go to the next model. An answer
+    of 500 does not eject a replica: one client's bad request must not take a model from everybody.
+    """
+    return {
+        **_cluster(target_name(model), model.name, {"address": socket_address(address)}),
+        "cluster_type": _by_name(dns_refresh_rate="2s"),
+        "connect_timeout": "1s",
+        "lb_policy": "LEAST_REQUEST",
+        "health_checks": [
+            {
+                "timeout": "2s",
+                "interval": "2s",
+                "no_traffic_interval": "2s",
+                "unhealthy_threshold": 3,
+                "healthy_threshold": 1,
+                "http_health_check": {"path": "/health"},
+            }
+        ],
+        "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
+        "outlier_detection": {
+            "consecutive_gateway_failure": 5,
+            "enforcing_consecutive_gateway_failure": 100,
+            "enforcing_consecutive_5xx": 0,
+            "interval": "1s",
+            "base_ejection_time": "5s",
+            "max_ejection_time": "30s",
+            "max_ejection_percent": 100,
+            "successful_active_health_check_uneject_host": False,
+        },
+    }
+
+
+def way_out(model: ManagedModel) -> Manifest:
+    """From the client listener to the egress listener of the same Envoy.
+
+    A list of attempts runs no filter of its members, so a provider named in one would get the client's
+    headers and no key; behind the egress listener it gets what it should.
+    """
+    listener = {"server_listener_name": EGRESS, "endpoint_id": model.name}
+    endpoint = {"hostname": egress_host(model), "address": {"envoy_internal_address": listener}}
+    return {**_cluster(target_name(model), model.name, endpoint), "type": "STATIC", "connect_timeout": "1s"}
+
+
+def provider(model: ManagedModel, site: Site) -> Manifest:
+    """An OpenAI-compatible provider; its key is added on the way out, from a file that the loader writes."""
+    found = provider_of(model)
+    endpoint = {"hostname": found.address.host, "address": socket_address(found.address)}
+    filters = [_codec()]
+    if model.managed.credentials:
+        filters.insert(0, _key(provider_name(model), site))
+    return {
+        **_cluster(provider_name(model), model.name, endpoint),
+        "cluster_type": _by_name(all_addresses_in_single_endpoint=True),
+        "connect_timeout": "5s",
+        "typed_extension_protocol_options": _upstream_filters(filters),
+        **({"transport_socket": _tls(found, site.trusted_ca)} if found.tls else {}),
+    }
+
+
+def adapter(address: Address) -> Manifest:
+    """LiteLLM's Service."""
+    return {
+        **_cluster("adapter", "adapter", {"address": socket_address(address)}),
+        "cluster_type": _by_name(),
+        "connect_timeout": "1s",
+    }
+
+
+def attempts_in_order(attempts: tuple[ResolvedModel, ...], hold: bool) -> Manifest:
+    """Attempt n goes to member n; members without a healthy replica are skipped at once.
+
+    With `hold`, an answer's headers wait for its first byte: a timeout for headers is then one for the first
+    token.
+    """
+    members = [{"name": target_name(model)} for model in attempts]
+    return {
+        "name": attempts_name(attempts, hold),
+        "connect_timeout": "1s",
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": NO_LIMITS,
+        "per_connection_buffer_limit_bytes": MAX_BODY,
+        "cluster_type": extension(
+            "envoy.clusters.composite", "clusters.composite.v3.ClusterConfig", clusters=members
+        ),
+        **({"typed_extension_protocol_options": _upstream_filters([_hold(), _codec()])} if hold else {}),
+    }
+
+
+def _cluster(name: str, target: str, endpoint: Manifest) -> Manifest:
+    """What every cluster with one endpoint shares; `target` stands in the access log."""
+    return {
+        "name": name,
+        "per_connection_buffer_limit_bytes": MAX_BODY,
+        "circuit_breakers": NO_LIMITS,
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {
+                            "metadata": {"filter_metadata": {METADATA: {"target": target}}},
+                            "endpoint": endpoint,
+                        }
+                    ]
+                }
+            ],
+        },
+    }
+
+
+def _by_name(**fields: object) -> Manifest:
+    """Addresses from DNS: every address a host, or all of them one host that is many machines."""
+    return extension(
+        "envoy.clusters.dns", "clusters.dns.v3.DnsCluster", dns_lookup_family="V4_PREFERRED", **fields
+    )
+
+
+def _upstream_filters(filters: list[Manifest]) -> Manifest:
+    return {
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
+            "extensions.upstreams.http.v3.HttpProtocolOptions",
+            explicit_http_config={"http_protocol_options": {}},
+            http_filters=filters,
+        )
+    }
+
+
+def _codec() -> Manifest:
+    return extension("codec", "filters.http.upstream_codec.v3.UpstreamCodec")
+
+
+def _key(name: str, site: Site) -> Manifest:
+    credential = {"name": name, "sds_config": watched_file(site.live, f"{name}.json")}
+    return extension(
+        "credential_injector",
+        "filters.http.credential_injector.v3.CredentialInjector",
+        overwrite=True,
+        credential=extension(
+            "generic",
+            "http.injected_credentials.generic.v3.Generic",
+            header="authorization",
+            header_value_prefix="Bearer ",
+            credential=credential,
+        ),
+    )
+
+
+def _tls(found: Provider, trusted_ca: str) -> Manifest:
+    san_type = "IP_ADDRESS" if found.host_is_ip else "DNS"
+    validation = {
+        "trusted_ca": {"filename": trusted_ca},
+        "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": found.address.host}}],
+    }
+    sni = {} if found.host_is_ip else {"sni": found.address.host}
+    return extension(
+        "tls",
+        "transport_sockets.tls.v3.UpstreamTlsContext",
+        common_tls_context={"validation_context": validation},
+        **sni,
+    )
+
+
+def _hold() -> Manifest:
+    return extension(
+        "hold",
+        "filters.http.wasm.v3.Wasm",
+        config={
+            "name": "hold",
+            "root_id": "hold",
+            "failure_policy": "FAIL_CLOSED",
+            "allow_on_headers_stop_iteration": True,
+            "vm_config": {
+                "vm_id": "hold",
+                "runtime": "envoy.wasm.runtime.v8",
+                "code": {"local": {"inline_bytes": _hold_program()}},
+            },
+        },
+    )
+
+
+@cache
+def _hold_program() -> str:
+    """hold.wasm in base64: what wat2wasm (wabt, or wasmtime's) makes of hold.wat, 417 bytes."""
+    program = resources.files("aistack.render.gateway").joinpath("hold.wasm").read_bytes()
+    return base64.b64encode(program).decode()

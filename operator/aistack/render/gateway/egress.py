@@ -1,0 +1,72 @@
+"""The way out to managed models: their own model name, their own address, nothing of the client's."""
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.clusters import egress_host, provider_name
+from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
+from aistack.render.gateway.neutral import reached_models
+from aistack.render.gateway.provider import provider_of
+from aistack.render.gateway.routes import KEY_HEADERS
+from aistack.resolve import ManagedModel, ResolvedGateway
+
+CLIENT_HEADERS = (
+    *KEY_HEADERS,
+    CLIENT_HEADER,
+    "openai-organization",
+    "openai-project",
+    "forwarded",
+    "x-envoy-external-address",
+    "x-forwarded-for",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "baggage",
+    "traceparent",
+    "tracestate",
+)
+"""What a request says of its client: no provider learns it."""
+PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie")
+"""What an answer says of the gateway's account: no client learns it."""
+
+
+def egress_configuration(gateway: ResolvedGateway) -> Manifest:
+    """One virtual host a managed model."""
+    managed = [model for model in reached_models(gateway) if isinstance(model, ManagedModel)]
+    return typed(
+        "config.route.v3.RouteConfiguration",
+        name="egress",
+        most_specific_header_mutations_wins=True,
+        request_headers_to_remove=list(CLIENT_HEADERS),
+        response_headers_to_remove=list(PROVIDER_HEADERS),
+        virtual_hosts=[virtual_host(model) for model in managed],
+    )
+
+
+def virtual_host(model: ManagedModel) -> Manifest:
+    return {
+        "name": model.name,
+        "domains": [egress_host(model)],
+        "routes": [
+            {
+                "match": {"prefix": "/v1/"},
+                "route": {"cluster": provider_name(model), "timeout": "0s", **_rewrite(model)},
+                "typed_per_filter_config": {"transform": _named(model)},
+            }
+        ],
+    }
+
+
+def _rewrite(model: ManagedModel) -> Manifest:
+    if model.needs_adapter:
+        return {}
+    provider = provider_of(model)
+    return {"prefix_rewrite": f"{provider.path}/", "host_rewrite_literal": provider.authority}
+
+
+def _named(model: ManagedModel) -> Manifest:
+    """The body's model becomes the provider's name for it; the adapter knows models by the stack's names."""
+    name = model.name if model.needs_adapter else model.managed.model
+    merged = {"action": "MERGE", "body_format": {"json_format": {"model": literal(name)}}}
+    return typed(
+        "extensions.filters.http.transform.v3.TransformConfig",
+        request_transformation={"body_transformation": merged},
+    )

@@ -1,0 +1,45 @@
+"""Envoy's words that several of its files share."""
+
+from pathlib import PurePosixPath
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.site import Address
+
+METADATA = "aistack"
+"""The namespace of what the front reads from a request: `model`, `stream`, `bad`."""
+CLIENT_HEADER = "x-aistack-client"
+"""Carries the name of the client whose key was given; the loader's key file writes it."""
+MAX_BODY = 8 * 1024 * 1024
+"""Bytes of a request that are held to read its model and to try it again; more is answered with 413."""
+
+
+def typed(name: str, /, **fields: object) -> Manifest:
+    """A message of Envoy's API: `name` is its type without the leading `envoy.`."""
+    return {"@type": f"type.googleapis.com/envoy.{name}", **fields}
+
+
+def extension(name: str, type_name: str, /, **fields: object) -> Manifest:
+    """A named extension, such as a filter; `type_name` is its type without `envoy.extensions.`."""
+    return {"name": name, "typed_config": typed(f"extensions.{type_name}", **fields)}
+
+
+def socket_address(address: Address) -> Manifest:
+    return {"socket_address": {"address": address.host, "port_value": address.port}}
+
+
+def watched_file(directory: str, name: str) -> Manifest:
+    """A file that Envoy reads again when another one is moved over it."""
+    return {
+        "resource_api_version": "V3",
+        "path_config_source": {"path": str(PurePosixPath(directory, name))},
+    }
+
+
+def duration(seconds: float) -> str:
+    """Protobuf's form, to the millisecond: `0.25s`."""
+    return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"
+
+
+def literal(text: str) -> str:
+    """Text that stands where Envoy expects a format: its percent signs are only percent signs."""
+    return text.replace("%", "%%")

@@ -1,0 +1,35 @@
+"""The front's files: Envoy's bootstrap, and what the loader hands to Envoy while it runs."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.bootstrap import bootstrap
+from aistack.render.gateway.clusters import clusters
+from aistack.render.gateway.egress import egress_configuration
+from aistack.render.gateway.envoy import typed
+from aistack.render.gateway.routes import route_configuration
+from aistack.render.gateway.site import POD, Site
+from aistack.resolve import ResolvedGateway
+
+
+def front_files(gateway: ResolvedGateway, site: Site = POD) -> dict[str, str]:
+    """The files by name. `version` is a digest of the others: the loader reports it once it is live."""
+    pools = [typed("config.cluster.v3.Cluster", **cluster) for cluster in clusters(gateway, site)]
+    files = {
+        "bootstrap.json": _text(bootstrap(gateway, site)),
+        "clusters.json": _text({"resources": pools}),
+        "egress.json": _text({"resources": [egress_configuration(gateway)]}),
+        "routes.json": _text({"resources": [route_configuration(gateway)]}),
+    }
+    return {**files, "version": digest(files)}
+
+
+def digest(files: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _text(content: Manifest) -> str:
+    """Indented: people read it with kubectl."""
+    return json.dumps(content, indent=1) + "\n"

@@ -1,0 +1,136 @@
+"""The front's pod: Envoy, and the loader that hands it its files.
+
+Envoy is a sidecar (an init container that goes on running), because a sidecar ends last: at its end the pod
+stops the loader first, which lets Envoy finish what is under way, and only then stops Envoy.
+"""
+
+from collections.abc import Iterator
+
+from aistack.api.base import KeyRef
+from aistack.kinds import Manifest
+from aistack.render.gateway.clusters import provider_name
+from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.render.gateway.site import POD
+from aistack.render.security import container_security, pod_security
+from aistack.resolve import ManagedModel, ResolvedGateway
+
+USER_ID = 10001
+KEYS = "/etc/aistack/keys"
+WORKERS = 2
+"""Envoy's threads; without a number it starts one for each of the node's processors."""
+LEAVE_SECONDS = 10
+"""How long new requests may still arrive at a pod that ends: its Service has to forget it everywhere."""
+LONGEST_DRAIN = 3600
+
+
+def front_pod(gateway: ResolvedGateway) -> Manifest:
+    drain = drain_seconds(gateway)
+    volumes: list[Manifest] = [
+        {"name": "config", "configMap": {"name": gateway.object_name}},
+        {"name": "live", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
+    ]
+    sources = list(_key_sources(gateway))
+    if sources:
+        volumes.append({"name": "keys", "projected": {"defaultMode": 0o440, "sources": sources}})
+    return {
+        "serviceAccountName": gateway.object_name,
+        "securityContext": pod_security(USER_ID),
+        "terminationGracePeriodSeconds": drain + 15,
+        "initContainers": [
+            _loader(gateway, "prepare", ["prepare"], with_keys=bool(sources)),
+            envoy(gateway),
+        ],
+        "containers": [loader(gateway, drain, with_keys=bool(sources))],
+        "volumes": volumes,
+    }
+
+
+def drain_seconds(gateway: ResolvedGateway) -> int:
+    """How long a pod that ends may finish requests: as long as the slowest route allows, an hour at most."""
+    longest = max(route.timeout for route in neutral_routes(gateway))
+    return LEAVE_SECONDS + min(int(longest), LONGEST_DRAIN)
+
+
+def envoy(gateway: ResolvedGateway) -> Manifest:
+    return {
+        "name": "envoy",
+        "image": gateway.envoy_image,
+        "restartPolicy": "Always",
+        "command": ["envoy"],
+        "args": [
+            f"--config-path={POD.config}/bootstrap.json",
+            f"--service-cluster={gateway.object_name}",
+            "--service-node=$(POD_NAME)",
+            f"--concurrency={WORKERS}",
+            "--log-level=warning",
+            "--disable-hot-restart",
+        ],
+        "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
+        "ports": [
+            {"name": "http", "containerPort": POD.listen.port, "protocol": "TCP"},
+            {"name": "probe", "containerPort": POD.probe.port, "protocol": "TCP"},
+        ],
+        "resources": {
+            "requests": {"cpu": "250m", "memory": "128Mi"},
+            "limits": {"cpu": str(WORKERS), "memory": "1Gi"},
+        },
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "startupProbe": {**_probe("probe", "/"), "periodSeconds": 1, "failureThreshold": 60},
+        "livenessProbe": {**_probe("probe", "/"), "periodSeconds": 10, "failureThreshold": 3},
+        "volumeMounts": [
+            {"name": "config", "mountPath": POD.config, "readOnly": True},
+            {"name": "live", "mountPath": POD.live},
+        ],
+    }
+
+
+def loader(gateway: ResolvedGateway, drain: int, with_keys: bool) -> Manifest:
+    """Ready once Envoy has confirmed the mounted configuration."""
+    arguments = ["run", f"--leave-seconds={LEAVE_SECONDS}", f"--drain-seconds={drain}"]
+    return {
+        **_loader(gateway, "loader", arguments, with_keys),
+        "ports": [{"name": "loader", "containerPort": 9902, "protocol": "TCP"}],
+        "readinessProbe": {**_probe("loader", "/ready"), "periodSeconds": 2, "failureThreshold": 2},
+        "livenessProbe": {**_probe("loader", "/live"), "periodSeconds": 10, "failureThreshold": 3},
+    }
+
+
+def _loader(gateway: ResolvedGateway, name: str, arguments: list[str], with_keys: bool) -> Manifest:
+    mounts: list[Manifest] = [
+        {"name": "config", "mountPath": POD.config, "readOnly": True},
+        {"name": "live", "mountPath": POD.live},
+    ]
+    if with_keys:
+        mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
+    return {
+        "name": name,
+        "image": gateway.loader_image,
+        "args": [*arguments, f"--config={POD.config}", f"--keys={KEYS}", f"--live={POD.live}"],
+        "resources": {
+            "requests": {"cpu": "20m", "memory": "32Mi"},
+            "limits": {"cpu": "200m", "memory": "96Mi"},
+        },
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "volumeMounts": mounts,
+    }
+
+
+def _key_sources(gateway: ResolvedGateway) -> Iterator[Manifest]:
+    """Each key as a file of its owner's name: the loader finds them there, the operator never sees them."""
+    for client in gateway.clients:
+        yield _key_file(client.secret_key_ref, f"clients/{client.name}")
+    for model in reached_models(gateway):
+        if isinstance(model, ManagedModel) and not model.needs_adapter:
+            credentials = model.managed.credentials
+            if credentials and credentials.secret_key_ref:
+                yield _key_file(credentials.secret_key_ref, f"providers/{provider_name(model)}")
+
+
+def _key_file(reference: KeyRef, path: str) -> Manifest:
+    return {"secret": {"name": reference.name, "items": [{"key": reference.key, "path": path}]}}
+
+
+def _probe(port: str, path: str) -> Manifest:
+    return {"httpGet": {"path": path, "port": port}, "timeoutSeconds": 2}

@@ -1,0 +1,106 @@
+"""Who may call the gateway, and whom the gateway calls."""
+
+import ipaddress
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.adapter import adapter_models
+from aistack.render.gateway.adapter_pod import identity
+from aistack.render.gateway.neutral import reached_models
+from aistack.render.gateway.provider import Provider, provider_of
+from aistack.render.gateway.workload import Part
+from aistack.render.network import dns_egress, internet_egress, pods
+from aistack.resolve import ManagedModel, ResolvedGateway, SelfHostedModel, StackRef
+
+METADATA_SERVERS = {
+    "169.254.169.254/32": 80,  # Google's, and Azure's
+    "169.254.169.252/32": 988,  # Google's behind its own node agent
+    "169.254.170.23/32": 80,  # EKS Pod Identity
+}
+"""Where a pod with a workload identity gets its tokens, with the port."""
+
+
+def front_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
+    """With client keys every namespace may call, without them only the stack's own."""
+    callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
+    return _policy(
+        part,
+        ingress={"from": [callers], "ports": [_tcp(8080)]},
+        egress=list(_front_egress(part.stack, gateway)),
+    )
+
+
+def adapter_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
+    """Only the front may call: LiteLLM has no key of its own."""
+    egress = [dns_egress(), internet_egress()]
+    egress += [
+        provider_egress(provider_of(model), part.stack)
+        for model in adapter_models(gateway)
+        if model.managed.endpoint
+    ]
+    if identity(gateway):
+        egress += [
+            {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port)]}
+            for cidr, port in METADATA_SERVERS.items()
+        ]
+    return _policy(
+        part,
+        ingress={"from": [pods(part.stack, "gateway")], "ports": [_tcp(4000)]},
+        egress=_distinct(egress),
+    )
+
+
+def _front_egress(stack: StackRef, gateway: ResolvedGateway) -> list[Manifest]:
+    reached = reached_models(gateway)
+    managed = [model for model in reached if isinstance(model, ManagedModel)]
+    egress = [dns_egress()]
+    if any(isinstance(model, SelfHostedModel) for model in reached):
+        egress.append({"to": [pods(stack, "model")], "ports": [_tcp(8000)]})
+    if any(model.needs_adapter for model in managed):
+        egress.append({"to": [pods(stack, "adapter")], "ports": [_tcp(4000)]})
+    egress += [provider_egress(provider_of(model), stack) for model in managed if not model.needs_adapter]
+    return _distinct(egress)
+
+
+def provider_egress(provider: Provider, stack: StackRef) -> Manifest:
+    """To an address as it is, to a Service of the cluster by its namespace, to the internet by port.
+
+    A policy sees the port of a Service's pods, which nobody wrote down: so it opens all of the namespace's.
+    """
+    host, port = provider.address
+    if provider.host_is_ip:
+        network = ipaddress.ip_network(host)
+        return {"to": [{"ipBlock": {"cidr": str(network)}}], "ports": [_tcp(port)]}
+    if namespace := _namespace_of(host, stack):
+        labels = {"kubernetes.io/metadata.name": namespace}
+        return {"to": [{"namespaceSelector": {"matchLabels": labels}}]}
+    return {**internet_egress(), "ports": [_tcp(port)]}
+
+
+def _namespace_of(host: str, stack: StackRef) -> str | None:
+    """The namespace of a Service's name: `vllm`, `vllm.team.svc` or `vllm.team.svc.cluster.local`."""
+    service, *rest = host.split(".")
+    if service and not rest:
+        return stack.namespace
+    return rest[0] if rest[1:2] == ["svc"] else None
+
+
+def _policy(part: Part, ingress: Manifest, egress: list[Manifest]) -> Manifest:
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": part.metadata,
+        "spec": {
+            "podSelector": {"matchLabels": part.selector},
+            "policyTypes": ["Ingress", "Egress"],
+            "ingress": [ingress],
+            "egress": egress,
+        },
+    }
+
+
+def _tcp(port: int) -> Manifest:
+    return {"protocol": "TCP", "port": port}
+
+
+def _distinct(rules: list[Manifest]) -> list[Manifest]:
+    return [rule for index, rule in enumerate(rules) if rule not in rules[:index]]

@@ -1,0 +1,42 @@
+"""How a managed model is reached: the address that its endpoint names."""
+
+import ipaddress
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from aistack.render.gateway.site import Address
+from aistack.resolve import ManagedModel
+
+OPENAI = "https://api.openai.com/v1"
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A direct provider's endpoint, in parts."""
+
+    tls: bool
+    address: Address
+    authority: str
+    """The Host header."""
+    path: str
+    """What stands before `/chat/completions`; an endpoint without a path means `/v1`."""
+
+    @property
+    def host_is_ip(self) -> bool:
+        try:
+            ipaddress.ip_address(self.address.host)
+        except ValueError:
+            return False
+        return True
+
+
+def provider_of(model: ManagedModel) -> Provider:
+    """`https://host/api/v1` as an OpenAI client takes it for its base URL."""
+    url = urlsplit(model.managed.endpoint or OPENAI)
+    tls = url.scheme == "https"
+    return Provider(
+        tls=tls,
+        address=Address(url.hostname or "", url.port or (443 if tls else 80)),
+        authority=url.netloc.rpartition("@")[2],
+        path=url.path.rstrip("/") or "/v1",
+    )

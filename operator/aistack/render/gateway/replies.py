@@ -1,0 +1,79 @@
+"""Errors in the form that OpenAI's clients read."""
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.envoy import METADATA
+
+MODEL = f"%DYNAMIC_METADATA({METADATA}:model):128%"
+"""The requested model in a format string, cut to 128 characters."""
+
+
+def error(message: str, kind: str, code: str, param: str | None = None) -> Manifest:
+    """A body format; `message` is a format string."""
+    return {"json_format": {"error": {"message": message, "type": kind, "param": param, "code": code}}}
+
+
+NOT_JSON = error("The body of the request is not JSON.", "invalid_request_error", "invalid_json")
+NO_MODEL = error(
+    "The request names no model; write one in the field model.",
+    "invalid_request_error",
+    "missing_model",
+    "model",
+)
+UNKNOWN_MODEL = error(
+    f"The model '{MODEL}' is not here, or does not answer this path; GET /v1/models lists the models.",
+    "invalid_request_error",
+    "model_not_found",
+    "model",
+)
+UNKNOWN_PATH = error(
+    "This gateway has no such path; it speaks OpenAI's API under /v1.",
+    "invalid_request_error",
+    "unknown_url",
+)
+WRONG_KEY = error("The API key is missing or wrong.", "invalid_request_error", "invalid_api_key")
+FORBIDDEN = error(
+    f"This API key may not use the model '{MODEL}'.", "permission_error", "model_not_allowed", "model"
+)
+TOO_SLOW = error("The request did not arrive in time.", "invalid_request_error", "request_timeout")
+TOO_LARGE = error(
+    "The request is larger than the gateway accepts.", "invalid_request_error", "request_too_large"
+)
+HEADERS_TOO_LARGE = error(
+    "The headers are larger than the gateway accepts.", "invalid_request_error", "headers_too_large"
+)
+NO_ANSWER = error(
+    f"No target of the model '{MODEL}' could answer (%RESPONSE_FLAGS%).", "api_error", "upstream_unavailable"
+)
+PROVIDER_DOWN = error(
+    "The model's provider could not be reached (%RESPONSE_FLAGS%).", "api_error", "upstream_unavailable"
+)
+PROVIDER_REFUSED = error(
+    "The model's provider refused the gateway's credentials.", "api_error", "upstream_refused"
+)
+
+
+def front_replies() -> Manifest:
+    """What becomes of the errors that Envoy answers itself on the way in; every failed target is a 503."""
+    return {
+        "mappers": [
+            _mapper("EQ", 401, WRONG_KEY),
+            _mapper("EQ", 403, FORBIDDEN),
+            _mapper("EQ", 408, TOO_SLOW),
+            _mapper("EQ", 413, TOO_LARGE),
+            _mapper("EQ", 431, HEADERS_TOO_LARGE),
+            {**_mapper("GE", 500, NO_ANSWER), "status_code": 503},
+        ]
+    }
+
+
+def egress_replies() -> Manifest:
+    """The same on the way out to a provider."""
+    return {"mappers": [{**_mapper("GE", 400, PROVIDER_DOWN), "status_code": 503}]}
+
+
+def _mapper(operator: str, status: int, body: Manifest) -> Manifest:
+    value = {"default_value": status, "runtime_key": "aistack.unused"}  # Envoy demands a key
+    return {
+        "filter": {"status_code_filter": {"comparison": {"op": operator, "value": value}}},
+        "body_format_override": body,
+    }

@@ -1,0 +1,154 @@
+"""Envoy's routes: which model a request names, who may name it, and who answers."""
+
+import json
+from collections.abc import Iterator
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.clusters import attempts_name
+from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
+from aistack.render.gateway.neutral import NeutralRoute, neutral_routes
+from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
+from aistack.resolve import ResolvedGateway
+
+PATHS = {
+    "chat": "/v1/(chat/completions|completions)",
+    "embedding": "/v1/embeddings",
+    "rerank": "/v1/(rerank|score)",
+}
+"""What a model of each task answers, as regular expressions of the whole path; nothing else of a model's
+server is reached."""
+KEY_HEADERS = ("authorization", "x-api-key", "cookie")
+"""What a client may prove itself with: none of it goes on to a model."""
+
+
+def route_configuration(gateway: ResolvedGateway) -> Manifest:
+    routes = neutral_routes(gateway)
+    spoofed = () if gateway.clients else (CLIENT_HEADER,)
+    return typed(
+        "config.route.v3.RouteConfiguration",
+        name="gateway",
+        most_specific_header_mutations_wins=True,
+        request_headers_to_remove=[*KEY_HEADERS, *spoofed],
+        virtual_hosts=[
+            {
+                "name": "gateway",
+                "domains": ["*"],
+                "routes": [
+                    list_of_models(gateway),
+                    *bad_bodies(),
+                    *(entry for route in routes for entry in route_entries(route)),
+                    *unknown(),
+                ],
+            }
+        ],
+    )
+
+
+def list_of_models(gateway: ResolvedGateway) -> Manifest:
+    models = [
+        {"id": route.name, "object": "model", "created": 0, "owned_by": gateway.stack.name}
+        for route in gateway.routes
+    ]
+    body = json.dumps({"object": "list", "data": models})
+    return {
+        "name": "models",
+        "match": {"path": "/v1/models"},
+        "direct_response": {"status": 200, "body": {"inline_string": body}},
+        "response_headers_to_add": [
+            {
+                "header": {"key": "content-type", "value": "application/json"},
+                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+            }
+        ],
+    }
+
+
+def bad_bodies() -> Iterator[Manifest]:
+    for bad, body in (("not_json", NOT_JSON), ("no_model", NO_MODEL)):
+        match = {**_path(_any_path()), "dynamic_metadata": [_metadata("bad", {"exact": bad})]}
+        yield _refusal(bad, match, 400, body)
+
+
+def unknown() -> Iterator[Manifest]:
+    yield _refusal("unknown_model", _path(_any_path()), 404, UNKNOWN_MODEL)
+    yield _refusal("unknown_path", {"prefix": "/"}, 404, UNKNOWN_PATH)
+
+
+def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    """Streams have an entry of their own: they must begin in time, whole answers must end in time."""
+    named = _metadata("model", {"exact": route.name})
+    streamed = {"filter": METADATA, "path": [{"key": "stream"}], "value": {"bool_match": True}}
+    begin = route.first_token_timeout or route.timeout
+    if route.task == "chat":
+        yield {
+            "name": f"{route.name}-stream",
+            "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named, streamed]},
+            "route": _action(route, hold=bool(route.first_token_timeout), per_attempt=begin, whole=0),
+            **_permission(route),
+        }
+    yield {
+        "name": route.name,
+        "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named]},
+        "route": _action(route, hold=False, per_attempt=route.timeout, whole=route.timeout * route.attempts),
+        **_permission(route),
+    }
+
+
+def _action(route: NeutralRoute, *, hold: bool, per_attempt: float, whole: float) -> Manifest:
+    """Times in seconds; `whole` 0 is no limit. An exchange in which nothing moves is ended after as long as
+    all attempts may take.
+    """
+    weighted = [
+        {"name": attempts_name(choice.attempts, hold), "weight": choice.weight} for choice in route.choices
+    ]
+    return {
+        "weighted_clusters": {"clusters": weighted},
+        "timeout": duration(whole),
+        "idle_timeout": duration(route.timeout * route.attempts),
+        "auto_host_rewrite": True,
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
+            "retriable_status_codes": [429],
+            "num_retries": route.attempts - 1,
+            "per_try_timeout": duration(per_attempt),
+            "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},
+            "retry_host_predicate": [
+                {
+                    "name": "previous_hosts",
+                    "typed_config": typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
+                }
+            ],
+            "host_selection_retry_max_attempts": 5,
+        },
+    }
+
+
+def _permission(route: NeutralRoute) -> Manifest:
+    if route.clients is None:
+        return {}
+    clients = [
+        {"header": {"name": CLIENT_HEADER, "string_match": {"exact": client}}} for client in route.clients
+    ]
+    policy: Manifest = {"permissions": [{"any": True}], "principals": clients or [{"not_id": {"any": True}}]}
+    rules = {"action": "ALLOW", "policies": {"clients": policy}}
+    return {
+        "typed_per_filter_config": {
+            "rbac": typed("extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": rules})
+        }
+    }
+
+
+def _refusal(name: str, match: Manifest, status: int, body: Manifest) -> Manifest:
+    return {"name": name, "match": match, "direct_response": {"status": status, "body_format": body}}
+
+
+def _path(pattern: str) -> Manifest:
+    return {"safe_regex": {"regex": pattern}}
+
+
+def _any_path() -> str:
+    return "|".join(PATHS.values())
+
+
+def _metadata(key: str, string_match: Manifest) -> Manifest:
+    return {"filter": METADATA, "path": [{"key": key}], "value": {"string_match": string_match}}

@@ -1,0 +1,46 @@
+"""Where the front finds what it needs: the ports and paths of its pod, the addresses behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from aistack.resolve import SelfHostedModel, StackRef
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
+
+
+def service_of_model(model: SelfHostedModel) -> Address:
+    """The headless Service, by its bare name: the front is always in its namespace."""
+    return Address(model.object_name, 8000)
+
+
+def service_of_adapter(stack: StackRef) -> Address:
+    return Address(stack.child("adapter"), 4000)
+
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - a pod is reached on its own address only
+CLIENTS = Address(EVERYWHERE, 8080)
+PROBES = Address(EVERYWHERE, 9903)
+"""Where the kubelet asks whether Envoy is alive."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One place that a front runs in. The default is its pod."""
+
+    listen: Address = CLIENTS
+    probe: Address = PROBES
+    config: str = "/etc/aistack/config"
+    """The mounted ConfigMap."""
+    live: str = "/run/aistack"
+    """What the loader handed to Envoy, the key files, and the socket of Envoy's admin interface."""
+    trusted_ca: str = "/etc/ssl/certs/ca-certificates.crt"
+    """The certificate authorities of Envoy's image."""
+    model_address: Callable[[SelfHostedModel], Address] = service_of_model
+    adapter_address: Callable[[StackRef], Address] = service_of_adapter
+
+
+POD = Site()

@@ -1,0 +1,132 @@
+"""What the gateway's two parts, the front and the adapter, have in common."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from aistack.kinds import Manifest
+from aistack.render.autoscaling import autoscaler
+from aistack.render.gateway.front import digest
+from aistack.render.metadata import labels, metadata, selector
+from aistack.resolve import Replicas, StackRef
+
+CONFIG_ANNOTATION = "aistack.dev/config"
+"""On a pod template: the digest of the mounted configuration, so that a changed one rolls the pods."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """`gateway` or `adapter`: a Deployment behind a Service, with one ConfigMap."""
+
+    stack: StackRef
+    name: str
+    replicas: Replicas
+
+    @property
+    def object_name(self) -> str:
+        return self.stack.child(self.name)
+
+    @property
+    def metadata(self) -> Manifest:
+        return metadata(self.stack, self.name, self.name, self.object_name)
+
+    @property
+    def selector(self) -> dict[str, str]:
+        return selector(self.stack, self.name, self.name)
+
+
+def workload(part: Part, files: Mapping[str, str], port: int, pod: Manifest) -> Iterator[Manifest]:
+    """All objects of a part but its NetworkPolicy. `port` is the Service's; the pod's is named `http`."""
+    yield service_account(part)
+    yield config_map(part, files)
+    yield service(part, port)
+    yield deployment(part, digest(files), pod)
+    yield disruption_budget(part)
+    if part.replicas.autoscaled:
+        yield horizontal_autoscaler(part)
+
+
+def service_account(part: Part) -> Manifest:
+    """An identity of its own, with no right and no token."""
+    return {
+        "apiVersion": "v1",
+        "kind": "ServiceAccount",
+        "metadata": part.metadata,
+        "automountServiceAccountToken": False,
+    }
+
+
+def config_map(part: Part, files: Mapping[str, str]) -> Manifest:
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": part.metadata, "data": dict(files)}
+
+
+def service(part: Part, port: int) -> Manifest:
+    return {
+        "apiVersion": "v1",
+        "kind": "Service",
+        "metadata": part.metadata,
+        "spec": {
+            "selector": part.selector,
+            "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
+        },
+    }
+
+
+def deployment(part: Part, config: str, pod: Manifest) -> Manifest:
+    replicas = {} if part.replicas.autoscaled else {"replicas": part.replicas.min}
+    return {
+        "apiVersion": "apps/v1",
+        "kind": "Deployment",
+        "metadata": part.metadata,
+        "spec": {
+            **replicas,
+            "revisionHistoryLimit": 3,
+            "strategy": {
+                "type": "RollingUpdate",
+                "rollingUpdate": {"maxSurge": 1, "maxUnavailable": 0},
+            },
+            "selector": {"matchLabels": part.selector},
+            "template": {
+                "metadata": {
+                    "labels": labels(part.stack, part.name, part.name),
+                    "annotations": {CONFIG_ANNOTATION: config},
+                },
+                "spec": {
+                    "automountServiceAccountToken": False,
+                    "enableServiceLinks": False,
+                    "topologySpreadConstraints": [
+                        _spread(part, "kubernetes.io/hostname"),
+                        _spread(part, "topology.kubernetes.io/zone"),
+                    ],
+                    **pod,
+                },
+            },
+        },
+    }
+
+
+def disruption_budget(part: Part) -> Manifest:
+    return {
+        "apiVersion": "policy/v1",
+        "kind": "PodDisruptionBudget",
+        "metadata": part.metadata,
+        "spec": {"maxUnavailable": 1, "selector": {"matchLabels": part.selector}},
+    }
+
+
+def horizontal_autoscaler(part: Part) -> Manifest:
+    cpu = {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 70}}
+    return autoscaler(
+        part.metadata,
+        part.replicas,
+        [{"type": "Resource", "resource": cpu}],
+        scale_down={"stabilizationWindowSeconds": 300},
+    )
+
+
+def _spread(part: Part, topology: str) -> Manifest:
+    return {
+        "maxSkew": 1,
+        "topologyKey": topology,
+        "whenUnsatisfiable": "ScheduleAnyway",
+        "labelSelector": {"matchLabels": part.selector},
+    }
