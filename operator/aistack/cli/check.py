@@ -29,8 +29,8 @@ class Checked:
         return self.resolution.warnings if self.resolution else ()
 
 
-def run(files: Sequence[str], catalog: Sequence[str], output: str, *, strict: bool) -> Exit:
-    checked = check(read(files), read(catalog))
+def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, strict: bool) -> Exit:
+    checked = check(read(files, namespace), read(catalog))
     if output == "text":
         show(*lines(checked))
     else:
@@ -60,9 +60,12 @@ def verdict(checked: Sequence[Checked], *, strict: bool) -> Exit:
 
 def lines(checked: Sequence[Checked]) -> list[Text]:
     """The findings for a reader: one line an object, then one a finding."""
-    return [line for each in checked for line in _lines(each)] or [
-        Text("nothing to check: no object of aistack.dev in these files")
-    ]
+    if not checked:
+        return [Text("nothing to check: no object of aistack.dev in these files")]
+    found = [line for each in checked for line in _lines(each)]
+    if any(problem.path.endswith("accelerator.class") for each in checked for problem in each.problems):
+        found.append(Text("AcceleratorClasses are read from these files; name more with --catalog FILE"))
+    return found
 
 
 def _lines(checked: Checked) -> list[Text]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import yaml
 from pydantic import ValidationError
 
@@ -13,11 +14,13 @@ from aistack.api import GROUP, AcceleratorClass, AIBudget, AIPolicy, AIPolicyExc
 from aistack.api.base import Model
 from aistack.api.validation import problems
 from aistack.errors import AIStackError
-from aistack.kinds import Manifest
+from aistack.kinds import OWN_KINDS, Manifest
 
 MAX_BYTES = 8 * 1024 * 1024  # as the webhook's limit; the API server's own is 3 MiB
 MAX_VALUES = 1_000_000  # after aliases are followed: a few hundred bytes of them can mean billions
+MAX_DEPTH = 100
 SUFFIXES = (".yaml", ".yml", ".json")
+NAMESPACED = frozenset(kind.kind for kind in OWN_KINDS if kind.namespaced)
 TYPES: Mapping[str, type[Model]] = {
     kind.__name__: kind
     for kind in (AIStack, AIBudget, AIPolicy, AIPolicyException, AcceleratorClass, PriceBook)
@@ -48,10 +51,13 @@ class Document:
         return f"{self.kind} {f'{self.namespace}/' if self.namespace else ''}{self.name or '(no name)'}"
 
 
-def read(paths: Sequence[str]) -> list[Document]:
-    """Every object of the files and folders, in their order; `-` is standard input."""
+def read(paths: Sequence[str], namespace: str = "default") -> list[Document]:
+    """Every object of the files and folders, in their order; `-` is standard input.
+
+    `namespace` is where objects are that name none, as in `kubectl apply --namespace`.
+    """
     return [
-        _document(file, manifest)
+        _document(file, manifest, namespace)
         for path in paths
         for file, text in _texts(path)
         for manifest in _manifests(file, text)
@@ -90,22 +96,50 @@ def _text(file: Path) -> str:
 
 
 def _manifests(file: str, text: str) -> Iterator[Manifest]:
-    """The objects of one file; a List is taken apart, empty documents are passed over."""
+    """The objects of one file; empty documents are passed over."""
     try:
+        _require_shallow(file, text)
         loaded = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    except RecursionError:
-        raise InputError(f"{file}: nested too deeply") from None
     for position, value in enumerate(loaded, start=1):
-        if value is None:
-            continue
         where = f"{file}, document {position}"
-        if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
-            raise InputError(f"{where}: not a Kubernetes object; it needs apiVersion, kind and metadata")
-        if not _is_bounded(value):
-            raise InputError(f"{where}: more than {MAX_VALUES:,} values; write aliases out or split the file")
-        yield from value.get("items") or [] if value["kind"].endswith("List") else [value]
+        if value is not None:
+            yield from _objects(_as_json(value, where), where)
+
+
+def _require_shallow(file: str, text: str) -> None:
+    """Loading recurses in C: a tower of brackets would end the process, where this raises InputError."""
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > MAX_DEPTH:
+            raise InputError(f"{file}: nested more than {MAX_DEPTH} levels deep; no manifest is")
+
+
+def _objects(value: Any, where: str) -> Iterator[Manifest]:
+    """A List is taken apart."""
+    if not isinstance(value, dict) or not isinstance(value.get("kind"), str):
+        raise InputError(f"{where}: not a Kubernetes object; write its apiVersion, kind and metadata")
+    items = value.get("items")
+    if value["kind"].endswith("List") and isinstance(items, list):
+        for item in items:
+            yield from _objects(item, where)
+    else:
+        yield value
+
+
+def _as_json(value: Any, where: str) -> Any:
+    """The value as the API server would see it: a key is a string, a date is its text."""
+    if not _is_bounded(value):
+        raise InputError(f"{where}: more than {MAX_VALUES:,} values; split it, or write its aliases out")
+    try:
+        return orjson.loads(orjson.dumps(value, option=orjson.OPT_NON_STR_KEYS))
+    except TypeError as error:
+        raise InputError(f"{where}: {error}; write what JSON can hold") from None
 
 
 def _is_bounded(value: Any) -> bool:
@@ -120,9 +154,13 @@ def _is_bounded(value: Any) -> bool:
     return not waiting
 
 
-def _document(file: str, manifest: Manifest) -> Document:
-    metadata = manifest.get("metadata") or {}
-    named = Document(file, manifest["kind"], metadata.get("namespace", ""), metadata.get("name", ""))
+def _document(file: str, manifest: Manifest, namespace: str) -> Document:
+    metadata = manifest.get("metadata")
+    if isinstance(metadata, dict) and manifest["kind"] in NAMESPACED:
+        metadata = {"namespace": namespace, **metadata}
+        manifest = {**manifest, "metadata": metadata}
+    known = metadata if isinstance(metadata, dict) else {}
+    named = Document(file, manifest["kind"], known.get("namespace", ""), known.get("name", ""))
     if not str(manifest.get("apiVersion", "")).startswith(f"{GROUP}/"):
         return named
     if named.kind not in TYPES:
@@ -131,4 +169,4 @@ def _document(file: str, manifest: Manifest) -> Document:
     try:
         return replace(named, parsed=TYPES[named.kind].parse(manifest))
     except ValidationError as error:
-        return replace(named, problems=tuple(problems(error, named.kind, named.name)))
+        return replace(named, problems=tuple(problems(error, manifest)))

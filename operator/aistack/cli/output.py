@@ -55,10 +55,16 @@ def as_yaml(documents: list[Any]) -> str:
 
 
 class _PlainDumper(yaml.CSafeDumper):
-    """Writes a value out each time it occurs, where YAML would write an alias."""
+    """Writes a value out each time it occurs, where YAML would write an alias, and a text line by line."""
 
     def ignore_aliases(self, _data: Any) -> bool:
         return True
+
+    def represent_text(self, text: str) -> yaml.Node:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None)
+
+
+_PlainDumper.add_representer(str, _PlainDumper.represent_text)
 
 
 def _print(stream: TextIO, lines: Iterable[RenderableType]) -> None:

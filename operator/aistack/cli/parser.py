@@ -23,7 +23,8 @@ def main(argv: list[str] | None = None) -> int:
     """Runs one command; the exit code is an Exit, or 130 after Ctrl-C."""
     arguments = build_parser().parse_args(argv)
     try:
-        return int(arguments.run(arguments))
+        code = int(arguments.run(arguments))
+        sys.stdout.flush()
     except AIStackError as error:
         complain(str(error))
         return Exit.BAD_INPUT
@@ -33,6 +34,7 @@ def main(argv: list[str] | None = None) -> int:
         return Exit.FINE
     except KeyboardInterrupt:
         return 130
+    return code
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -69,7 +71,9 @@ def _check(commands: Commands) -> None:
 def _run_check(arguments: argparse.Namespace) -> int:
     from aistack.cli.check import run
 
-    return run(arguments.files, arguments.catalog, arguments.output, strict=arguments.strict)
+    return run(
+        arguments.files, arguments.catalog, arguments.namespace, arguments.output, strict=arguments.strict
+    )
 
 
 def _render(commands: Commands) -> None:
@@ -87,7 +91,7 @@ def _render(commands: Commands) -> None:
 def _run_render(arguments: argparse.Namespace) -> int:
     from aistack.cli.render import run
 
-    return run(arguments.files, arguments.catalog, arguments.output)
+    return run(arguments.files, arguments.catalog, arguments.namespace, arguments.output)
 
 
 def _status(commands: Commands) -> None:
@@ -176,6 +180,9 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         default=[],
         metavar="FILE",
         help="more files, read only for their AcceleratorClasses; may be repeated",
+    )
+    parser.add_argument(
+        "-n", "--namespace", default="default", help="of objects that name none (default: default)"
     )
     for argument in (files, catalog):
         argument.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file

@@ -1,0 +1,125 @@
+"""What the demonstration does, in its order."""
+
+import subprocess
+import sys
+from pathlib import Path
+from shlex import quote
+
+from demo import programs
+from demo.kubectl import Kubectl
+from demo.programs import NAMESPACE, Program, free_port
+from demo.webhook import register, webhook
+from tests.controlplane import providers
+from tests.controlplane.errors import CommandFailed, ControlPlaneError
+from tests.controlplane.process import noted
+from tests.controlplane.progress import say, step
+from tests.controlplane.providers import Name, Provided, Sizes
+
+ROOT = Path(__file__).parent.parent
+ROLES = ROOT / "charts/aistack/templates/roles.yaml"
+STACK, STACK_NAMESPACE = "support", "care"
+READY_WITHIN = 120  # seconds; 10 are usual
+CONDITIONS = r'{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
+
+
+def up(folder: Path, provider: Name) -> None:
+    """Brings everything up and shows it. Again, it restarts the operator and changes nothing else."""
+    cluster = _cluster(folder, provider)
+    kubectl = Kubectl.of(cluster)
+    with step("installing the API and the operator's rights"):
+        kubectl.apply(ROOT / "crds", ROLES, ROOT / "demo/operator.yaml")
+        kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
+    with step("starting the operator"):
+        _start_operator(folder, cluster, kubectl)
+    with step("applying examples/accelerators.yaml and examples/support.yaml"):
+        kubectl.apply(ROOT / "examples/accelerators.yaml", ROOT / "demo/secrets.yaml")
+        kubectl.apply(ROOT / "examples/support.yaml")
+    with step(f"bringing {STACK} to Ready"):
+        _wait_until_ready(folder, kubectl)
+    _show(kubectl)
+
+
+def down(folder: Path) -> None:
+    """Ends what `up` started. In a cluster that was there before, it removes what `up` applied."""
+    cluster = providers.provided(folder)
+    if cluster is None and not folder.exists():
+        say("nothing is up")
+        return
+    with step("ending the demonstration"):
+        if cluster and cluster.provider == "existing":
+            _leave(Kubectl.of(cluster))
+        programs.stop(folder)
+        providers.down(folder)
+
+
+def _cluster(folder: Path, provider: Name) -> Provided:
+    """The cluster of an earlier run if it still runs, else a new one."""
+    earlier = providers.provided(folder)
+    if earlier and earlier.provider != provider:
+        raise ControlPlaneError(
+            f"a demonstration is up on another cluster ({earlier.provider}); end it first: make demo-down"
+        )
+    processes = noted(folder / "processes.json")
+    if earlier and not all(process.running() for process in processes):
+        say("the control plane of the last demonstration has ended; starting a new one")
+        programs.stop(folder)
+        providers.down(folder)
+    return providers.up(folder, provider, Sizes())
+
+
+def _start_operator(folder: Path, cluster: Provided, kubectl: Kubectl) -> None:
+    port = free_port()
+    settings = {"AISTACK_NAMESPACE": NAMESPACE, "AISTACK_METRICS_PORT": str(port)}
+    controller = Program("controller", port, settings)
+    if cluster.provider != "built":
+        say("no webhook here: a cluster elsewhere can't call this machine; problems show up in the status")
+        programs.start(folder, kubectl, controller)
+        return
+    admission = webhook(folder)
+    programs.start(folder, kubectl, controller, admission)
+    register(folder, admission.port, kubectl)
+
+
+def _wait_until_ready(folder: Path, kubectl: Kubectl) -> None:
+    where = (f"aistack/{STACK}", f"--namespace={STACK_NAMESPACE}")
+    try:
+        kubectl("wait", "--for=condition=Ready", *where, f"--timeout={READY_WITHIN}s")
+    except CommandFailed as error:
+        conditions = kubectl("get", *where, f"--output=jsonpath={CONDITIONS}")
+        raise CommandFailed(
+            f"{STACK} is not Ready after {READY_WITHIN} s. Its conditions:\n{conditions or 'none'}\n"
+            f"{programs.tails(folder)}"
+        ) from error
+
+
+def _show(kubectl: Kubectl) -> None:
+    path = f"{kubectl.program.parent}:{Path(sys.executable).parent}"
+    aistack = Path(sys.executable).with_name("aistack")
+    _run(kubectl, [str(kubectl.program), "get", "aistacks", "--all-namespaces"])
+    _run(kubectl, [str(aistack), "status", STACK, f"--namespace={STACK_NAMESPACE}"])
+    print(f"""
+To go on exploring, in this shell:
+  export KUBECONFIG={quote(str(kubectl.kubeconfig))}
+  export PATH={quote(path)}:"$PATH"
+  kubectl explain aistack.spec.models.selfHosted.scaling
+  kubectl edit aistack {STACK} -n {STACK_NAMESPACE}        # change something, or break it
+  aistack status {STACK} -n {STACK_NAMESPACE}
+  aistack check examples/support.yaml --catalog examples/accelerators.yaml
+  tail -f .demo/controller.log
+To end it:
+  make demo-down""")
+
+
+def _run(kubectl: Kubectl, argv: list[str]) -> None:
+    """Runs a command as a reader would type it, and shows that."""
+    print(f"\n$ {' '.join([Path(argv[0]).name, *argv[1:]])}", flush=True)
+    subprocess.run(argv, env=kubectl.environment, check=False)
+
+
+def _leave(kubectl: Kubectl) -> None:
+    """Removes what was applied, but not the API: other stacks may be using it."""
+    ignoring = ("--ignore-not-found", "--wait=false")
+    kubectl("delete", *ignoring, f"--filename={ROOT / 'examples/support.yaml'}")
+    kubectl("delete", *ignoring, f"--filename={ROOT / 'demo/secrets.yaml'}")
+    kubectl("delete", *ignoring, f"--filename={ROOT / 'demo/operator.yaml'}")
+    say(f"the API stays; to remove it: kubectl delete -f {ROOT / 'crds'}")
