@@ -96,12 +96,15 @@ def judge(stack: AIStack, catalog: Catalog) -> Verdict:
 
 
 def answer(request: AdmissionRequest, verdict: Verdict) -> Manifest:
-    """The AdmissionReview that carries a verdict back to the API server."""
+    """The AdmissionReview that carries a verdict back to the API server.
+
+    A denial comes without the warnings: they would stand above what has to be mended first.
+    """
     response: Manifest = {"uid": request.uid, "allowed": verdict.allowed}
-    if verdict.warnings:
-        response["warnings"] = _shortened(verdict.warnings)
     if not verdict.allowed:
         response["status"] = _status(request, verdict)
+    elif verdict.warnings:
+        response["warnings"] = _shortened(verdict.warnings)
     return _envelope(response)
 
 

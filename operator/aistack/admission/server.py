@@ -103,14 +103,17 @@ class WebhookServer:
         return not self._stopping and self._certificate.is_valid(datetime.now(UTC))
 
     @asynccontextmanager
-    async def serving(self, host: str, port: int, drain: float = DRAIN_SECONDS) -> AsyncIterator[None]:
-        """Listens while the context is entered; leaving it finishes what is in flight."""
+    async def serving(self, host: str, port: int, drain: float = DRAIN_SECONDS) -> AsyncIterator[int]:
+        """Listens while the context is entered; leaving it finishes what is in flight.
+
+        Yields the port: the one asked for, or a free one for 0.
+        """
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=drain)
         await runner.setup()
         await web.TCPSite(runner, host, port, ssl_context=self._certificate.context).start()
         renewal = asyncio.create_task(self._certificate.follow())
         try:
-            yield
+            yield runner.addresses[0][1]
             self._stopping = True
             await asyncio.sleep(drain)
         finally:
