@@ -4,6 +4,7 @@ A path is a tuple of field names, with "[]" for a list's items and "{}" for a ma
 """
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ Schema = dict[str, Any]
 Object = dict[str, Any]
 
 
+@cache
 def definitions() -> dict[str, Object]:
     """Kind → its CustomResourceDefinition, as committed in crds/."""
     read = (yaml.safe_load(path.read_text()) for path in sorted((ROOT / "crds").glob("*.yaml")))
@@ -40,6 +42,7 @@ def nodes(node: Schema, path: Steps = ()) -> Iterator[tuple[Steps, Schema]]:
             yield from nodes(node[key], (*path, step))
 
 
+@cache
 def examples() -> dict[str, Object]:
     """Kind → an object in which every field is set: examples/full.yaml and examples/platform.yaml."""
     files = ("full.yaml", "platform.yaml")
@@ -70,7 +73,12 @@ def _changed_item(items: list[tuple[Any, Any]], copy: Any, rest: Steps, change: 
 
 
 def merged(node: Any, change: Any) -> Any:
-    """An object with some fields set, or absent where `change` says None; anything else is replaced."""
+    """An object with some fields set, or absent where `change` says None; anything else is replaced.
+
+    A function makes the new node from the old one.
+    """
+    if callable(change):
+        return change(node)
     if not isinstance(node, Mapping) or not isinstance(change, Mapping):
         return change
     return {key: value for key, value in {**node, **change}.items() if value is not None}
