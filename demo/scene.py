@@ -32,8 +32,8 @@ def up(folder: Path, provider: Name) -> None:
     with step("starting the operator"):
         _start_operator(folder, cluster, kubectl)
     with step("applying examples/accelerators.yaml and examples/support.yaml"):
-        kubectl.apply(ROOT / "examples/accelerators.yaml", ROOT / "demo/secrets.yaml")
-        kubectl.apply(ROOT / "examples/support.yaml")
+        examples = ROOT / "examples"
+        kubectl.apply(examples / "accelerators.yaml", examples / "support.yaml", ROOT / "demo/secrets.yaml")
     with step(f"bringing {STACK} to Ready"):
         _wait_until_ready(folder, kubectl)
     _show(kubectl)

@@ -7,6 +7,7 @@ the controller needs.
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +16,7 @@ import shtab
 from aistack import __version__
 from aistack.cli.output import Exit, complain, emit
 from aistack.errors import AIStackError
+from aistack.settings import Settings, read_settings
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -124,9 +126,10 @@ def _controller(commands: Commands) -> None:
 
 
 def _run_controller(arguments: argparse.Namespace) -> int:
-    from aistack.cli.controller import run
+    from aistack.runtime.controller import run_controller
 
-    return run(arguments.log_format)
+    run_controller(_settings(arguments))
+    return Exit.FINE
 
 
 def _webhook(commands: Commands) -> None:
@@ -140,9 +143,16 @@ def _webhook(commands: Commands) -> None:
 
 
 def _run_webhook(arguments: argparse.Namespace) -> int:
-    from aistack.cli.webhook import run
+    from aistack.cli.webhook import run_webhook
 
-    return run(arguments.log_format)
+    run_webhook(_settings(arguments))
+    return Exit.FINE
+
+
+def _settings(arguments: argparse.Namespace) -> Settings:
+    """The environment's, with what the command line says instead."""
+    settings = read_settings()
+    return replace(settings, log_format=arguments.log_format or settings.log_format)
 
 
 def _version(commands: Commands) -> None:
