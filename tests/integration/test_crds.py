@@ -308,11 +308,32 @@ ODD: list[Any] = [
     *(None, True, -1, 0, 1.5, 10**12, [], [{}], {}, {"a": 1}),
     *("", "a\nb", "ä\u00a0ö", "2026-02-31", "1e3", "x" * 5000),
 ]
+
+
+def reaches(kind: str, path: Steps) -> bool:
+    """Whether the example has something there."""
+    try:
+        changed(in_default(kind), path, lambda node: node)
+    except KeyError:
+        return False
+    return True
+
+
+def replaced(kind: str, path: Steps, value: Any) -> Object:
+    """The example with another value there, whether it had one or not."""
+    obj: Object
+    if reaches(kind, path):
+        obj = changed(in_default(kind), path, lambda _: value)
+    else:
+        obj = changed(in_default(kind), path[:-1], lambda parent: {**parent, path[-1]: value})
+    return obj
+
+
 PLACES = [
     (kind, path, node)
     for kind, definition in definitions().items()
     for path, node in nodes(schema(definition))
-    if path[:1] == ("spec",)
+    if path[:1] == ("spec",) and reaches(kind, path[:-1])
 ]
 
 
@@ -359,8 +380,7 @@ def objects(draw: st.DrawFn) -> Object:
     """An example in which one node is replaced by what its schema allows, or by something odd."""
     kind, path, node = draw(st.sampled_from(PLACES))
     value = draw(st.one_of(conforming(node), conforming(node), st.sampled_from(ODD)))
-    obj: Object = changed(in_default(kind), path, lambda _: value)
-    return obj
+    return replaced(kind, path, value)
 
 
 @settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
