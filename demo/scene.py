@@ -102,10 +102,12 @@ To go on exploring, in this shell:
   export KUBECONFIG={quote(str(kubectl.kubeconfig))}
   export PATH={quote(path)}:"$PATH"
   kubectl explain aistack.spec.models.selfHosted.scaling
-  kubectl edit aistack {STACK} -n {STACK_NAMESPACE}        # change something, or break it
+  kubectl delete deployment {STACK}-llama -n {STACK_NAMESPACE}    # comes back
+  kubectl patch aistack {STACK} -n {STACK_NAMESPACE} --type=merge -p '{{"spec": {{"suspend": true}}}}'
+  kubectl edit aistack {STACK} -n {STACK_NAMESPACE}               # break something: it is refused, and why
   aistack status {STACK} -n {STACK_NAMESPACE}
-  aistack check examples/support.yaml --catalog examples/accelerators.yaml
-  tail -f .demo/controller.log
+  aistack render examples/support.yaml --catalog examples/accelerators.yaml
+  tail -f .demo/controller.log .demo/webhook.log
 To end it:
   make demo-down""")
 

@@ -119,9 +119,10 @@ def test_a_managed_model_runs_nowhere_and_explains_the_adapter() -> None:
     stack, objects = support()
     tree = branches(stack.spec, objects)
 
-    assert "nothing of it runs here" in branch(tree, "spec.models[claude].managed").asks
-    adapter = next(each for each in tree if "support-adapter" in {made.name for made in each.made})
-    assert adapter.field == "spec.models[claude].managed"
+    assert branch(tree, "spec.models[claude].managed").made == ()
+    adapter = branch(tree, "spec.models[claude].managed.provider")
+    assert "anthropic" in adapter.asks
+    assert "support-adapter" in {made.name for made in adapter.made}
 
 
 def test_a_deployment_says_how_many_of_its_replicas_are_ready() -> None:

@@ -1,13 +1,14 @@
 """How a command answers: exit codes, text in colour on a terminal only, JSON and YAML for programs."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any, TextIO
 
 import orjson
 import yaml
 from rich.console import Console, RenderableType
+from rich.text import Text
 
 PIPE_WIDTH = 4096  # columns; more than a message has
 
@@ -33,6 +34,20 @@ def remark(*lines: RenderableType) -> None:
 
 def complain(message: str) -> None:
     remark(f"error: {message}")
+
+
+def columns(rows: Sequence[Sequence[str | Text]]) -> list[Text]:
+    """The rows with their cells one below the other, two spaces apart; nothing trails a line."""
+    texts = [[Text.assemble(cell) for cell in row] for row in rows]
+    widths = [max(cell.cell_len for cell in column) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        for cell, width in zip(row, widths, strict=True):
+            cell.pad_right(width - cell.cell_len)
+        line = Text("  ").join(cell for cell, width in zip(row, widths, strict=True) if width)
+        line.rstrip()
+        lines.append(line)
+    return lines
 
 
 def emit(text: str) -> None:

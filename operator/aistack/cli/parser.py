@@ -126,7 +126,7 @@ def _controller(commands: Commands) -> None:
 
 
 def _run_controller(arguments: argparse.Namespace) -> int:
-    from aistack.runtime.controller import run_controller
+    from aistack.runtime.process import run_controller
 
     run_controller(_settings(arguments))
     return Exit.FINE

@@ -8,12 +8,12 @@ from typing import Any
 
 from pydantic import ValidationError
 from rich.console import RenderableType
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
 from aistack.api import AIStack
-from aistack.cli.output import Exit, show, write
+from aistack.api.stack import ComponentStatus, Condition
+from aistack.cli.output import Exit, columns, show, write
 from aistack.cli.tree import Branch, Made, branches
 from aistack.connection import connect
 from aistack.errors import AIStackError, NotFound
@@ -71,72 +71,52 @@ def report(view: View, now: datetime) -> list[RenderableType]:
     meta, status = view.stack.metadata, view.stack.status
     endpoints = status.endpoints.dump() if status.endpoints else {}
     return [
-        Text.assemble(("AIStack ", "dim"), (f"{meta.namespace}/{meta.name}", "bold")),
+        Text.assemble("AIStack ", (f"{meta.namespace}/{meta.name}", "bold")),
+        *_section("conditions", _conditions(view.stack, now)),
+        *_section("components", columns([_component(row, now) for row in status.components])),
+        *_section("endpoints", columns([[name, url] for name, url in endpoints.items()])),
         "",
-        _heading("CONDITIONS"),
-        _conditions(view.stack, now),
-        "",
-        _heading("COMPONENTS"),
-        _components(view.stack, now),
-        "",
-        _heading("ENDPOINTS"),
-        *([f"  {name}  {url}" for name, url in endpoints.items()] or ["  none yet"]),
-        "",
-        _heading("WHAT WAS MADE, AND WHY"),
+        Text("what was made, and why", "bold"),
         _tree(view),
     ]
 
 
-def _heading(words: str) -> Text:
-    return Text(words, "bold")
+def _section(title: str, lines: Sequence[Text]) -> list[RenderableType]:
+    return ["", Text(title, "bold"), *(Text.assemble("  ", line) for line in lines or [Text("none yet")])]
 
 
-def _conditions(stack: AIStack, now: datetime) -> RenderableType:
+def _conditions(stack: AIStack, now: datetime) -> list[Text]:
     status = stack.status
     if not status.conditions:
-        return "  none yet: the controller hasn't seen this stack; is it running?"
-    table = _table()
-    for condition in status.conditions:
-        colour = "green" if condition.status == "True" else "yellow"
-        table.add_row(
-            "",
-            condition.type,
-            Text(condition.status, colour),
-            condition.reason,
-            age(condition.last_transition_time, now),
-            condition.message,
-        )
+        return [Text("none yet: the controller hasn't seen this stack; is it running?")]
+    lines = columns([_condition(condition, now) for condition in status.conditions])
     if status.observed_generation < stack.metadata.generation:
-        table.add_row("", Text("the controller hasn't seen the newest spec yet", "yellow"))
-    return table
+        lines.append(Text("the controller hasn't seen the newest spec yet", "yellow"))
+    return lines
 
 
-def _components(stack: AIStack, now: datetime) -> RenderableType:
-    if not stack.status.components:
-        return "  none yet"
-    table = _table()
-    for row in stack.status.components:
-        ready = Text("ready", "green") if row.ready else Text("not ready", "red")
-        table.add_row("", row.name, ready, row.reason, age(row.since, now), row.message)
-    return table
+def _condition(condition: Condition, now: datetime) -> list[str | Text]:
+    status = Text(condition.status, "green" if condition.status == "True" else "yellow")
+    since = age(condition.last_transition_time, now)
+    return [condition.type, status, condition.reason, since, condition.message]
 
 
-def _table() -> Table:
-    return Table.grid(padding=(0, 2, 0, 0))
+def _component(row: ComponentStatus, now: datetime) -> list[str | Text]:
+    ready = Text("ready", "green") if row.ready else Text("not ready", "red")
+    return [row.name, ready, row.reason, age(row.since, now), row.message]
 
 
 def _tree(view: View) -> Tree:
     root = Tree(view.stack.metadata.name, guide_style="dim")
     for branch in view.tree:
         limb = root.add(Text.assemble((branch.field, "bold"), f"  {branch.asks}"))
-        for made in branch.made:
-            limb.add(_leaf(made))
+        for line in columns([_leaf(made) for made in branch.made]):
+            limb.add(line)
     return root
 
 
-def _leaf(made: Made) -> Text:
-    state = f"  ({made.state})" if made.state else ""
-    return Text.assemble((f"{made.kind}/{made.name}", "cyan"), f"{state}  ", (made.purpose, "dim"))
+def _leaf(made: Made) -> list[str | Text]:
+    return [Text(f"{made.kind}/{made.name}", "cyan"), made.state, Text(made.purpose, "dim")]
 
 
 def age(since: str, now: datetime) -> str:

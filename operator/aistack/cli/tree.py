@@ -60,25 +60,23 @@ class Branch:
 
 def branches(spec: AIStackSpec, objects: Iterable[Manifest]) -> list[Branch]:
     """The tree of one stack, in the order of its spec; a field that needs no object has none."""
-    grouped: dict[tuple[str, str], list[Manifest]] = {}
+    parts: dict[tuple[str, str], list[Manifest]] = {}
     for manifest in sorted(objects, key=lambda each: _ORDER.index(each["kind"])):
         labels = manifest["metadata"]["labels"]
-        grouped.setdefault((labels[COMPONENT_LABEL], labels[NAME_LABEL]), []).append(manifest)
+        parts.setdefault((labels[COMPONENT_LABEL], labels[NAME_LABEL]), []).append(manifest)
 
-    grown = [_model_branch(model, grouped.pop(("model", model.name), [])) for model in spec.models]
-    for (component, name), manifests in sorted(grouped.items()):
+    grown = [_model_branch(model, parts.pop(("model", model.name), [])) for model in spec.models]
+    for (component, name), manifests in sorted(parts.items()):
         field, asks = _origin(spec, component, name)
         grown.append(Branch(field, asks, _made(manifests)))
     return grown
 
 
 def _model_branch(model: AIModel, manifests: Sequence[Manifest]) -> Branch:
-    path = f"spec.models[{model.name}]"
     if model.self_hosted:
-        return Branch(f"{path}.selfHosted", _hosted(model.self_hosted), _made(manifests))
-    if model.managed:
-        return Branch(f"{path}.managed", _managed(model.managed), _made(manifests))
-    return Branch(path, "", _made(manifests))
+        return Branch(f"spec.models[{model.name}].selfHosted", _hosted(model.self_hosted), _made(manifests))
+    asks = _managed(model.managed) if model.managed else ""
+    return Branch(f"spec.models[{model.name}].managed", asks, _made(manifests))
 
 
 def _hosted(hosted: SelfHosted) -> str:
@@ -86,20 +84,25 @@ def _hosted(hosted: SelfHosted) -> str:
 
 
 def _managed(managed: Managed) -> str:
-    way = "called by the gateway itself" if managed.provider in DIRECT_PROVIDERS else "called by the adapter"
-    return f"{managed.model} of {managed.provider}, {way}; nothing of it runs here"
+    caller = "the gateway" if managed.provider in DIRECT_PROVIDERS else "the adapter"
+    return f"{managed.model} of {managed.provider}: runs there, {caller} calls it"
 
 
 def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
-    """The field that a part comes from, and what it asks for."""
+    """The field that a part other than a model comes from, and what it asks for."""
     if component == "gateway":
         return "spec.gateway", f"one endpoint for {', '.join(route.name for route in routes_of(spec))}"
     if component == "adapter":
-        translated = [
-            model for model in spec.models if model.managed and model.managed.provider not in DIRECT_PROVIDERS
-        ]
-        named = ", ".join(f"spec.models[{model.name}].managed" for model in translated)
-        return named, "a provider with a protocol of its own: its calls are translated"
+        translated = {
+            model.name: model.managed.provider
+            for model in spec.models
+            if model.managed and model.managed.provider not in DIRECT_PROVIDERS
+        }
+        fields = ", ".join(f"spec.models[{model}].managed.provider" for model in translated)
+        return (
+            fields,
+            f"{' and '.join(dict.fromkeys(translated.values()))}: a protocol of its own, translated",
+        )
     if component == "network":
         return "spec", "every stack is closed first; its parts open what they need"
     return f"spec.models[{name}]", "no longer in the spec; about to be removed"
