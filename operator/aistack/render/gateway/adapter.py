@@ -4,7 +4,7 @@ It translates and does nothing else: which model, how often and for how long is 
 only the front reaches it.
 """
 
-import json
+import orjson
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.neutral import neutral_routes, reached_models
@@ -40,7 +40,7 @@ def adapter_files(gateway: ResolvedGateway) -> dict[str, str]:
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
     }
-    return {"config.yaml": json.dumps(config, indent=1) + "\n"}
+    return {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
 
 
 def key_variable(model: ManagedModel) -> str:

@@ -4,6 +4,8 @@ import hashlib
 import json
 from collections.abc import Mapping
 
+import orjson
+
 from aistack.kinds import Manifest
 from aistack.render.gateway.bootstrap import bootstrap
 from aistack.render.gateway.clusters import clusters
@@ -32,4 +34,4 @@ def digest(files: Mapping[str, str]) -> str:
 
 def _text(content: Manifest) -> str:
     """Indented: people read it with kubectl."""
-    return json.dumps(content, indent=1) + "\n"
+    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n"
