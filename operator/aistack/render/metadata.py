@@ -2,12 +2,8 @@
 
 from aistack.api import API_VERSION
 from aistack.kinds import Manifest
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
 from aistack.resolve import StackRef
-
-STACK_LABEL = "aistack.dev/stack"
-COMPONENT_LABEL = "aistack.dev/component"
-"""`model`, `gateway` or `adapter`: with the name label it says which part of the stack a pod belongs to."""
-NAME_LABEL = "app.kubernetes.io/name"
 
 
 def selector(stack: StackRef, component: str, name: str) -> dict[str, str]:
