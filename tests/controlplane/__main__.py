@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from . import binaries, providers
+from .cluster import PROCESSES, PROGRAMS
 from .errors import ControlPlaneError
 from .process import noted
 from .progress import say
@@ -51,10 +52,10 @@ def _parser() -> argparse.ArgumentParser:
     env = commands.add_parser("env", parents=[where], help="print the lines that a shell needs, for eval")
     env.set_defaults(command=_env)
 
-    build = commands.add_parser("build", help="build programs into the cache")
+    build = commands.add_parser("build", help="build programs into the cache, by default what `up` needs")
     build.set_defaults(command=_build)
     build.add_argument(
-        "programs", nargs="+", choices=binaries.names(), metavar="program", help=", ".join(binaries.names())
+        "programs", nargs="*", choices=binaries.names(), metavar="program", help=", ".join(binaries.names())
     )
     return parser
 
@@ -80,7 +81,7 @@ def _status(options: argparse.Namespace) -> int:
         say(f"nothing is up in {options.dir}")
         return 1
     print(f"provider {up.provider}, kubeconfig {up.kubeconfig}")
-    processes = noted(options.dir.absolute() / "processes.json")
+    processes = noted(options.dir.absolute() / PROCESSES)
     running = [process.running() for process in processes]
     for process, runs in zip(processes, running, strict=True):
         state = (
@@ -104,7 +105,7 @@ def _env(options: argparse.Namespace) -> int:
 
 
 def _build(options: argparse.Namespace) -> int:
-    for name, path in binaries.provide(*options.programs).items():
+    for name, path in binaries.provide(*options.programs or PROGRAMS).items():
         print(f"{name}: {path}")
     return 0
 

@@ -125,20 +125,26 @@ def _build(wanted: Program, go: str) -> None:
     """Compiles to a name of this process's own, then renames: nobody ever sees half a program."""
     unfinished = wanted.cached.with_suffix(f".{os.getpid()}")
     argv = [go, "build", "-trimpath", "-ldflags", _linker_flags(), "-o", str(unfinished), wanted.package]
-    with step(f"building {wanted.name} v{wanted.version}"):
-        built = subprocess.run(
-            argv,
-            cwd=MODULES / wanted.family,
-            env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if built.returncode != 0:
-            unfinished.unlink(missing_ok=True)
-            last = "\n".join(built.stderr.splitlines()[-20:])
-            raise BuildFailed(f"{wanted.name} v{wanted.version} did not build:\n{last}")
+    try:
+        with step(f"building {wanted.name} v{wanted.version}"):
+            _compile(wanted, argv)
         unfinished.rename(wanted.cached)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _compile(wanted: Program, argv: list[str]) -> None:
+    built = subprocess.run(
+        argv,
+        cwd=MODULES / wanted.family,
+        env={**os.environ, "CGO_ENABLED": "0", "GOWORK": "off"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode != 0:
+        last = "\n".join(built.stderr.splitlines()[-20:])
+        raise BuildFailed(f"{wanted.name} v{wanted.version} did not build:\n{last}")
 
 
 def _linker_flags() -> str:

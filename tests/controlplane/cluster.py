@@ -32,6 +32,7 @@ from .process import Process, end, launch, note, noted
 from .progress import say
 
 READY_WITHIN = 60.0  # seconds; 4 are usual
+PROCESSES = "processes.json"
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kubectl", "kwok")
 
 
@@ -83,7 +84,7 @@ class ControlPlane:
         """Starts one of `programs`; `stop` ends it."""
         log = self.folder / f"{program}.log"
         self.processes.append(launch(program, [str(self.programs[program]), *argv], log, port))
-        note(self.folder / "processes.json", self.processes)
+        note(self.folder / PROCESSES, self.processes)
 
     def check(self) -> None:
         """StartFailed, with the last lines of its log, when a process has ended by itself."""
@@ -141,9 +142,9 @@ def stop(folder: Path, processes: list[Process] | None = None) -> None:
     An API server whose etcd is gone retries for a minute, so the order matters.
     """
     volumes = _volume_folders(connect(folder))
-    for process in reversed(processes or noted(folder / "processes.json")):
+    for process in reversed(processes or noted(folder / PROCESSES)):
         end(process)
-    (folder / "processes.json").unlink(missing_ok=True)
+    (folder / PROCESSES).unlink(missing_ok=True)
     for volume in volumes:
         shutil.rmtree(volume, ignore_errors=True)
 
@@ -179,8 +180,9 @@ def connect(folder: Path) -> Client:
 
 
 def _prepare(folder: Path, server: str) -> None:
-    """Writes every file that the processes read."""
+    """Writes every file that the processes read, and forgets what an earlier run has left."""
     folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "etcd", ignore_errors=True)
     authority = Authority.create()
     authority.pair.write(folder, "ca")
     serving = authority.serving("127.0.0.1", "localhost", "kubernetes.default.svc", components.FIRST_SERVICE)
@@ -191,7 +193,7 @@ def _prepare(folder: Path, server: str) -> None:
     write_private(folder / "service-accounts.key", tokens.key)
     (folder / "service-accounts.pub").write_bytes(public_key(tokens))
     (folder / "audit-policy.yaml").write_text(json.dumps(objects.AUDIT_POLICY))
-    (folder / "audit.log").touch(mode=0o600)
+    write_private(folder / "audit.log", b"")
     for name, user, groups in (
         ("kubeconfig", "administrator", ("system:masters",)),
         ("controller-manager.kubeconfig", "system:kube-controller-manager", ()),

@@ -5,7 +5,7 @@ cluster.py writes the files that are named here before it starts the first proce
 
 import secrets
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from .objects import MANAGED
@@ -31,15 +31,20 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Six ports on which nothing listens, from below the range that outgoing connections are given."""
-        chosen: list[int] = []
-        while len(chosen) < len(cls.__dataclass_fields__):
-            port = 20_000 + secrets.randbelow(10_000)
-            with socket.socket() as probe:
-                taken = probe.connect_ex(("127.0.0.1", port)) == 0
-            if not taken and port not in chosen:
-                chosen.append(port)
+        """Six free ports, no two the same."""
+        chosen: set[int] = set()
+        while len(chosen) < len(fields(cls)):
+            chosen.add(free_port())
         return cls(*chosen)
+
+
+def free_port() -> int:
+    """A port on which nothing listens, from below the range that outgoing connections are given."""
+    while True:
+        port = 20_000 + secrets.randbelow(10_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def etcd(folder: Path, ports: Ports, *, fsync: bool) -> list[str]:

@@ -16,11 +16,14 @@ from pathlib import Path
 from typing import Literal
 
 from . import binaries, cluster, components, objects
+from .cluster import PROCESSES
 from .errors import CommandFailed, ControlPlaneError, MissingProgram
-from .progress import step
+from .process import noted
+from .progress import say, step
 
 KIND_CLUSTER = "aistack-demo"
 KWOK_CONTAINER = "aistack-demo-kwok"
+MARK = ".controlplane"
 
 
 Name = Literal["built", "kind", "existing"]
@@ -44,11 +47,16 @@ class Provided:
 
 
 def up(folder: Path, provider: Name, sizes: Sizes) -> Provided:
-    """Brings a cluster up, or answers with the one that was brought up in this folder before."""
+    """Brings a cluster up, or answers with the one that already runs in this folder.
+
+    What has ended by itself there, or was started by an `up` that was killed, is cleared away first.
+    """
     already = provided(folder)
-    if already is not None:
+    if already is not None and all(each.running() for each in noted(folder / PROCESSES)):
         return already
-    folder.mkdir(parents=True, exist_ok=True)
+    if down(folder):
+        say(f"what was up in {folder} has ended; starting anew")
+    _claim(folder)
     if provider == "existing":
         kubeconfig = _existing()
     elif provider == "kind":
@@ -69,7 +77,7 @@ def provided(folder: Path) -> Provided | None:
 def down(folder: Path, *, keep: bool = False) -> bool:
     """Ends what `up` started in this folder, and the folder unless `keep`; False when that is nothing."""
     was = provided(folder)
-    if was is None and not (folder / "processes.json").exists():
+    if was is None and not (folder / PROCESSES).exists():
         return False
     if was is None or was.provider == "built":  # an `up` that was killed has not said yet which it is
         cluster.stop(folder)
@@ -80,6 +88,14 @@ def down(folder: Path, *, keep: bool = False) -> bool:
     if not keep:
         shutil.rmtree(folder)
     return True
+
+
+def _claim(folder: Path) -> None:
+    """Marks the folder as one that `down` may remove; one that holds anything else is refused."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()) and not (folder / MARK).exists():
+        raise ControlPlaneError(f"{folder} holds other files; name a new or an empty folder with --dir")
+    (folder / MARK).touch()
 
 
 def _built(folder: Path, sizes: Sizes) -> Path:

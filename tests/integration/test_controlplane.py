@@ -279,6 +279,10 @@ def test_what_up_started_is_seen_and_ended_by_other_commands(tmp_path: Path) -> 
         assert until(lambda: not processes[-1].running())
         status = command_line("status", *here)
         assert (status.returncode, "kwok                     ended, see" in status.stdout) == (1, True)
+        again = command_line("up", "--nodes", "1", *here)
+        assert (again.returncode, "has ended; starting anew" in again.stderr) == (0, True)
+        assert [each.name for each in processes if each.running()] == []
+        processes = noted(tmp_path / "demo/processes.json")
     finally:
         assert command_line("down", *here).returncode == 0
     assert [each.name for each in processes if each.running()] == []

@@ -96,21 +96,28 @@ def test_a_failed_build_shows_the_compilers_last_lines_and_leaves_nothing(folder
 
 
 def test_two_at_once_build_once_and_the_second_says_that_it_waits(
-    folders: Path, capfd: pytest.CaptureFixture[str]
+    folders: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     go(
         folders,
         f'echo >> {folders}/builds; while [ ! -e {folders}/go-on ]; do :; done; echo built > "$output"',
     )
+    second_waits = threading.Event()
+    said: list[str] = []
+
+    def say(line: str) -> None:
+        said.append(line)
+        second_waits.set()
+
+    monkeypatch.setattr(binaries, "say", say)
     builders = [threading.Thread(target=binaries.provide, args=("etcd",)) for _ in range(2)]
     for builder in builders:
         builder.start()
-    said = ""
-    while "waiting" not in said:
-        said += capfd.readouterr().err
+    waited = second_waits.wait(timeout=20)
     (folders / "go-on").touch()
     for builder in builders:
         builder.join()
-    assert "waiting for another process that is building etcd" in said
+    assert waited
+    assert said == [f"waiting for another process that is building etcd v{binaries.versions()['etcd']}"]
     assert (folders / "builds").read_text() == "\n"
     assert (folders / f"cache/{ETCD}/etcd").read_text() == "built\n"

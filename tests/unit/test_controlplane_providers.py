@@ -82,6 +82,21 @@ def test_a_kind_cluster_of_somebody_else_is_neither_used_nor_ended(tools: Path) 
     assert calls(tools) == ["kind get clusters"]
 
 
+def test_a_folder_with_other_files_is_refused_and_left_as_it_was(tools: Path) -> None:
+    (tools / "thesis").mkdir()
+    (tools / "thesis/chapter-1").write_text("It was a dark and stormy night.")
+    with pytest.raises(ControlPlaneError, match="thesis holds other files; name a new or an empty folder"):
+        providers.up(tools / "thesis", "kind", Sizes())
+    assert not providers.down(tools / "thesis")
+    assert (tools / "thesis/chapter-1").exists()
+
+
+def test_up_follows_a_down_that_kept_the_folder(tools: Path) -> None:
+    first = providers.up(tools / "demo", "kind", Sizes())
+    assert providers.down(tools / "demo", keep=True)
+    assert providers.up(tools / "demo", "kind", Sizes()) == first
+
+
 def test_an_up_that_is_repeated_answers_with_the_first(tools: Path) -> None:
     first = providers.up(tools / "demo", "kind", Sizes())
     before = calls(tools)
