@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import aiohttp
 import yaml
 from kubernetes.aio.config import ConfigException, load_incluster_config, load_kube_config
 
@@ -55,6 +56,11 @@ class Connection:
             self._load_certificates()
         token = self._credentials.api_key.get("BearerToken")
         return {"Authorization": token.strip()} if token else {}
+
+    def session(self, headers: Mapping[str, str]) -> aiohttp.ClientSession:
+        """Connections to the server, as many as are asked for at once; the caller closes it."""
+        connector = aiohttp.TCPConnector(ssl=self.ssl, limit=0, keepalive_timeout=90)
+        return aiohttp.ClientSession(connector=connector, headers=headers, proxy=self.proxy)
 
     def expire(self) -> None:
         """The server took us for nobody: the next request reads the credentials again."""

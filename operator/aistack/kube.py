@@ -32,6 +32,8 @@ WATCH_SECONDS = (1800, 3600)
 """The server ends a watch after a time drawn from here, so that the streams don't all end together."""
 
 JSON = "application/json"
+# Compressing a list costs the API server more than sending it inside one cluster.
+HEADERS = {"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "aistack"}
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 ANOTHER_UID = (
@@ -89,11 +91,7 @@ class Kube:
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=self._connection.ssl, limit=0, keepalive_timeout=90),
-            # Compressing a list costs the API server more than sending it inside one cluster.
-            headers={"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "aistack"},
-        )
+        self._session = self._connection.session(HEADERS)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -241,7 +239,6 @@ class Kube:
                 data=data,
                 headers=headers,
                 timeout=patience,
-                proxy=self._connection.proxy,
                 server_hostname=self._connection.server_name,
             ) as response:
                 code = response.status

@@ -1,0 +1,138 @@
+"""The controller: what the watches tell goes into the queue, the queue's keys go through `reconcile`."""
+
+import asyncio
+import logging
+import time
+import uuid
+from collections.abc import Set
+from datetime import UTC, datetime
+
+from prometheus_client import REGISTRY
+
+from aistack.catalog import Catalog
+from aistack.connection import Connection
+from aistack.errors import NotLeader, Unavailable
+from aistack.images import default_images
+from aistack.kinds import ACCELERATOR_CLASS, AISTACK, CHILD_KINDS, POD, Manifest
+from aistack.kube import Kube
+from aistack.reconciler import Outcome, reconcile
+from aistack.runtime.discovery import Discovery
+from aistack.runtime.endpoint import endpoint
+from aistack.runtime.lease import Lease
+from aistack.runtime.logs import about
+from aistack.runtime.metrics import (
+    LEASE_HELD,
+    QUEUE_DEPTH,
+    QUEUE_OLDEST,
+    RECONCILE_SECONDS,
+    StackStates,
+    count_request,
+)
+from aistack.runtime.queue import Next, Priority, Queue
+from aistack.runtime.store import Key, Store
+from aistack.runtime.watches import Watches
+from aistack.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+WATCHED = (ACCELERATOR_CLASS, AISTACK, *CHILD_KINDS, POD)
+
+
+async def run(settings: Settings, connection: Connection) -> None:
+    """Runs the controller until it is cancelled: standing by with full caches, or leading."""
+    async with Kube(connection, on_request=count_request) as plain:
+        lease = Lease(plain, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
+        fenced = Kube(connection, before_write=lease.check, on_request=count_request)
+        async with fenced:
+            controller = Controller(fenced, settings)
+            LEASE_HELD.set_function(lease.is_held)
+            async with endpoint(settings.metrics_port, controller.is_ready), asyncio.TaskGroup() as tasks:
+                tasks.create_task(controller.follow())
+                tasks.create_task(lease.run(controller.lead))
+
+
+class Controller:
+    """The store, its watches and the work on it. `kube` refuses writes while the lease isn't held."""
+
+    def __init__(self, kube: Kube, settings: Settings) -> None:
+        self._kube = kube
+        self._settings = settings
+        self._images = default_images()
+        self._store = Store()
+        self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
+        self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
+        self._queue: Queue | None = None
+        """There is one only while this process leads: a standby keeps its caches, not a backlog."""
+        self._states = StackStates()
+
+    def is_ready(self) -> bool:
+        return self._watches.is_synced() and self._discovery.found.is_set()
+
+    async def follow(self) -> None:
+        """Keeps the caches true until it is cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._watches.run())
+            tasks.create_task(self._discovery.run())
+
+    async def lead(self) -> None:
+        """Reconciles every stack once and then whatever changes, until it is cancelled."""
+        await self._watches.synced()
+        await self._discovery.found.wait()
+        self._queue = queue = Queue()
+        QUEUE_DEPTH.set_function(queue.depth)
+        QUEUE_OLDEST.set_function(queue.oldest)
+        REGISTRY.register(self._states)
+        try:
+            queue.add(self._store.stacks(), Priority.BACKLOG)
+            await queue.run(self._work, self._settings.workers)
+        finally:
+            REGISTRY.unregister(self._states)
+            self._states.clear()
+            self._queue = None
+
+    def _on_change(self, keys: Set[Key], priority: Priority) -> None:
+        if self._queue:
+            self._queue.add(keys, priority)
+
+    def _on_abilities(self) -> None:
+        self._on_change(self._store.stacks(), Priority.BACKLOG)
+
+    async def _work(self, key: Key) -> Next:
+        stack = self._store.stack(key)
+        # What is being deleted takes its children with it: garbage collection must not be worked against.
+        if stack is None or "deletionTimestamp" in stack["metadata"]:
+            self._states.forget(key)
+            return Next()
+        started = time.perf_counter()
+        generation = stack["metadata"]["generation"]
+        with about(stack="/".join(key), generation=generation, reconcile=uuid.uuid4().hex[:8]):
+            outcome, following = await self._reconcile(key, stack)
+        RECONCILE_SECONDS.labels(outcome).observe(time.perf_counter() - started)
+        return following
+
+    async def _reconcile(self, key: Key, stack: Manifest) -> tuple[str, Next]:
+        """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
+        catalog = Catalog(self._images, self._store.accelerator_classes, self._discovery.abilities)
+        try:
+            outcome = await reconcile(
+                stack, self._store.observed(key), catalog, self._kube, datetime.now(UTC)
+            )
+        except NotLeader:
+            return "not_leader", Next(failed=True)
+        except Unavailable as error:
+            logger.warning("the API server does not answer as it should, trying again: %s", error)
+            return "unavailable", Next(failed=True, after=error.retry_after)
+        except Exception:
+            logger.exception("a fault in the operator; only this stack waits, and it is tried again")
+            return "error", Next(failed=True)
+        self._learn(key, outcome)
+        return "ready" if outcome.ready else "not_ready", Next(after=outcome.retry_after)
+
+    def _learn(self, key: Key, outcome: Outcome) -> None:
+        """Our own writes are known at once, before the watches tell of them."""
+        for manifest in outcome.written:
+            self._store.written(manifest)
+        for child in outcome.deleted:
+            self._store.deleted(key, child)
+        if self._states.set(key, outcome.ready, outcome.reason):
+            logger.info("stack is %s", "ready" if outcome.ready else f"not ready: {outcome.reason}")

@@ -1,0 +1,64 @@
+"""What the controller counts, for Prometheus."""
+
+from collections import Counter as Tally
+from collections.abc import Iterator
+
+from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from aistack.runtime.store import Key
+
+RECONCILE_SECONDS = Histogram(
+    "aistack_reconcile_seconds",
+    "Time of one run over a stack, by outcome: ready, not_ready, unavailable, not_leader, error.",
+    ["outcome"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+API_REQUESTS = Counter(
+    "aistack_api_requests_total",
+    "Requests to the API server by verb and HTTP code; code 0 is a connection that broke.",
+    ["verb", "code"],
+)
+API_SECONDS = Histogram(
+    "aistack_api_request_seconds",
+    "Time until the API server began to answer, by verb.",
+    ["verb"],
+    buckets=(0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+)
+LEASE_HELD = Gauge("aistack_lease_held", "1 while this process holds the lease and writes, else 0.")
+QUEUE_DEPTH = Gauge("aistack_queue_depth", "Stacks that are due and wait for a worker.")
+QUEUE_OLDEST = Gauge(
+    "aistack_queue_oldest_seconds", "How long the longest waiting of the due stacks has waited."
+)
+
+
+def count_request(verb: str, code: int, seconds: float) -> None:
+    API_REQUESTS.labels(verb, code).inc()
+    API_SECONDS.labels(verb).observe(seconds)
+
+
+class StackStates(Collector):
+    """Counts stacks by readiness and reason, as their last run left them."""
+
+    def __init__(self) -> None:
+        self._states: dict[Key, tuple[bool, str]] = {}
+
+    def set(self, key: Key, ready: bool, reason: str) -> bool:
+        """Whether that is news."""
+        before, self._states[key] = self._states.get(key), (ready, reason)
+        return before != (ready, reason)
+
+    def forget(self, key: Key) -> None:
+        self._states.pop(key, None)
+
+    def clear(self) -> None:
+        self._states.clear()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "aistack_stacks", "AIStacks by readiness and reason.", labels=["ready", "reason"]
+        )
+        for (ready, reason), number in Tally(self._states.values()).items():
+            family.add_metric([str(ready).lower(), reason], number)
+        yield family
