@@ -10,7 +10,7 @@ from aistack.api.base import KeyRef
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.neutral import neutral_routes, reached_models
-from aistack.render.gateway.site import POD
+from aistack.render.gateway.site import POD, Site
 from aistack.render.security import container_security, pod_security
 from aistack.resolve import ManagedModel, ResolvedGateway
 
@@ -57,14 +57,7 @@ def envoy(gateway: ResolvedGateway) -> Manifest:
         "image": gateway.envoy_image,
         "restartPolicy": "Always",
         "command": ["envoy"],
-        "args": [
-            f"--config-path={POD.config}/bootstrap.json",
-            f"--service-cluster={gateway.object_name}",
-            "--service-node=$(POD_NAME)",
-            f"--concurrency={WORKERS}",
-            "--log-level=warning",
-            "--disable-hot-restart",
-        ],
+        "args": envoy_arguments(gateway, POD),
         "env": [{"name": "POD_NAME", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}],
         "ports": [
             {"name": "http", "containerPort": POD.listen.port, "protocol": "TCP"},
@@ -83,6 +76,19 @@ def envoy(gateway: ResolvedGateway) -> Manifest:
             {"name": "live", "mountPath": POD.live},
         ],
     }
+
+
+def envoy_arguments(gateway: ResolvedGateway, site: Site) -> list[str]:
+    """Envoy takes an option and its value as two words only."""
+    options = {
+        "--config-path": f"{site.config}/bootstrap.json",
+        "--service-cluster": gateway.object_name,
+        "--service-node": "$(POD_NAME)",
+        "--concurrency": str(WORKERS),
+        "--log-level": "warning",
+        "--file-flush-interval-msec": "1000",  # of the access log
+    }
+    return [*(word for option in options.items() for word in option), "--disable-hot-restart"]
 
 
 def loader(gateway: ResolvedGateway, drain: int, with_keys: bool) -> Manifest:

@@ -1,0 +1,53 @@
+"""Envoy's admin interface, on a socket in the pod's memory volume."""
+
+import http.client
+import socket
+from pathlib import Path
+
+
+class EnvoyDown(Exception):
+    """Envoy's admin interface doesn't answer."""
+
+
+class Admin:
+    """Asks one Envoy; every method raises EnvoyDown when it doesn't answer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def ready(self) -> bool:
+        """Whether Envoy has started its listeners."""
+        return self._request("GET", "/ready")[0] == http.client.OK
+
+    def stats(self, prefixes: list[str]) -> dict[str, str]:
+        """The statistics with these names, and those below them, as text."""
+        pattern = "|".join(f"^{prefix.replace('.', '%5C.')}" for prefix in prefixes)
+        _, text = self._request("GET", f"/stats?filter={pattern}")
+        pairs = (line.partition(": ") for line in text.splitlines())
+        return {name: value.strip().strip('"') for name, _, value in pairs}
+
+    def begin_drain(self) -> None:
+        """From now on every answer asks its client to close the connection."""
+        self._request("POST", "/healthcheck/fail")
+
+    def _request(self, method: str, path: str) -> tuple[int, str]:
+        connection = _SocketConnection(self._path)
+        try:
+            connection.request(method, path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        except (OSError, http.client.HTTPException) as error:
+            raise EnvoyDown(f"Envoy's admin interface does not answer: {error}") from error
+        finally:
+            connection.close()
+
+
+class _SocketConnection(http.client.HTTPConnection):
+    def __init__(self, path: Path) -> None:
+        super().__init__("envoy", timeout=5)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(str(self._path))

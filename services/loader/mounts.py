@@ -1,0 +1,89 @@
+"""What the pod has mounted: the configuration that the operator rendered, and the keys of the Secrets."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+CONFIGURATION = ("clusters.json", "egress.json", "routes.json", "version")
+
+
+class BadMount(Exception):
+    """What is mounted can't be used; the message says what, never a key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders of the pod."""
+
+    config: Path
+    """The mounted ConfigMap."""
+    keys: Path
+    """The mounted Secrets: `clients/<client>` and `providers/<name of the key in Envoy>`; may be absent."""
+    live: Path
+    """In memory: where Envoy reads its files and listens for the loader."""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """The mounts at one moment. Keys are not shown."""
+
+    files: Mapping[str, str]
+    clients: Mapping[str, str] = field(repr=False)
+    """Client name → key."""
+    providers: Mapping[str, str] = field(repr=False)
+    """Name of a provider's key in Envoy → key."""
+
+    @property
+    def version(self) -> str:
+        """The operator's digest of the configuration."""
+        return self.files["version"]
+
+
+def read_mounts(places: Places) -> Snapshot:
+    """Reads both mounts; BadMount names what is missing or unusable.
+
+    The kubelet changes a mount by pointing `..data` to a new folder: whoever follows that link once reads
+    either the old content or the new one, never parts of both.
+    """
+    found = _current(places.config)
+    key_root = _current(places.keys)
+    try:
+        files = {name: (found / name).read_text() for name in CONFIGURATION}
+        clients = _keys(key_root / "clients")
+        providers = _keys(key_root / "providers")
+    except OSError as error:
+        raise BadMount(f"{error.filename}: {error.strerror}") from error
+    _refuse_shared(clients)
+    return Snapshot(files, clients, providers)
+
+
+def _current(mount: Path) -> Path:
+    data = mount / "..data"
+    return data.resolve() if data.is_symlink() else mount
+
+
+def _keys(folder: Path) -> dict[str, str]:
+    if not folder.is_dir():
+        return {}
+    return {path.name: _key(path) for path in sorted(folder.iterdir())}
+
+
+def _key(path: Path) -> str:
+    name = f"the key of {path.parent.name.removesuffix('s')} {path.name}"
+    try:
+        key = path.read_bytes().decode("ascii").strip()
+    except UnicodeDecodeError as error:
+        raise BadMount(f"{name} is not ASCII; write another one into its Secret") from error
+    if not key:
+        raise BadMount(f"{name} is empty; write one into its Secret")
+    if not key.isprintable() or " " in key:
+        raise BadMount(f"{name} has spaces or control characters in it; write one without into its Secret")
+    return key
+
+
+def _refuse_shared(clients: Mapping[str, str]) -> None:
+    owners: dict[str, str] = {}
+    for client, key in clients.items():
+        other = owners.setdefault(key, client)
+        if other != client:
+            raise BadMount(f"clients {other} and {client} have the same key; give each its own")

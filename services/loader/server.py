@@ -1,0 +1,43 @@
+"""The status server: /ready, /live and /metrics."""
+
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+from loader.state import State
+
+
+def serve(state: State, port: int) -> ThreadingHTTPServer:
+    """Answers in a thread of its own until `shutdown()`; port 0 takes a free one."""
+
+    class Handler(BaseHTTPRequestHandler):
+        timeout = 5
+
+        def do_GET(self) -> None:
+            status, kind, text = answer(state, self.path)
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+            """Probes come every two seconds: they are not worth a line."""
+
+    server = ThreadingHTTPServer(("", port), Handler)
+    server.daemon_threads = True
+    Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+def answer(state: State, path: str) -> tuple[HTTPStatus, str, str]:
+    """Status, content type and body."""
+    if path == "/ready":
+        status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, "application/json", state.report()
+    if path == "/live":
+        return HTTPStatus.OK, "application/json", state.report()
+    if path == "/metrics":
+        return HTTPStatus.OK, "text/plain; version=0.0.4", state.metrics()
+    return HTTPStatus.NOT_FOUND, "text/plain", "write /ready, /live or /metrics\n"

@@ -1,0 +1,161 @@
+"""One turn from what is live to what is mounted, in an order that never breaks a request."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loader.envoy import Admin
+from loader.keys import clients_file, provider_file
+from loader.mounts import Snapshot
+
+CONFIRM_SECONDS = 60.0
+"""Longest wait for Envoy: new clusters wait for their addresses and a first health check."""
+POLL_SECONDS = 0.02
+
+
+class Refused(Exception):
+    """Envoy said no to a file; what it had before stays."""
+
+
+class Unconfirmed(Exception):
+    """Envoy has not said yes in time; the same step is tried again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One file to write; `statistics` is where Envoy says what became of it."""
+
+    file: str
+    statistics: str
+    resources: list[Any]
+
+    @property
+    def version(self) -> str:
+        return hashlib.sha256(json.dumps(self.resources).encode()).hexdigest()[:16]
+
+    @property
+    def text(self) -> str:
+        return json.dumps({"version_info": self.version, "resources": self.resources})
+
+
+STATISTICS = {
+    "clusters.json": "cluster_manager.cds",
+    "egress.json": "http.egress.rds.egress",
+    "routes.json": "http.gateway.rds.gateway",
+}
+
+
+def prepare(wanted: Snapshot, live: Path) -> None:
+    """Writes what Envoy needs to start; what an earlier run left is replaced."""
+    write_keys(wanted, live)
+    for file in STATISTICS:
+        _write(live / file, _step(file, _resources(wanted.files[file])).text)
+
+
+def turn(wanted: Snapshot, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
+    """Makes `wanted` live; raises Refused, Unconfirmed or EnvoyDown. `stop` ends the waiting early."""
+    write_keys(wanted, live)
+    for step in steps(wanted, live):
+        _apply(step, live, admin, stop)
+    remove_unused_keys(wanted, live)
+
+
+def steps(wanted: Snapshot, live: Path) -> Iterator[Step]:
+    """First what is added, then the routes that use it, then without what they no longer use."""
+    clusters, egress, routes = (
+        _resources(wanted.files[file]) for file in ("clusters.json", "egress.json", "routes.json")
+    )
+    yield _step("clusters.json", _with_old(clusters, _live_resources(live / "clusters.json")))
+    yield _step("egress.json", _with_old_hosts(egress, _live_resources(live / "egress.json")))
+    yield _step("routes.json", routes)
+    yield _step("egress.json", egress)
+    yield _step("clusters.json", clusters)
+
+
+def write_keys(wanted: Snapshot, live: Path) -> None:
+    """Envoy reads key files by itself as soon as they are there."""
+    _write(live / "clients.json", clients_file(wanted.clients))
+    for name, key in wanted.providers.items():
+        _write(live / f"{name}.json", provider_file(name, key))
+
+
+def remove_unused_keys(wanted: Snapshot, live: Path) -> None:
+    for path in live.glob("provider-*.json"):
+        if path.stem not in wanted.providers:
+            path.unlink()
+
+
+def _apply(step: Step, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
+    path = live / step.file
+    before = path.read_text()
+    statistics = _statistics(step, admin)
+    at_start = before == step.text and not statistics["version_text"]
+    refusals = "0" if at_start else statistics["update_rejected"]
+    _write(path, step.text)
+    deadline = time.monotonic() + CONFIRM_SECONDS
+    while not stop():
+        statistics = _statistics(step, admin)
+        if statistics["version_text"] == step.version and statistics["warming_clusters"] == "0":
+            return
+        if statistics["update_rejected"] != refusals:
+            _write(path, before)
+            raise Refused(f"Envoy refused {step.file}; its log says why")
+        if time.monotonic() > deadline:
+            raise Unconfirmed(f"Envoy has not confirmed {step.file} after {CONFIRM_SECONDS:.0f} s")
+        time.sleep(POLL_SECONDS)
+    raise Unconfirmed(f"told to stop before Envoy confirmed {step.file}")
+
+
+def _statistics(step: Step, admin: Admin) -> dict[str, str]:
+    warming = "cluster_manager.warming_clusters"
+    found = admin.stats([f"{step.statistics}.", warming])
+    return {
+        "warming_clusters": found.get(warming, ""),
+        "version_text": found.get(f"{step.statistics}.version_text", ""),
+        "update_rejected": found.get(f"{step.statistics}.update_rejected", "0"),
+    }
+
+
+def _step(file: str, resources: list[Any]) -> Step:
+    return Step(file, STATISTICS[file], resources)
+
+
+def _with_old(wanted: list[Any], old: list[Any]) -> list[Any]:
+    """Everything that is wanted, and of the old what has no successor of its name."""
+    names = {resource["name"] for resource in wanted}
+    return [*wanted, *(resource for resource in old if resource["name"] not in names)]
+
+
+def _with_old_hosts(wanted: list[Any], old: list[Any]) -> list[Any]:
+    """The same for the virtual hosts of route configurations."""
+    hosts = {configuration["name"]: configuration["virtual_hosts"] for configuration in old}
+    return [
+        {
+            **configuration,
+            "virtual_hosts": _with_old(configuration["virtual_hosts"], hosts.get(configuration["name"], [])),
+        }
+        for configuration in wanted
+    ]
+
+
+def _live_resources(path: Path) -> list[Any]:
+    return _resources(path.read_text())
+
+
+def _resources(text: str) -> list[Any]:
+    resources: list[Any] = json.loads(text)["resources"]
+    return resources
+
+
+def _write(path: Path, text: str) -> None:
+    """Moves the new file over the old one, which is what Envoy watches for; only when they differ."""
+    if path.exists() and path.read_text() == text:
+        return
+    new = path.with_name(f".{path.name}.new")
+    new.touch(mode=0o600)
+    new.write_text(text)
+    new.replace(path)

@@ -1,0 +1,85 @@
+"""Stand-ins for vLLM and a provider, and one front over them that most tests share."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from tests.gateway.front import Front, managed, self_hosted
+from tests.gateway.stand_in import StandIn
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def stand_ins() -> AsyncIterator[dict[str, StandIn]]:
+    servers = {name: StandIn(name) for name in ("llama", "mistral", "claude")}
+    for server in servers.values():
+        await server.start()
+    yield servers
+    for server in servers.values():
+        await server.stop()
+
+
+@pytest.fixture(autouse=True)
+def well(stand_ins: dict[str, StandIn]) -> None:
+    """Every test begins with stand-ins that work."""
+    for server in stand_ins.values():
+        server.recover()
+
+
+@pytest.fixture
+def llama(stand_ins: dict[str, StandIn]) -> StandIn:
+    return stand_ins["llama"]
+
+
+@pytest.fixture
+def mistral(stand_ins: dict[str, StandIn]) -> StandIn:
+    return stand_ins["mistral"]
+
+
+@pytest.fixture
+def claude(stand_ins: dict[str, StandIn]) -> StandIn:
+    """Behind the provider, not in the cluster."""
+    return stand_ins["claude"]
+
+
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
+async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
+    """Open to its namespace, with a route of each sort."""
+    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/api/v1", key="provider")
+    spec = {
+        "models": [
+            self_hosted("llama"),
+            self_hosted("mistral"),
+            self_hosted("minilm", task="embedding"),
+            provider,
+        ],
+        "gateway": {
+            "routes": [
+                {
+                    "name": "chat",
+                    "targets": [{"model": "llama", "weight": 3}, {"model": "mistral", "weight": 1}],
+                    "fallbacks": ["claude"],
+                    "timeout": "1s",
+                    "firstTokenTimeout": "400ms",
+                },
+                {
+                    "name": "in-order",
+                    "strategy": "ordered",
+                    "targets": [{"model": "llama"}, {"model": "mistral"}],
+                    "timeout": "1s",
+                },
+                {"name": "llama-first", "targets": [{"model": "llama"}], "fallbacks": ["mistral"]},
+                {
+                    "name": "mistral-off",
+                    "targets": [{"model": "llama"}, {"model": "mistral", "weight": 0}],
+                },
+                {"name": "alone", "targets": [{"model": "llama"}], "retries": 0, "timeout": "1s"},
+                {"name": "provider", "targets": [{"model": "claude"}], "retries": 0},
+                {"name": "embed", "targets": [{"model": "minilm"}]},
+            ]
+        },
+    }
+    ports = {name: server.port for name, server in stand_ins.items()} | {"minilm": stand_ins["mistral"].port}
+    async with Front(ports, {"providers/provider-claude": "provider-key\n"}) as front:
+        await front.start(spec)
+        yield front

@@ -1,0 +1,239 @@
+"""One replica of the front as it runs in its pod: rendered files, mounted Secrets, the loader, Envoy."""
+
+import asyncio
+import inspect
+import json
+import socket
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from aistack.api import AcceleratorClass, AIStack
+from aistack.images import default_images
+from aistack.render.gateway.front import front_files
+from aistack.render.gateway.front_pod import envoy_arguments
+from aistack.render.gateway.site import Address, Site
+from aistack.resolve import Catalog, ResolvedStack, resolve
+
+ROOT = Path(__file__).parents[2]
+ENVOY = Path(sys.executable).with_name("envoy")
+HOST = "127.0.0.1"
+API = "aistack.dev/v1alpha1"
+
+
+def stack_of(spec: Mapping[str, Any]) -> ResolvedStack:
+    """The stack `support` in namespace `care`, whose self-hosted models run on the class `cpu`."""
+    stack = AIStack.parse(
+        {
+            "apiVersion": API,
+            "kind": "AIStack",
+            "metadata": {"name": "support", "namespace": "care", "uid": "0a1b"},
+            "spec": spec,
+        }
+    )
+    cpu = AcceleratorClass.parse(
+        {"apiVersion": API, "kind": "AcceleratorClass", "metadata": {"name": "cpu"}, "spec": {}}
+    )
+    resolution = resolve(stack, Catalog(default_images(), {"cpu": cpu}))
+    assert resolution.stack, [str(problem) for problem in resolution.problems]
+    return resolution.stack
+
+
+def self_hosted(name: str, **fields: Any) -> dict[str, Any]:
+    return {
+        "name": name,
+        "selfHosted": {"source": f"hf://acme/{name}", "accelerator": {"class": "cpu"}},
+        **fields,
+    }
+
+
+def managed(name: str, endpoint: str, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
+    """A model of an OpenAI-compatible provider; `key` is the name of a key in the Secret `keys`."""
+    credentials = {"credentials": {"secretKeyRef": {"name": "keys", "key": key}}} if key else {}
+    provider = {"provider": "openaiCompatible", "endpoint": endpoint, "model": f"acme/{name}-large"}
+    return {"name": name, "managed": {**provider, **credentials, **fields}}
+
+
+@dataclass
+class Reply:
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    json: Any
+
+
+@dataclass
+class Front:
+    """`ports` says where each self-hosted model listens; `keys` are the mounted Secrets' files by path."""
+
+    ports: Mapping[str, int]
+    keys: Mapping[str, str] = field(default_factory=dict)
+    trusted_ca: Path | None = None
+    drain_seconds: float = 10
+
+    async def __aenter__(self) -> "Front":
+        # not pytest's folder: the path of a socket in it has to be short
+        self._folder = tempfile.TemporaryDirectory(prefix="front", dir="/tmp")
+        self.folder = Path(self._folder.name)
+        (self.folder / "live").mkdir()
+        self.listen, self._probe, self._status = _free_ports(3)
+        self._mounts = 0
+        self.session = aiohttp.ClientSession(f"http://{HOST}:{self.listen}")
+        self._processes: list[asyncio.subprocess.Process] = []
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.session.close()
+        for process in reversed(self._processes):
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+        self._folder.cleanup()
+
+    @property
+    def site(self) -> Site:
+        return Site(
+            listen=Address(HOST, self.listen),
+            probe=Address(HOST, self._probe),
+            config=str(self.folder / "config" / "..data"),
+            live=str(self.folder / "live"),
+            trusted_ca=str(self.trusted_ca or "/etc/ssl/certs/ca-certificates.crt"),
+            model_address=lambda model: Address(HOST, self.ports[model.name]),
+        )
+
+    async def start(self, spec: Mapping[str, Any]) -> None:
+        """Mounts the stack's configuration and starts the pod; returns once it is ready."""
+        self.mount(spec)
+        self.mount_keys(self.keys)
+        prepared = await self._run_loader("prepare")
+        assert await prepared.wait() == 0, self.log("prepare")
+        arguments = envoy_arguments(stack_of(spec).gateway, self.site)
+        self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
+        self.loader = await self._run_loader(
+            "run", f"--port={self._status}", "--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}"
+        )
+        await self.until_ready()
+
+    def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
+        """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
+        files = {**front_files(stack_of(spec).gateway, self.site), **replaced}
+        self._swap("config", files)
+        return files["version"]
+
+    def mount_keys(self, keys: Mapping[str, str]) -> None:
+        """The same with changed Secrets: `clients/<client>` and `providers/provider-<model>`."""
+        self._swap("keys", keys)
+
+    async def change(self, spec: Mapping[str, Any]) -> None:
+        """Mounts another configuration and returns once the loader says that it is live."""
+        version = self.mount(spec)
+        await self.eventually(
+            lambda: self._report(lambda report: report["live"] == version), f"{version} is live"
+        )
+
+    async def until_ready(self) -> None:
+        await self.eventually(lambda: self._report(lambda report: bool(report["live"])), "something is live")
+
+    async def until_problem(self) -> str:
+        """Waits until the loader reports a problem, and returns it."""
+        report = await self.eventually(
+            lambda: self._report(lambda report: bool(report["problem"])), "a problem is reported"
+        )
+        return str(report["problem"])
+
+    async def status(self, path: str) -> tuple[int, Any]:
+        """What the loader answers to a probe."""
+        async with self.session.get(f"http://{HOST}:{self._status}{path}") as answer:
+            text = await answer.text()
+            return answer.status, await answer.json() if text.startswith("{") else text
+
+    async def ask(self, model: str | None, path: str = "/v1/chat/completions", **options: Any) -> Reply:
+        """Asks as a client would. `key` is the client's; `raw` replaces the body; the rest goes into it."""
+        key, headers, raw = options.pop("key", None), options.pop("headers", {}), options.pop("raw", None)
+        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], **options}
+        if key:
+            headers = {**headers, "authorization": f"Bearer {key}"}
+        sent = {"data": raw} if raw is not None else {"json": body}
+        async with self.session.post(path, headers=headers, **sent) as answer:
+            text = await answer.text()
+            is_json = answer.content_type == "application/json"
+            return Reply(answer.status, answer.headers, text, await answer.json() if is_json else None)
+
+    async def answered_by(self, model: str, **options: Any) -> str:
+        reply = await self.ask(model, **options)
+        assert reply.status == 200, (reply.status, reply.text)
+        return str(reply.json["answered_by"])
+
+    def log(self, name: str) -> str:
+        return (self.folder / f"{name}.log").read_text()
+
+    async def logged(self, **fields: Any) -> Any:
+        """The last line of Envoy's access log with these fields, once it is written."""
+
+        def find() -> dict[str, Any]:
+            lines = [json.loads(line) for line in self.log("envoy").splitlines() if line.startswith("{")]
+            return next((line for line in reversed(lines) if fields.items() <= line.items()), {})
+
+        return await self.eventually(find, f"a line of the log has {fields}")
+
+    async def eventually(self, find: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+        """What `find`, a function or coroutine function, returns once that is true."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            found = find()
+            if inspect.isawaitable(found):
+                found = await found
+            if found:
+                return found
+            await asyncio.sleep(0.02)
+        raise AssertionError(f"not in {seconds} s: {what}; {self.log('run')}{self.log('envoy')}")
+
+    async def _report(self, holds: Callable[[Any], bool]) -> Any:
+        """The loader's report, if it holds."""
+        assert self.envoy.returncode is None, self.log("envoy")
+        try:
+            report = (await self.status("/live"))[1]
+        except aiohttp.ClientConnectionError:
+            return None
+        return report if holds(report) else None
+
+    def _swap(self, mount: str, files: Mapping[str, str]) -> None:
+        """A new folder, then the link `..data` moved onto it, as the kubelet does."""
+        self._mounts += 1
+        content = self.folder / mount / f"..{self._mounts}"
+        for name, text in files.items():
+            (content / name).parent.mkdir(parents=True, exist_ok=True)
+            (content / name).write_text(text)
+        content.mkdir(parents=True, exist_ok=True)
+        link = self.folder / mount / "..new"
+        link.symlink_to(content.name)
+        link.rename(self.folder / mount / "..data")
+
+    async def _run_loader(self, command: str, *arguments: str) -> asyncio.subprocess.Process:
+        places = [f"--{name}={self.folder / name}" for name in ("config", "keys", "live")]
+        return await self._run(command, [sys.executable, "-m", "loader", command, *places, *arguments])
+
+    async def _run(self, name: str, arguments: list[str]) -> asyncio.subprocess.Process:
+        with (self.folder / f"{name}.log").open("w") as log:
+            process = await asyncio.create_subprocess_exec(
+                *arguments, cwd=ROOT / "services", stdout=log, stderr=log
+            )
+        self._processes.append(process)
+        return process
+
+
+def _free_ports(count: int) -> list[int]:
+    """Ports that were free a moment ago."""
+    sockets = [socket.socket() for _ in range(count)]
+    for one in sockets:
+        one.bind((HOST, 0))
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports

@@ -1,0 +1,88 @@
+"""A small server that answers as vLLM or a provider would, remembers what it was asked, and can fail."""
+
+import asyncio
+import ssl
+from dataclasses import dataclass, field
+from typing import Any
+
+from aiohttp import web
+
+
+@dataclass(frozen=True)
+class Asked:
+    """One request as it arrived."""
+
+    path: str
+    headers: dict[str, str]
+    body: dict[str, Any]
+
+
+@dataclass
+class StandIn:
+    """Answers `{"answered_by": name}`; a stream says it three times."""
+
+    name: str
+    port: int = 0
+    asked: list[Asked] = field(default_factory=list)
+    status: int = 200
+    """What requests are answered with; /health is well as long as the server runs."""
+    seconds_to_answer: float = 0
+    """Before the headers of a whole answer."""
+    seconds_to_first_token: float = 0
+    """Between the headers of a stream and its first token, as in vLLM."""
+    seconds_between_tokens: float = 0
+    breaks_after_first_token: bool = False
+    tls: ssl.SSLContext | None = None
+    _runner: web.AppRunner | None = None
+
+    async def start(self) -> None:
+        """Listens on a free port, or again on the one that it had."""
+        app = web.Application(client_max_size=64 * 1024 * 1024)
+        app.router.add_get("/health", self._health)
+        app.router.add_post("/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True)
+        await site.start()
+        self.port = self._runner.addresses[0][1]
+
+    async def stop(self) -> None:
+        """As if killed: connections are closed, nothing listens any more."""
+        if self._runner:
+            await self._runner.cleanup()
+            self._runner = None
+
+    def recover(self) -> None:
+        """Forgets what it was asked, and every failure."""
+        self.asked.clear()
+        self.status = 200
+        self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
+        self.breaks_after_first_token = False
+
+    async def _health(self, _: web.Request) -> web.Response:
+        return web.Response()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.asked.append(Asked(request.path, {k.lower(): v for k, v in request.headers.items()}, body))
+        if self.status != 200:
+            return web.json_response({"error": {"message": f"from {self.name}"}}, status=self.status)
+        if body.get("stream"):
+            return await self._stream(request)
+        await asyncio.sleep(self.seconds_to_answer)
+        return web.json_response({"answered_by": self.name, "model": body["model"]})
+
+    async def _stream(self, request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+        await response.prepare(request)
+        try:
+            await asyncio.sleep(self.seconds_to_first_token)
+            for _ in range(3):
+                await response.write(f'data: {{"answered_by": "{self.name}"}}\n\n'.encode())
+                if self.breaks_after_first_token and request.transport:
+                    request.transport.abort()
+                await asyncio.sleep(self.seconds_between_tokens)
+            await response.write_eof(b"data: [DONE]\n\n")
+        except ConnectionError:
+            pass  # the gateway turned to another target
+        return response
