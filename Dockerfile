@@ -4,7 +4,7 @@ ARG BASE_IMAGE=python:3.11-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 WORKDIR /build
 COPY requirements.lock ./
-RUN pip install --no-cache-dir --require-hashes --target /app -r requirements.lock
+RUN pip install --no-cache-dir --root-user-action=ignore --require-hashes --target /app -r requirements.lock
 COPY operator/aistack /app/aistack
 # The root file system is read-only where this runs, so the bytecode is made here.
 RUN python3 -m compileall -q /app
