@@ -16,6 +16,7 @@ from aistack.api.stack import AIStackSpec
 from aistack.catalog import Abilities, Catalog
 from aistack.hosting import hosting_problems, hosting_warnings
 from aistack.problem import Problem
+from aistack.providers import DIRECT_PROVIDERS, provider_problems, provider_warnings
 from aistack.references import (
     Names,
     fallbacks_of,
@@ -45,9 +46,6 @@ __all__ = [
     "resolve",
     "routes_of",
 ]
-
-DIRECT_PROVIDERS = frozenset({"openai", "openaiCompatible"})
-"""Providers that speak OpenAI's protocol themselves; every other one needs the adapter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,9 +197,15 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
     problems = (
         *reference_problems(spec, names, catalog),
         *hosting_problems(spec, catalog),
+        *provider_problems(spec),
         *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
     )
-    warnings = (*unreached_models(names), *hosting_warnings(spec, catalog), *_default_images(spec, catalog))
+    warnings = (
+        *unreached_models(names),
+        *hosting_warnings(spec, catalog),
+        *provider_warnings(spec),
+        *_default_images(spec, catalog),
+    )
     resolved = None if problems else _resolved(stack, names, catalog)
     return Resolution(resolved, problems, warnings)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from aistack.api.gateway import Client, Gateway, Route
 from aistack.api.models import AIModel, SelfHosted
 from aistack.api.stack import AIStackSpec
+from aistack.units import seconds
 
 LATER = "this version of the operator does not serve it yet; leave it out"
 
@@ -91,6 +92,9 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
             f"{path}.strategy",
             f"{route.strategy} is not served by this version; write weighted or ordered",
         )
+    for name, limit in (("timeout", route.timeout), ("firstTokenTimeout", route.first_token_timeout)):
+        if limit and not seconds(limit):
+            yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     used = {
         "longContextFallbacks": route.long_context_fallbacks,
         "limits": route.limits.dump(),

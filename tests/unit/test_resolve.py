@@ -208,3 +208,15 @@ class TestCaches:
     def test_one_that_fits_is_fine(self, fields: dict[str, Any]) -> None:
         reasons = {warning.reason for warning in resolution(models=[hosted(**fields)]).warnings}
         assert Reason.VOLUME_PENDING not in reasons
+
+
+class TestProviders:
+    def test_one_that_answers_nobody_without_a_key_is_a_warning(self) -> None:
+        def managed(**fields: Any) -> dict[str, Any]:
+            return {"name": "gpt", "managed": {"provider": "openai", "model": "gpt-5-mini", **fields}}
+
+        path = "spec.models[gpt].managed.credentials"
+        key = {"secretKeyRef": {"name": "openai", "key": "key"}}
+        assert warned(resolution(models=[managed()]), path)
+        assert not warned(resolution(models=[managed(credentials=key)]), path)
+        assert not warned(resolution(models=[managed(endpoint="http://proxy.ai.svc/v1")]), path)
