@@ -147,6 +147,12 @@ class Front:
         )
         return str(report["problem"])
 
+    async def until_well(self) -> None:
+        """Waits until the loader reports no problem any more."""
+        await self.eventually(
+            lambda: self._report(lambda report: not report["problem"]), "no problem is reported"
+        )
+
     async def status(self, path: str) -> tuple[int, Any]:
         """What the loader answers to a probe."""
         async with self.session.get(f"http://{HOST}:{self._status}{path}") as answer:

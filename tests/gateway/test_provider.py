@@ -1,0 +1,148 @@
+"""Managed models of providers that speak OpenAI's protocol: reached with our key, under their own names."""
+
+import datetime
+import ipaddress
+import ssl
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tests.gateway.front import Front, managed
+from tests.gateway.stand_in import StandIn
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_a_provider_gets_its_own_model_name_path_and_key(front: Front, claude: StandIn) -> None:
+    reply = await front.ask("provider", key="of-the-client", temperature=0.5, tools=[], stop=None)
+    assert reply.json["answered_by"] == "claude"
+    [asked] = claude.asked
+    assert asked.path == "/api/v1/chat/completions"
+    assert asked.headers["authorization"] == "Bearer provider-key"
+    assert asked.headers["host"] == f"127.0.0.1:{claude.port}"
+    assert asked.body == {
+        "model": "acme/claude-large",
+        "messages": [{"role": "user", "content": "Hi"}],
+        "temperature": 0.5,
+        "tools": [],
+        "stop": None,
+    }
+
+
+async def test_a_provider_as_a_fallback_gets_the_same(
+    front: Front, llama: StandIn, mistral: StandIn, claude: StandIn
+) -> None:
+    llama.status = mistral.status = 503
+    await front.ask("chat", key="of-the-client")
+    [asked] = claude.asked
+    assert asked.body["model"] == "acme/claude-large"
+    assert asked.headers["authorization"] == "Bearer provider-key"
+    assert "of-the-client" not in str(asked)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_a_refused_provider_key_is_the_gateways_failure(
+    front: Front, claude: StandIn, status: int
+) -> None:
+    """The client's own key was fine, and the provider's words may quote ours."""
+    claude.status = status
+    reply = await front.ask("provider")
+    assert (reply.status, reply.json["error"]["code"]) == (503, "upstream_refused")
+    assert "from claude" not in reply.text
+
+
+async def test_a_provider_that_is_down_is_unavailable(front: Front, claude: StandIn) -> None:
+    await claude.stop()
+    try:
+        reply = await front.ask("provider")
+        assert (reply.status, reply.json["error"]["code"]) == (503, "upstream_unavailable")
+    finally:
+        await claude.start()
+
+
+async def test_a_providers_stream_passes(front: Front) -> None:
+    reply = await front.ask("provider", stream=True)
+    assert reply.text.count('"answered_by": "claude"') == 3
+
+
+async def test_a_rotated_provider_key_is_used_without_a_restart(front: Front, claude: StandIn) -> None:
+    async def used(key: str) -> bool:
+        await front.ask("provider")
+        return claude.asked[-1].headers["authorization"] == f"Bearer {key}"
+
+    front.mount_keys({"providers/provider-claude": "second-key"})
+    await front.eventually(lambda: used("second-key"), "the second key is used")
+    front.mount_keys(front.keys)
+    await front.eventually(lambda: used("provider-key"), "the first key is used again")
+
+
+class Certificates:
+    """An authority, and a server's certificate of it."""
+
+    def __init__(self, folder: Path, *names: x509.GeneralName) -> None:
+        self.authority = folder / "ca.pem"
+        key, name = ec.generate_private_key(ec.SECP256R1()), _name("authority")
+        ca = _certificate(name, name, key).add_extension(x509.BasicConstraints(True, None), True)
+        self.authority.write_bytes(ca.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM))
+        server_key = ec.generate_private_key(ec.SECP256R1())
+        server = _certificate(_name("server"), name, server_key)
+        server = server.add_extension(x509.SubjectAlternativeName(names), False)
+        chain = folder / "server.pem"
+        chain.write_bytes(
+            server_key.private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            + server.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+        )
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.context.load_cert_chain(chain)
+
+
+def _name(common: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, common)])
+
+
+def _certificate(
+    subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivateKey
+) -> x509.CertificateBuilder:
+    now = datetime.datetime.now(datetime.UTC)
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(hours=1))
+    )
+
+
+@pytest.mark.parametrize(
+    ("host", "named", "status"),
+    [
+        ("localhost", x509.DNSName("localhost"), 200),
+        ("127.0.0.1", x509.IPAddress(ipaddress.ip_address("127.0.0.1")), 200),
+        ("localhost", x509.DNSName("elsewhere.example"), 503),
+    ],
+    ids=["by name", "by address", "for somebody else"],
+)
+async def test_a_provider_proves_who_it_is(
+    tmp_path: Path, host: str, named: x509.GeneralName, status: int
+) -> None:
+    certificates = Certificates(tmp_path, named)
+    provider = StandIn("secure", tls=certificates.context)
+    await provider.start()
+    try:
+        async with Front({}, {"providers/provider-claude": "key"}, certificates.authority) as front:
+            spec = {"models": [managed("claude", f"https://{host}:{provider.port}/v1", key="provider")]}
+            await front.start(spec)
+            assert (await front.ask("claude")).status == status
+            assert len(provider.asked) == (status == 200)
+    finally:
+        await provider.stop()
