@@ -61,8 +61,8 @@ class Runtime(Model):
     """Container image, best by digest; default is the operator's pinned vLLM image."""
 
     version: Version | None = None
-    """vLLM's version in the image, such as 0.33.0; decides which flags may be written. Default: that of the
-    operator's image."""
+    """vLLM's version in the image, such as 0.33.0; decides which flags may be written. Default: that in
+    the image's tag, or else that of the operator's image."""
 
     args: Annotated[tuple[Argument, ...], Field(max_length=64)] = ()
     """Further arguments of `vllm serve`, one item each, never through a shell; default none."""
