@@ -225,6 +225,8 @@ def root_schema(model: type[Model]) -> Schema:
 def structural(node: Schema, definitions: Mapping[str, Schema]) -> Schema:
     """A JSON schema as Kubernetes takes it: nothing referred to, no null, defaults where they are needed."""
     node = _resolved(node, definitions)
+    if "description" in node:
+        node["description"] = " ".join(node["description"].split())
     if "const" in node:
         node["enum"] = [node["const"]]
     if "properties" in node:
