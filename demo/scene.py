@@ -11,7 +11,6 @@ from demo.programs import NAMESPACE, Program, free_port
 from demo.webhook import register, webhook
 from tests.controlplane import providers
 from tests.controlplane.errors import CommandFailed, ControlPlaneError
-from tests.controlplane.process import noted
 from tests.controlplane.progress import say, step
 from tests.controlplane.providers import Name, Provided, Sizes
 
@@ -23,9 +22,11 @@ CONDITIONS = r'{range .status.conditions[*]}{.type}={.status} {.reason}: {.messa
 
 
 def up(folder: Path, provider: Name) -> None:
-    """Brings everything up and shows it. Again, it restarts the operator and changes nothing else."""
+    """Brings everything up and shows it. Done again, it restarts the operator and changes nothing else."""
     cluster = _cluster(folder, provider)
     kubectl = Kubectl.of(cluster)
+    if cluster.provider == "kind":
+        _prepare_kind(kubectl)
     with step("installing the API and the operator's rights"):
         kubectl.apply(ROOT / "crds", ROLES, ROOT / "demo/operator.yaml")
         kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
@@ -59,12 +60,14 @@ def _cluster(folder: Path, provider: Name) -> Provided:
         raise ControlPlaneError(
             f"a demonstration is up on another cluster ({earlier.provider}); end it first: make demo-down"
         )
-    processes = noted(folder / "processes.json")
-    if earlier and not all(process.running() for process in processes):
-        say("the control plane of the last demonstration has ended; starting a new one")
-        programs.stop(folder)
-        providers.down(folder)
+    programs.stop(folder)
     return providers.up(folder, provider, Sizes())
+
+
+def _prepare_kind(kubectl: Kubectl) -> None:
+    """All pods go to the nodes that kwok plays: kind's own would pull images, some not published yet."""
+    kubectl("cordon", "--selector=type!=kwok")
+    kubectl.apply(ROOT / "demo/kind.yaml")
 
 
 def _start_operator(folder: Path, cluster: Provided, kubectl: Kubectl) -> None:
@@ -121,7 +124,7 @@ def _run(kubectl: Kubectl, argv: list[str]) -> None:
 def _leave(kubectl: Kubectl) -> None:
     """Removes what was applied, but not the API: other stacks may be using it."""
     ignoring = ("--ignore-not-found", "--wait=false")
-    kubectl("delete", *ignoring, f"--filename={ROOT / 'examples/support.yaml'}")
-    kubectl("delete", *ignoring, f"--filename={ROOT / 'demo/secrets.yaml'}")
-    kubectl("delete", *ignoring, f"--filename={ROOT / 'demo/operator.yaml'}")
+    for path in ("examples/support.yaml", "demo/secrets.yaml", "demo/operator.yaml"):
+        kubectl("delete", *ignoring, f"--filename={ROOT / path}")
+    kubectl("delete", *ignoring, f"--filename={ROLES}")
     say(f"the API stays; to remove it: kubectl delete -f {ROOT / 'crds'}")
