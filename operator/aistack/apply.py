@@ -17,7 +17,7 @@ from aistack.errors import ApiError, Conflict, NotFound, Refused
 from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, Kind, Manifest, kind_of
 from aistack.kube import Kube
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL
-from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, digest, observe, owning_stack
+from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, digest, is_ours, observe
 from aistack.resolve import StackRef
 
 REPLICAS_MANAGER = "aistack-replicas"
@@ -73,7 +73,7 @@ def plan(
     for manifest in sorted(manifests, key=lambda item: _ORDER[item["kind"]]):
         key, wanted = _key(manifest), digest(manifest)
         child, before = observed.children.get(key), applied.get(key)
-        if child and (child.deleting or child.owner_uid != stack.uid):
+        if child and (child.deleting or not is_ours(child, stack.uid)):
             waiting.append(_occupied(manifest, child))
         elif child and before and before.applied == wanted and before.owned == child.owned:
             unchanged.append(before)
@@ -153,7 +153,7 @@ async def _write(stack: StackRef, write: Write, kube: Kube) -> Manifest:
         return await kube.apply(write.manifest, uid=write.uid)
     except Conflict:
         found = await kube.get(kind_of(write.manifest), stack.namespace, write.manifest["metadata"]["name"])
-        if owning_stack(found["metadata"]) != stack.uid:
+        if not is_ours(observe(found), stack.uid):
             raise
         return await kube.apply(write.manifest, uid=found["metadata"]["uid"])
 
@@ -176,18 +176,24 @@ def _replicas_only(write: Write) -> Manifest:
 
 
 def _failure(part: PartKey, manifest: Manifest, error: ApiError) -> Failure:
-    what = f"{manifest['kind']} {manifest['metadata']['name']}"
     if isinstance(error, Conflict):
-        message = (
-            f"{what} exists and does not belong to this stack, so it is left alone; "
-            "remove it, or give this part or this stack another name"
-        )
-        return Failure(part, Reason.NAME_TAKEN, message, lasting=True)
+        return _taken(part, manifest)
+    what = f"{manifest['kind']} {manifest['metadata']['name']}"
     message = f"{what} could not be applied: {error.message}"
     return Failure(part, Reason.APPLY_FAILED, message, lasting=isinstance(error, Refused))
 
 
+def _taken(part: PartKey, manifest: Manifest) -> Failure:
+    message = (
+        f"{manifest['kind']} {manifest['metadata']['name']} exists and does not belong to this stack, "
+        "so it is left alone; remove it, or give this part or this stack another name"
+    )
+    return Failure(part, Reason.NAME_TAKEN, message, lasting=True)
+
+
 def _occupied(manifest: Manifest, child: Child) -> Failure:
+    if not child.deleting and not child.owner_uid:
+        return _taken(_part(manifest), manifest)
     message = (
         f"{child.kind} {child.name} of an earlier stack is being deleted; it is made anew when that is done"
     )

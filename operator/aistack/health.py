@@ -8,8 +8,11 @@ from aistack.kinds import AUTOSCALER, DEPLOYMENT, POD, VOLUME_CLAIM
 from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
 from aistack.resolve import ManagedModel, Replicas, ResolvedStack
 
-EVENTS_EXPLAIN = frozenset({Reason.STARTING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
+EVENTS_EXPLAIN = frozenset({Reason.PROGRESSING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
 """Causes of which an object's status doesn't hold the whole story, but its events may."""
+
+STARTING = "its pods are starting"
+"""Said from the first write until something is wrong or all is well: a row doesn't flicker in between."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +104,7 @@ def _part(row: str, replicas: Replicas, seen: _Seen, failed: Mapping[PartKey, Fa
         return Part(row, False, failure.reason, failure.message)
     deployments = seen.of_kind(DEPLOYMENT.kind)
     if not deployments or deployments[0].workload is None or deployments[0].deleting:
-        return Part(row, False, Reason.PROGRESSING, "is being made")
+        return Part(row, False, Reason.PROGRESSING, STARTING)
     workload = deployments[0].workload
     if workload.current and workload.wanted == 0:
         return _at_zero(row, workload.replicas)
@@ -134,11 +137,13 @@ def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
         [pod for pod in seen.pods if pod.cause and pod.cause.reason is Reason.EVICTED]
     )
     if worst and worst.cause:
-        told = worst.cause.reason in EVENTS_EXPLAIN
-        return worst.cause, Subject(POD.kind, worst.name, worst.uid, worst.created) if told else None
+        subject = Subject(POD.kind, worst.name, worst.uid, worst.created)
+        if worst.cause.reason is Reason.PROGRESSING:
+            return Cause(Reason.PROGRESSING, STARTING), subject
+        return worst.cause, subject if worst.cause.reason in EVENTS_EXPLAIN else None
     if failure:
         return failure, None
-    return Cause(Reason.ROLLING_OUT, "its pods are being replaced or started"), None
+    return Cause(Reason.PROGRESSING, STARTING), None
 
 
 def _worst(pods: list[Pod]) -> Pod | None:

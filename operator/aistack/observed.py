@@ -54,7 +54,8 @@ class Child:
     owner_uid: str
     """The uid of the AIStack that controls it; empty when nobody or somebody else does."""
     owned: str
-    """Digest of the fields that our field manager owns: it changes when someone takes one of them over."""
+    """Digest of the fields that our field manager owns: it changes when someone takes one of them over.
+    Empty when we own none: somebody else made the object."""
     owns_replicas: bool
     """Whether `spec.replicas` is among those fields."""
     deleting: bool
@@ -117,7 +118,7 @@ def observe(manifest: Manifest) -> Child:
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
         owner_uid=owning_stack(meta),
-        owned=digest(fields),
+        owned=digest(fields) if fields else "",
         owns_replicas="f:replicas" in fields.get("f:spec", {}),
         deleting="deletionTimestamp" in meta,
         workload=_workload(manifest) if manifest["kind"] == DEPLOYMENT.kind else None,
@@ -140,6 +141,11 @@ def owning_stack(meta: Manifest) -> str:
         if owner.get("controller") and owner["kind"] == AISTACK.kind:
             return str(owner["uid"])
     return ""
+
+
+def is_ours(child: Child, stack_uid: str) -> bool:
+    """Controlled by this stack; or made by us and orphaned since, so that its stack takes it back."""
+    return child.owner_uid == stack_uid or (not child.owner_uid and bool(child.owned))
 
 
 def _workload(deployment: Manifest) -> Workload:
@@ -216,7 +222,7 @@ def _pod_cause(name: str, pod: Manifest) -> Cause:
     causes = [cause for container in containers if (cause := _container_cause(name, container))]
     if causes:
         return min(causes, key=lambda cause: SEVERITY.index(cause.reason))
-    return Cause(Reason.STARTING, f"pod {name} is starting")
+    return Cause(Reason.PROGRESSING, f"pod {name} is starting")
 
 
 SEVERITY = (
@@ -227,7 +233,7 @@ SEVERITY = (
     Reason.UNSCHEDULABLE,
     Reason.PROBE_FAILED,
     Reason.EVICTED,
-    Reason.STARTING,
+    Reason.PROGRESSING,
 )
 """Reasons of pods, the one that explains most first."""
 

@@ -108,8 +108,6 @@ def _explains(part: Part) -> tuple[bool, str]:
     """What is only on its way explains nothing; a part that is stuck comes first."""
     return part.reason in {
         Reason.PROGRESSING,
-        Reason.ROLLING_OUT,
-        Reason.STARTING,
         Reason.TERMINATING,
     }, part.name
 

@@ -121,3 +121,17 @@ def test_replicas_that_the_autoscaler_owns_already_are_not_handed_over_again() -
     )
     decided = plan(STACK, [free, scaler], [], seeing(child("Deployment", "support-llama")))
     assert decided.writes["model", "llama"][0].hand_over_replicas is None
+
+
+def test_an_object_of_ours_that_lost_its_owner_is_taken_back() -> None:
+    orphan = child("Service", "support-llama", owner_uid="", owned="less than ours")
+    decided = plan(STACK, [SERVICE], [applied(SERVICE)], seeing(orphan))
+    assert decided.writes["model", "llama"][0].uid == orphan.uid
+    assert not decided.waiting
+
+
+def test_a_strangers_object_that_carries_our_labels_is_left_alone() -> None:
+    theirs = child("Service", "support-llama", owner_uid="", owned="")
+    decided = plan(STACK, [SERVICE], [], seeing(theirs))
+    assert not decided.writes
+    assert decided.waiting[0].reason is Reason.NAME_TAKEN

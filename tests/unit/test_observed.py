@@ -99,7 +99,7 @@ ENGINE_KILLED = {"terminated": {"reason": "Completed", "exitCode": 0}}
         ),
         pytest.param(
             {"containerStatuses": [container({"running": {}}, started=False)]},
-            Reason.STARTING,
+            Reason.PROGRESSING,
             "is starting",
             id="loading-its-model-is-not-a-failure",
         ),

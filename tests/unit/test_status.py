@@ -111,7 +111,7 @@ def test_the_root_cause_in_a_pod_reaches_the_ready_condition() -> None:
 
 def test_of_many_pods_the_one_that_explains_most_is_named_and_always_the_same_one() -> None:
     crash = Cause(Reason.CRASH_LOOP, "ended with exit code 1")
-    starting = Cause(Reason.STARTING, "is starting")
+    starting = Cause(Reason.PROGRESSING, "is starting")
     pods = [
         pod("c", crash, "2026-11-01T10:00:02Z"),
         pod("b", crash, "2026-11-01T10:00:01Z"),
@@ -126,7 +126,7 @@ def test_of_many_pods_the_one_that_explains_most_is_named_and_always_the_same_on
 def test_a_pod_that_ended_explains_nothing() -> None:
     crash = Cause(Reason.CRASH_LOOP, "ended with exit code 1")
     health = assess(resolved(), seeing(STARTING, pod("a", crash, ended=True)), ())
-    assert health.parts[0].reason is Reason.ROLLING_OUT
+    assert health.parts[0].reason is Reason.PROGRESSING
 
 
 def test_a_volume_that_is_not_bound_is_named_rather_than_the_pod_that_waits_for_it() -> None:

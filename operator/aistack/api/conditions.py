@@ -25,8 +25,6 @@ class Reason(StrEnum):
     NOT_PINNED = "NotPinned"
     # being brought about
     PROGRESSING = "Progressing"
-    ROLLING_OUT = "RollingOut"
-    STARTING = "Starting"
     TERMINATING = "Terminating"
     # a part can't run
     UNSCHEDULABLE = "Unschedulable"

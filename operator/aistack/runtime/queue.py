@@ -15,8 +15,8 @@ from itertools import count
 from aistack.runtime.backoff import delay
 from aistack.runtime.store import Key
 
-SETTLE_SECONDS = 0.1
-"""Between two runs of one key: the events of our own writes arrive together, and are looked at once."""
+SETTLE_SECONDS = 0.25
+"""From what happened to an object until its stack is looked at: events come in swarms."""
 FIRST_RETRY = 0.2
 LONGEST_RETRY = 60.0
 """Seconds."""
@@ -76,7 +76,8 @@ class Queue:
                 continue
             entry = self._entries.get(key)
             if entry is None or priority is Priority.CHANGED or not entry.held:
-                self._schedule(key, 0.0, min(priority, entry.priority) if entry else priority)
+                settle = SETTLE_SECONDS if priority is Priority.OBSERVED else 0.0
+                self._schedule(key, settle, min(priority, entry.priority) if entry else priority)
 
     def take(self) -> Key | None:
         """The key whose turn it is, if any is due; it counts as running until `finish`."""
