@@ -2,39 +2,16 @@
 
 from typing import Any
 
+from tests.stacks import API_VERSION, hosted, stack
+
 Object = dict[str, Any]
-API_VERSION = "aistack.dev/v1alpha1"
 UID = "3b2f4f3a-8d1c-4a55-9b55-0e1f6a0c7d11"
-
-
-def model(name: str = "llama", accelerator: str = "nvidia-l4") -> Object:
-    hosted = {
-        "source": "hf://acme/llama",
-        "revision": "0e9e39f",
-        "accelerator": {"class": accelerator, "count": 1},
-    }
-    return {"name": name, "task": "chat", "selfHosted": hosted}
-
-
-def stack(name: str = "support", **spec: Any) -> Object:
-    """A stack of one model; `spec` replaces fields of its spec."""
-    return {
-        "apiVersion": API_VERSION,
-        "kind": "AIStack",
-        "metadata": {"name": name, "namespace": "care"},
-        "spec": {"models": [model()], **spec},
-    }
 
 
 def broken_stack(name: str = "support") -> Object:
     """Two problems that only the webhook can see: an unknown class and a route to nowhere."""
     routes = [{"name": "chat", "targets": [{"model": "gpt"}]}]
-    return stack(name, models=[model(accelerator="tpu")], gateway={"routes": routes})
-
-
-def accelerator_class(name: str = "nvidia-l4") -> Object:
-    spec = {"resourceName": "nvidia.com/gpu", "memory": "24Gi"}
-    return {"apiVersion": API_VERSION, "kind": "AcceleratorClass", "metadata": {"name": name}, "spec": spec}
+    return stack(name, models=[hosted(accelerator={"class": "tpu"})], gateway={"routes": routes})
 
 
 def price_book(size: int, name: str = "large", filler: str = "x") -> Object:

@@ -20,7 +20,8 @@ from aistack.connection import connect
 from aistack.images import default_images
 from aistack.kube import Kube
 from tests.controlplane import ControlPlane, local_service
-from tests.reviews import accelerator_class, broken_stack
+from tests.reviews import broken_stack
+from tests.stacks import accelerator_class
 
 SERVICE, NAMESPACE = "aistack-webhook", "aistack-system"
 
@@ -34,6 +35,7 @@ class LocalWebhook:
     port: int = 0
     seen: list[AdmissionRequest] = field(default_factory=list)
     decide_instead: Decide | None = None
+    certificate: ServingCertificate = field(init=False)
 
     def configure(self, port: int | None = None) -> None:
         """Tells the API server where the webhook is, and waits until it asks there."""
@@ -67,7 +69,9 @@ class LocalWebhook:
                 return await review_live(request, catalog, kube, frozenset(operator_users(NAMESPACE)))
 
             certificate = ServingCertificate(*self.write_certificate())
-            async with WebhookServer(decide, certificate).serving("127.0.0.1", 0, drain=0) as self.port:
+            async with WebhookServer(decide, certificate, lambda: True).serving(
+                0, "127.0.0.1", drain=0
+            ) as self.port:
                 ready.set()
                 await stop.wait()
         await asyncio.sleep(0.1)  # closed TLS connections say goodbye

@@ -13,7 +13,8 @@ from aistack.admission.configuration import operator_users
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import NOT_IN_FORCE, Verdict
 from tests.controlplane import ControlPlane, RequestFailed
-from tests.reviews import API_VERSION, Object, accelerator_class, broken_stack, model, price_book, stack
+from tests.reviews import Object, broken_stack, price_book
+from tests.stacks import API_VERSION, accelerator_class, hosted, stack
 from tests.webhook import NAMESPACE, LocalWebhook, local_webhook
 
 NO_CLASS = "no AcceleratorClass is named 'tpu'; write one of cpu, nvidia-l4"
@@ -36,7 +37,8 @@ class Kubectl:
     def __call__(self, *args: str, obj: Object | None = None) -> str:
         if obj is not None:
             args = (*args, "-f", "-")
-            obj = {**obj, "metadata": {**obj["metadata"], "namespace": self.namespace}}
+            metadata = {name: value for name, value in obj["metadata"].items() if name != "uid"}
+            obj = {**obj, "metadata": {**metadata, "namespace": self.namespace}}
         return self.cluster.kubectl(
             f"--kubeconfig={self.config}",
             f"--namespace={self.namespace}",
@@ -66,7 +68,7 @@ def _old_stack(webhook: LocalWebhook, as_operator: Kubectl) -> None:
 
 def test_a_sound_stack_is_stored_and_what_is_unwise_is_shown(webhook: LocalWebhook, kubectl: Kubectl) -> None:
     routes = [{"name": "chat", "targets": [{"model": "llama"}]}]
-    shown = kubectl("create", obj=stack(models=[model(), model("spare")], gateway={"routes": routes}))
+    shown = kubectl("create", obj=stack(models=[hosted(), hosted("spare")], gateway={"routes": routes}))
     assert "aistack.aistack.dev/support created" in shown
     assert "Warning: spec.models[spare]: no route leads to this model" in shown
     assert webhook.seen[-1].full_name == f"{kubectl.namespace}/support"
@@ -74,7 +76,7 @@ def test_a_sound_stack_is_stored_and_what_is_unwise_is_shown(webhook: LocalWebho
 
 def test_a_denial_shows_every_problem_as_the_api_servers_own_do(kubectl: Kubectl) -> None:
     shown = kubectl("create", obj=broken_stack())
-    assert f'The AIStack "{kubectl.namespace}/support" is invalid' in shown
+    assert 'The AIStack "support" is invalid' in shown
     assert f"* spec.models[llama].selfHosted.accelerator.class: {NO_CLASS}" in shown
     assert f"* spec.gateway.routes[chat].targets[gpt].model: {NO_MODEL}" in shown
     assert "NotFound" in kubectl("get", "aistack", "support")
@@ -110,7 +112,7 @@ def test_a_class_created_a_moment_ago_counts(cluster: ControlPlane, kubectl: Kub
     cluster.kubectl("create", "-f", "-", input=json.dumps(fresh))
     name = fresh["metadata"]["name"]
     try:
-        assert "created" in kubectl("create", obj=stack(models=[model(accelerator=name)]))
+        assert "created" in kubectl("create", obj=stack(models=[hosted(accelerator={"class": name})]))
     finally:
         cluster.kubectl("delete", "acceleratorclass", name)
 
@@ -208,6 +210,18 @@ async def test_another_path_is_not_found(webhook: LocalWebhook, cluster: Control
         for path in ("/", "/validate/", "/validate/aistacks", "/mutate"):
             async with session.post(f"https://localhost:{webhook.port}{path}", data=b"{}") as answer:
                 assert answer.status == 404, path
+
+
+def test_those_who_apply_notice_nothing_of_a_renewed_certificate(
+    webhook: LocalWebhook, kubectl: Kubectl
+) -> None:
+    address = ("localhost", webhook.port)
+    before = ssl.get_server_certificate(address)
+    webhook.write_certificate()
+    webhook.certificate.refresh()
+    assert "created" in kubectl("create", "--dry-run=server", obj=stack())
+    assert NO_MODEL in kubectl("create", "--dry-run=server", obj=broken_stack())
+    assert ssl.get_server_certificate(address) != before
 
 
 def test_without_a_webhook_our_kinds_wait_and_others_do_not(webhook: LocalWebhook, kubectl: Kubectl) -> None:

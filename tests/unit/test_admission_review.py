@@ -20,7 +20,8 @@ from aistack.api import AcceleratorClass
 from aistack.catalog import Catalog
 from aistack.images import default_images
 from tests import reviews
-from tests.reviews import API_VERSION, Object, accelerator_class, broken_stack, model, stack
+from tests.reviews import Object, broken_stack
+from tests.stacks import API_VERSION, accelerator_class, hosted, stack
 
 CATALOG = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(accelerator_class())})
 OPERATOR = "system:serviceaccount:aistack-system:aistack-controller"
@@ -61,7 +62,7 @@ def test_a_denial_names_the_object_and_lists_every_problem_with_what_to_write_in
 
 def test_each_problem_is_a_cause_with_its_field_as_in_the_api_servers_own_answers() -> None:
     details = answered(broken_stack())["status"]["details"]
-    assert (details["group"], details["kind"], details["name"]) == ("aistack.dev", "AIStack", "care/support")
+    assert (details["group"], details["kind"], details["name"]) == ("aistack.dev", "AIStack", "support")
     assert details["causes"][1] == {
         "reason": "FieldValueInvalid",
         "field": "spec.gateway.routes[chat].targets[gpt].model",
@@ -70,7 +71,7 @@ def test_each_problem_is_a_cause_with_its_field_as_in_the_api_servers_own_answer
 
 
 def test_a_single_problem_is_counted_in_the_singular() -> None:
-    message = answered(stack(models=[model(accelerator="tpu")]))["status"]["message"]
+    message = answered(stack(models=[hosted(accelerator={"class": "tpu"})]))["status"]["message"]
     assert message.startswith("AIStack care/support: 1 problem\n")
 
 
@@ -101,9 +102,9 @@ def test_many_problems_are_cut_to_a_readable_number_and_counted() -> None:
 
 
 def test_what_is_only_unwise_comes_back_as_warnings() -> None:
-    unused = model("spare")
+    unused = hosted("spare")
     routes = [{"name": "chat", "targets": [{"model": "llama"}]}]
-    response = answered(stack(models=[model(), unused], gateway={"routes": routes}))
+    response = answered(stack(models=[hosted(), unused], gateway={"routes": routes}))
     assert response["allowed"] is True
     assert any("no route leads to this model" in warning for warning in response["warnings"])
 

@@ -9,7 +9,8 @@ from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import Verdict
 from aistack.admission.server import MAX_BODY, Outcome, respond
 from tests import reviews
-from tests.reviews import Object, price_book, stack
+from tests.reviews import Object, price_book
+from tests.stacks import stack
 
 
 async def allow(_: AdmissionRequest) -> Verdict:

@@ -38,11 +38,15 @@ class AdmissionRequest(Message):
     """Empty on a CREATE."""
 
     @property
-    def full_name(self) -> str:
-        """`care/support`; a name that the API server has yet to generate ends in an ellipsis."""
+    def shown_name(self) -> str:
+        """The object's name; one that the API server has yet to generate ends in an ellipsis."""
         metadata = self.object.get("metadata", {})
-        name = self.name or metadata.get("name") or f"{metadata.get('generateName', '')}…"
-        return f"{self.namespace}/{name}" if self.namespace else name
+        return self.name or metadata.get("name") or f"{metadata.get('generateName', '')}…"
+
+    @property
+    def full_name(self) -> str:
+        """`care/support`."""
+        return f"{self.namespace}/{self.shown_name}" if self.namespace else self.shown_name
 
 
 class AdmissionReview(Message):

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from aistack import govern
 from aistack.admission.request import AdmissionRequest
 from aistack.api import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, AIStack, PriceBook
 from aistack.api.base import Model
@@ -87,10 +88,11 @@ def review(request: AdmissionRequest, catalog: Catalog, operators: frozenset[str
 def judge(stack: AIStack, catalog: Catalog) -> Verdict:
     """The steps that the controller takes too, up to the first that touches the cluster."""
     resolution = resolve(stack, catalog)
+    policies = govern.evaluate(resolution.stack) if resolution.stack else govern.Verdict()
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
-        problems=tuple(map(str, resolution.problems)),
-        warnings=tuple(map(str, resolution.warnings)),
+        problems=tuple(map(str, (*resolution.problems, *policies.denials))),
+        warnings=tuple(map(str, (*resolution.warnings, *policies.warnings))),
         unknown_classes=frozenset(name for name in named if catalog.accelerator(name) is None),
     )
 
@@ -140,7 +142,7 @@ def _status(request: AdmissionRequest, verdict: Verdict) -> Manifest:
         "details": {
             "group": request.kind.group,
             "kind": request.kind.kind,
-            "name": request.full_name,
+            "name": request.shown_name,
             "causes": [_cause(line) for line in shown],
         },
     }

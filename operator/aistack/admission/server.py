@@ -89,24 +89,35 @@ def _refused(body: bytes, code: int, reason: str, message: str, kind: str = UNKN
 
 
 class WebhookServer:
-    """Answers reviews until it is told to stop; then it goes on for a while without being ready."""
+    """Answers reviews until it is told to stop; then it goes on for a while without being ready.
 
-    def __init__(self, decide: Decide, certificate: ServingCertificate) -> None:
+    `is_informed` says whether the caches behind `decide` are filled.
+    """
+
+    def __init__(
+        self, decide: Decide, certificate: ServingCertificate, is_informed: Callable[[], bool]
+    ) -> None:
         self._decide = decide
         self._certificate = certificate
+        self._is_informed = is_informed
         self._stopping = False
         self._app = web.Application()
         self._app.router.add_post(PATH, self._validate)
+        self._app.router.add_get("/readyz", self._readyz)
 
     def ready(self) -> bool:
         """Whether new requests should come here."""
-        return not self._stopping and self._certificate.is_valid(datetime.now(UTC))
+        valid = self._certificate.is_valid(datetime.now(UTC))
+        return valid and self._is_informed() and not self._stopping
 
     @asynccontextmanager
-    async def serving(self, host: str, port: int, drain: float = DRAIN_SECONDS) -> AsyncIterator[int]:
+    async def serving(
+        self, port: int, host: str | None = None, *, drain: float = DRAIN_SECONDS
+    ) -> AsyncIterator[int]:
         """Listens while the context is entered; leaving it finishes what is in flight.
 
-        Yields the port: the one asked for, or a free one for 0.
+        Without a `host` on every address, of IPv4 and IPv6. Yields the port: the one asked for, or with a
+        host a free one for 0.
         """
         runner = web.AppRunner(self._app, access_log=None, shutdown_timeout=drain)
         await runner.setup()
@@ -119,6 +130,10 @@ class WebhookServer:
         finally:
             renewal.cancel()
             await runner.cleanup()
+
+    async def _readyz(self, _http: web.Request) -> web.Response:
+        """Asked here, over TLS, it shows that the listener and its certificate work as well."""
+        return web.Response(text="ok\n") if self.ready() else web.Response(status=503, text="not ready\n")
 
     async def _validate(self, http: web.Request) -> web.Response:
         began = time.perf_counter()

@@ -1,0 +1,62 @@
+"""`aistack webhook`: the admission webhook as a process, with a cache of what its verdicts refer to."""
+
+import asyncio
+import signal
+from collections.abc import Set
+
+from aistack.admission.certificate import ServingCertificate
+from aistack.admission.configuration import operator_users
+from aistack.admission.live import review_live
+from aistack.admission.request import AdmissionRequest
+from aistack.admission.review import Verdict
+from aistack.admission.server import WebhookServer
+from aistack.catalog import Catalog
+from aistack.connection import connect
+from aistack.images import default_images
+from aistack.kinds import ACCELERATOR_CLASS
+from aistack.kube import Kube
+from aistack.runtime import logs
+from aistack.runtime.endpoint import endpoint
+from aistack.runtime.metrics import count_request
+from aistack.runtime.queue import Priority
+from aistack.runtime.store import Key, Store
+from aistack.runtime.watches import Watches
+from aistack.settings import Settings
+
+
+def run_webhook(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT, and then until what is in flight is answered.
+
+    SettingsError when the certificate or the way to the API server can't be used.
+    """
+    logs.set_up(settings.log_format, settings.log_level)
+    asyncio.run(_run(settings))
+
+
+async def _run(settings: Settings) -> None:
+    certificate = ServingCertificate(settings.webhook_certificate, settings.webhook_key)
+    images, store = default_images(), Store()
+    operators = frozenset(operator_users(settings.namespace))
+    async with Kube(await connect(settings.kubeconfig), on_request=count_request) as kube:
+
+        async def decide(request: AdmissionRequest) -> Verdict:
+            return await review_live(request, Catalog(images, store.accelerator_classes), kube, operators)
+
+        watches = Watches(kube, store, [ACCELERATOR_CLASS], _nobody_waits, resync=settings.resync)
+        server = WebhookServer(decide, certificate, watches.is_synced)
+        async with endpoint(settings.metrics_port, server.ready), asyncio.TaskGroup() as tasks:
+            following = tasks.create_task(watches.run())
+            async with server.serving(settings.webhook_port):
+                await _told_to_stop()
+            following.cancel()
+
+
+async def _told_to_stop() -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+def _nobody_waits(_keys: Set[Key], _priority: Priority) -> None:
+    """A change of the cache concerns no queue here: the next review sees it."""

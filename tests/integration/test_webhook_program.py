@@ -1,0 +1,141 @@
+"""`aistack webhook` as a process, with the rights that it has in a cluster and no others."""
+
+import json
+import signal
+import ssl
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from http.client import HTTPSConnection
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aistack.admission.configuration import operator_users
+from tests import reviews
+from tests.controllers import GROUPS, NAMESPACE, eventually
+from tests.controlplane import ControlPlane
+from tests.controlplane.components import free_port
+from tests.controlplane.process import Process, end, launch
+from tests.reviews import broken_stack
+from tests.stacks import accelerator_class, hosted, stack
+
+ARGV = [sys.executable, "-m", "aistack", "webhook", "--log-format=json"]
+
+
+@dataclass(frozen=True)
+class Webhook:
+    """The process, its two ports, and who signed its certificate."""
+
+    process: Process
+    port: int
+    authority: str
+
+    def judge(self, obj: dict[str, Any]) -> dict[str, Any]:
+        """The response to a review of `obj`."""
+        context = ssl.create_default_context(cadata=self.authority)
+        connection = HTTPSConnection("localhost", self.port, context=context, timeout=10)
+        connection.request("POST", "/validate", json.dumps(reviews.review(obj)))
+        response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]
+        connection.close()
+        return response
+
+    def get(self, path: str) -> tuple[int, str]:
+        """Code and text from the port for metrics and probes."""
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.process.port}{path}", timeout=5) as answer:
+                return answer.status, answer.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                return error.code, error.read().decode()
+        except OSError:
+            return 0, ""
+
+
+def settings(cluster: ControlPlane, folder: Path) -> Mapping[str, str]:
+    certificate, key = cluster.authority.service("aistack-webhook", NAMESPACE).write(folder, "tls")
+    user = operator_users(NAMESPACE)[1]
+    return {
+        "KUBECONFIG": str(cluster.kubeconfig_for(user, GROUPS)),
+        "AISTACK_NAMESPACE": NAMESPACE,
+        "AISTACK_METRICS_PORT": str(free_port()),
+        "AISTACK_WEBHOOK_PORT": str(free_port()),
+        "AISTACK_WEBHOOK_CERTIFICATE": str(certificate),
+        "AISTACK_WEBHOOK_KEY": str(key),
+    }
+
+
+@pytest.fixture
+def webhook(installed: ControlPlane, tmp_path: Path) -> Iterator[Webhook]:
+    environment = settings(installed, tmp_path)
+    port = int(environment["AISTACK_METRICS_PORT"])
+    process = launch("webhook", ARGV, tmp_path / "webhook.log", port, environment)
+    running = Webhook(
+        process,
+        int(environment["AISTACK_WEBHOOK_PORT"]),
+        installed.authority.pair.certificate.decode(),
+    )
+    try:
+        eventually(lambda: running.get("/readyz")[0] == 200, "the webhook is ready", process)
+        yield running
+    finally:
+        end(process)
+
+
+def test_it_judges_by_the_classes_that_the_cluster_has(installed: ControlPlane, webhook: Webhook) -> None:
+    assert webhook.judge(stack())["allowed"]
+    assert not webhook.judge(broken_stack())["allowed"]
+    fresh = accelerator_class("fresh-for-the-webhook")
+    installed.kubectl("create", "-f", "-", input=json.dumps(fresh))
+    try:
+        named = stack(models=[hosted(accelerator={"class": "fresh-for-the-webhook"})])
+        assert webhook.judge(named)["allowed"]
+    finally:
+        installed.kubectl("delete", "acceleratorclass", "fresh-for-the-webhook")
+    eventually(lambda: not webhook.judge(named)["allowed"], "a deleted class is forgotten", webhook.process)
+
+
+def test_it_counts_what_it_decides(webhook: Webhook) -> None:
+    webhook.judge(stack())
+    webhook.judge(broken_stack())
+    webhook.judge({**stack(), "kind": "Pod"})
+    code, metrics = webhook.get("/metrics")
+    assert code == 200
+    for kind, verdict in (("AIStack", "allowed"), ("AIStack", "denied"), ("unknown", "refused")):
+        assert f'aistack_webhook_reviews_total{{kind="{kind}",verdict="{verdict}"}} 1.0' in metrics
+    assert 'aistack_webhook_review_seconds_count{kind="AIStack"} 2.0' in metrics
+    assert "aistack_webhook_body_bytes_count 3.0" in metrics
+
+
+def test_told_to_stop_it_answers_on_while_it_is_no_longer_ready_and_then_ends_cleanly(
+    webhook: Webhook,
+) -> None:
+    child = webhook.process.child
+    assert child is not None
+    child.send_signal(signal.SIGTERM)
+    eventually(lambda: webhook.get("/readyz")[0] == 503, "it says that it is not ready", webhook.process)
+    assert webhook.judge(stack())["allowed"]
+    assert child.wait(20) == 0
+    assert "Traceback" not in webhook.process.tail()
+
+
+@pytest.mark.parametrize(
+    ("break_it", "said"),
+    [
+        (lambda folder: (folder / "tls.key").unlink(), "can't be used"),
+        (lambda folder: (folder / "tls.crt").write_text("none"), "name two PEM files that belong together"),
+    ],
+)
+def test_without_a_usable_certificate_it_says_so_and_ends(
+    break_it: Callable[[Path], None], said: str, installed: ControlPlane, tmp_path: Path
+) -> None:
+    environment = settings(installed, tmp_path)
+    break_it(tmp_path)
+    process = launch("webhook", ARGV, tmp_path / "webhook.log", 0, environment)
+    assert process.child is not None
+    assert process.child.wait(20) == 2
+    assert said in process.tail()
+    assert "Traceback" not in process.tail()
