@@ -68,8 +68,8 @@ class LocalWebhook:
                     return await self.decide_instead(request)
                 return await review_live(request, catalog, kube, frozenset(operator_users(NAMESPACE)))
 
-            certificate = ServingCertificate(*self.write_certificate())
-            async with WebhookServer(decide, certificate, lambda: True).serving(
+            self.certificate = ServingCertificate(*self.write_certificate())
+            async with WebhookServer(decide, self.certificate, lambda: True).serving(
                 0, "127.0.0.1", drain=0
             ) as self.port:
                 ready.set()
