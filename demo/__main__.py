@@ -24,11 +24,13 @@ def main(argv: list[str] | None = None) -> int:
             down(FOLDER.absolute())
     except ControlPlaneError as error:
         say(f"error: {error}")
-        return 1
     except KeyboardInterrupt:
-        say("stopped; what is up so far ends with: make demo-down")
-        return 130
-    return 0
+        say("stopped")
+    else:
+        return 0
+    if FOLDER.exists():
+        say("what is up so far stays, to look at; it ends with: make demo-down")
+    return 1
 
 
 def _provider() -> Name:
