@@ -12,6 +12,7 @@ import orjson
 from pydantic import ValidationError
 
 from aistack.api import AcceleratorClass
+from aistack.api.validation import problems
 from aistack.kinds import ACCELERATOR_CLASS, AISTACK, POD, Kind, Manifest
 from aistack.labels import STACK_LABEL
 from aistack.observed import Child, Observed, Pod, observe, observe_pod
@@ -124,7 +125,7 @@ class Store:
             return NOBODY
         self._entries[known] = entry
         self._index(known, before, entry)
-        if before and _same(before.value, entry.value):
+        if before and before.home == entry.home and _same(before.value, entry.value):
             return NOBODY
         return self._concerned(known, before, entry)
 
@@ -206,9 +207,8 @@ def _accelerator_class(manifest: Manifest) -> AcceleratorClass | None:
     try:
         return AcceleratorClass.parse(manifest)
     except ValidationError as error:
-        logger.warning(
-            "AcceleratorClass %s can't be read and counts as absent: %s", manifest["metadata"]["name"], error
-        )
+        name, why = manifest["metadata"]["name"], "; ".join(problems(error, manifest))
+        logger.warning("AcceleratorClass %s can't be read and counts as absent: %s", name, why)
         return None
 
 
