@@ -10,7 +10,7 @@ from typing import Any
 
 from loader.envoy import Admin
 from loader.keys import clients_file, provider_file
-from loader.mounts import Snapshot
+from loader.mounts import BadMount, Snapshot
 
 CONFIRM_SECONDS = 60.0
 """Longest wait for Envoy: new clusters wait for their addresses and a first health check."""
@@ -53,11 +53,11 @@ def prepare(wanted: Snapshot, live: Path) -> None:
     """Writes what Envoy needs to start; what an earlier run left is replaced."""
     write_keys(wanted, live)
     for file in STATISTICS:
-        _write(live / file, _step(file, _resources(wanted.files[file])).text)
+        _write(live / file, _step(file, _resources(file, wanted.files[file])).text)
 
 
 def turn(wanted: Snapshot, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
-    """Makes `wanted` live; raises Refused, Unconfirmed or EnvoyDown. `stop` ends the waiting early."""
+    """Makes `wanted` live, or raises BadMount, Refused, Unconfirmed or EnvoyDown. `stop` ends the waiting."""
     write_keys(wanted, live)
     for step in steps(wanted, live):
         _apply(step, live, admin, stop)
@@ -67,10 +67,13 @@ def turn(wanted: Snapshot, live: Path, admin: Admin, stop: Callable[[], bool]) -
 def steps(wanted: Snapshot, live: Path) -> Iterator[Step]:
     """First what is added, then the routes that use it, then without what they no longer use."""
     clusters, egress, routes = (
-        _resources(wanted.files[file]) for file in ("clusters.json", "egress.json", "routes.json")
+        _resources(file, wanted.files[file]) for file in ("clusters.json", "egress.json", "routes.json")
     )
-    yield _step("clusters.json", _with_old(clusters, _live_resources(live / "clusters.json")))
-    yield _step("egress.json", _with_old_hosts(egress, _live_resources(live / "egress.json")))
+    old_clusters, old_egress = (
+        _resources(file, (live / file).read_text()) for file in ("clusters.json", "egress.json")
+    )
+    yield _step("clusters.json", _with_old(clusters, old_clusters))
+    yield _step("egress.json", _with_old_hosts(egress, old_egress))
     yield _step("routes.json", routes)
     yield _step("egress.json", egress)
     yield _step("clusters.json", clusters)
@@ -92,16 +95,16 @@ def remove_unused_keys(wanted: Snapshot, live: Path) -> None:
 def _apply(step: Step, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
     path = live / step.file
     before = path.read_text()
-    statistics = _statistics(step, admin)
-    at_start = before == step.text and not statistics["version_text"]
-    refusals = "0" if at_start else statistics["update_rejected"]
+    said = _ask(step, admin)
+    at_start = before == step.text and not said.version
+    refusals = 0 if at_start else said.refusals
     _write(path, step.text)
     deadline = time.monotonic() + CONFIRM_SECONDS
     while not stop():
-        statistics = _statistics(step, admin)
-        if statistics["version_text"] == step.version and statistics["warming_clusters"] == "0":
+        said = _ask(step, admin)
+        if said.version == step.version and not said.warming:
             return
-        if statistics["update_rejected"] != refusals:
+        if said.refusals != refusals:
             _write(path, before)
             raise Refused(f"Envoy refused {step.file}; its log says why")
         if time.monotonic() > deadline:
@@ -110,14 +113,28 @@ def _apply(step: Step, live: Path, admin: Admin, stop: Callable[[], bool]) -> No
     raise Unconfirmed(f"told to stop before Envoy confirmed {step.file}")
 
 
-def _statistics(step: Step, admin: Admin) -> dict[str, str]:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What Envoy says of a file."""
+
+    version: str
+    """The last one that it accepted; empty before the first."""
+    refusals: int
+    """How often it could not read one (failure), or not accept it (rejected)."""
+    warming: bool
+    """Whether clusters still wait for addresses and health."""
+
+
+def _ask(step: Step, admin: Admin) -> Said:
     warming = "cluster_manager.warming_clusters"
     found = admin.stats([f"{step.statistics}.", warming])
-    return {
-        "warming_clusters": found.get(warming, ""),
-        "version_text": found.get(f"{step.statistics}.version_text", ""),
-        "update_rejected": found.get(f"{step.statistics}.update_rejected", "0"),
-    }
+    return Said(
+        version=found.get(f"{step.statistics}.version_text", ""),
+        refusals=sum(
+            int(found.get(f"{step.statistics}.update_{what}", 0)) for what in ("failure", "rejected")
+        ),
+        warming=found.get(warming) != "0",
+    )
 
 
 def _step(file: str, resources: list[Any]) -> Step:
@@ -132,22 +149,26 @@ def _with_old(wanted: list[Any], old: list[Any]) -> list[Any]:
 
 def _with_old_hosts(wanted: list[Any], old: list[Any]) -> list[Any]:
     """The same for the virtual hosts of route configurations."""
-    hosts = {configuration["name"]: configuration["virtual_hosts"] for configuration in old}
+    hosts = {configuration["name"]: configuration.get("virtual_hosts", []) for configuration in old}
     return [
         {
             **configuration,
-            "virtual_hosts": _with_old(configuration["virtual_hosts"], hosts.get(configuration["name"], [])),
+            "virtual_hosts": _with_old(
+                configuration.get("virtual_hosts", []), hosts.get(configuration["name"], [])
+            ),
         }
         for configuration in wanted
     ]
 
 
-def _live_resources(path: Path) -> list[Any]:
-    return _resources(path.read_text())
-
-
-def _resources(text: str) -> list[Any]:
-    resources: list[Any] = json.loads(text)["resources"]
+def _resources(file: str, text: str) -> list[Any]:
+    try:
+        resources: list[Any] = json.loads(text)["resources"]
+        names = {resource["name"] for resource in resources}
+    except (ValueError, KeyError, TypeError) as error:
+        raise BadMount(f"{file} is not a list of named resources of Envoy") from error
+    if len(names) < len(resources):
+        raise BadMount(f"{file} names a resource twice")
     return resources
 
 

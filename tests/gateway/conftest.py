@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.gateway.front import Front, managed, self_hosted
+from tests.gateway.front import Front, managed
 from tests.gateway.stand_in import StandIn
+from tests.stacks import hosted
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
@@ -48,9 +49,9 @@ async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
     provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/api/v1", key="provider")
     spec = {
         "models": [
-            self_hosted("llama"),
-            self_hosted("mistral"),
-            self_hosted("minilm", task="embedding"),
+            hosted("llama"),
+            hosted("mistral"),
+            hosted("minilm") | {"task": "embedding"},
             provider,
         ],
         "gateway": {

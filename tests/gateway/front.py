@@ -8,49 +8,21 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 
-from aistack.api import AcceleratorClass, AIStack
-from aistack.images import default_images
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
 from aistack.render.gateway.site import Address, Site
-from aistack.resolve import Catalog, ResolvedStack, resolve
+from tests.stacks import resolved
 
 ROOT = Path(__file__).parents[2]
 ENVOY = Path(sys.executable).with_name("envoy")
 HOST = "127.0.0.1"
-API = "aistack.dev/v1alpha1"
-
-
-def stack_of(spec: Mapping[str, Any]) -> ResolvedStack:
-    """The stack `support` in namespace `care`, whose self-hosted models run on the class `cpu`."""
-    stack = AIStack.parse(
-        {
-            "apiVersion": API,
-            "kind": "AIStack",
-            "metadata": {"name": "support", "namespace": "care", "uid": "0a1b"},
-            "spec": spec,
-        }
-    )
-    cpu = AcceleratorClass.parse(
-        {"apiVersion": API, "kind": "AcceleratorClass", "metadata": {"name": "cpu"}, "spec": {}}
-    )
-    resolution = resolve(stack, Catalog(default_images(), {"cpu": cpu}))
-    assert resolution.stack, [str(problem) for problem in resolution.problems]
-    return resolution.stack
-
-
-def self_hosted(name: str, **fields: Any) -> dict[str, Any]:
-    return {
-        "name": name,
-        "selfHosted": {"source": f"hf://acme/{name}", "accelerator": {"class": "cpu"}},
-        **fields,
-    }
 
 
 def managed(name: str, endpoint: str, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -111,18 +83,27 @@ class Front:
         """Mounts the stack's configuration and starts the pod; returns once it is ready."""
         self.mount(spec)
         self.mount_keys(self.keys)
+        await self.launch(spec)
+        await self.until_ready()
+
+    async def launch(self, spec: Mapping[str, Any]) -> None:
+        """Starts the pod's containers on what is mounted."""
         prepared = await self._run_loader("prepare")
         assert await prepared.wait() == 0, self.log("prepare")
-        arguments = envoy_arguments(stack_of(spec).gateway, self.site)
-        self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
+        await self._start_envoy(spec)
         self.loader = await self._run_loader(
             "run", f"--port={self._status}", "--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}"
         )
-        await self.until_ready()
+
+    async def restart_envoy(self, spec: Mapping[str, Any]) -> None:
+        """What the kubelet does when Envoy's container fails."""
+        self.envoy.kill()
+        await self.envoy.wait()
+        await self._start_envoy(spec)
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
-        files = {**front_files(stack_of(spec).gateway, self.site), **replaced}
+        files = {**front_files(resolved(**spec).gateway, self.site), **replaced}
         self._swap("config", files)
         return files["version"]
 
@@ -140,10 +121,10 @@ class Front:
     async def until_ready(self) -> None:
         await self.eventually(lambda: self._report(lambda report: bool(report["live"])), "something is live")
 
-    async def until_problem(self) -> str:
-        """Waits until the loader reports a problem, and returns it."""
+    async def until_problem(self, words: str) -> str:
+        """Waits until the loader reports a problem with these words, and returns it."""
         report = await self.eventually(
-            lambda: self._report(lambda report: bool(report["problem"])), "a problem is reported"
+            lambda: self._report(lambda report: words in report["problem"]), f"a problem with {words!r}"
         )
         return str(report["problem"])
 
@@ -188,15 +169,22 @@ class Front:
 
         return await self.eventually(find, f"a line of the log has {fields}")
 
-    async def eventually(self, find: Callable[[], Any], what: str, seconds: float = 20) -> Any:
+    async def eventually(
+        self,
+        find: Callable[[], Any],
+        what: str,
+        seconds: float = 20,
+        tolerated: type[Exception] = TimeoutError,
+    ) -> Any:
         """What `find`, a function or coroutine function, returns once that is true."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            found = find()
-            if inspect.isawaitable(found):
-                found = await found
-            if found:
-                return found
+            with suppress(tolerated):
+                found = find()
+                if inspect.isawaitable(found):
+                    found = await found
+                if found:
+                    return found
             await asyncio.sleep(0.02)
         raise AssertionError(f"not in {seconds} s: {what}; {self.log('run')}{self.log('envoy')}")
 
@@ -220,6 +208,10 @@ class Front:
         link = self.folder / mount / "..new"
         link.symlink_to(content.name)
         link.rename(self.folder / mount / "..data")
+
+    async def _start_envoy(self, spec: Mapping[str, Any]) -> None:
+        arguments = envoy_arguments(resolved(**spec).gateway, self.site)
+        self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
 
     async def _run_loader(self, command: str, *arguments: str) -> asyncio.subprocess.Process:
         places = [f"--{name}={self.folder / name}" for name in ("config", "keys", "live")]

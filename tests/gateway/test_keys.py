@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.gateway.front import Front, managed, self_hosted
+from tests.gateway.front import Front, managed
 from tests.gateway.stand_in import StandIn
+from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -22,7 +23,7 @@ async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
     """`web` may use `chat` only, `batch` everything."""
     spec = {
         "models": [
-            self_hosted("llama"),
+            hosted("llama"),
             managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider"),
         ],
         "gateway": {
@@ -123,9 +124,7 @@ async def test_keys_that_cannot_be_used_change_nothing(
     front: Front, replaced: dict[str, str], words: str
 ) -> None:
     front.mount_keys({**KEYS, **replaced})
-    problem = await front.until_problem()
-    assert words in problem
-    assert "key-of" not in problem
+    assert "key-of" not in await front.until_problem(words)
     assert await front.answered_by("chat", key="key-of-web") == "llama"
     assert (await front.status("/ready"))[0] == 200
     front.mount_keys(KEYS)

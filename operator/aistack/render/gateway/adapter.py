@@ -8,6 +8,7 @@ import orjson
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.render.gateway.provider import key_of
 from aistack.resolve import ManagedModel, ResolvedGateway
 
 MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
@@ -80,8 +81,7 @@ def _place(model: ManagedModel) -> Manifest:
 
 def _key(model: ManagedModel) -> Manifest:
     """Bedrock's is an API key, Vertex's a service account's JSON; without one the pod's identity counts."""
-    credentials = model.managed.credentials
-    if not credentials or not credentials.secret_key_ref:
+    if not key_of(model):
         return {}
     name = "vertex_credentials" if model.managed.provider == "vertex" else "api_key"
     return {name: f"os.environ/{key_variable(model)}"}

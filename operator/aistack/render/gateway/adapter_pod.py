@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import adapter_models, key_variable
+from aistack.render.gateway.provider import key_of
 from aistack.render.security import container_security, pod_security
 from aistack.resolve import ResolvedGateway
 
@@ -76,9 +77,7 @@ def litellm(gateway: ResolvedGateway) -> Manifest:
 
 def _keys(gateway: ResolvedGateway) -> Iterator[Manifest]:
     for model in adapter_models(gateway):
-        credentials = model.managed.credentials
-        if credentials and credentials.secret_key_ref:
-            reference = credentials.secret_key_ref
+        if reference := key_of(model):
             yield {
                 "name": key_variable(model),
                 "valueFrom": {"secretKeyRef": {"name": reference.name, "key": reference.key}},

@@ -9,7 +9,7 @@ from importlib import resources
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
 from aistack.render.gateway.neutral import NeutralRoute, neutral_routes, reached_models
-from aistack.render.gateway.provider import Provider, provider_of
+from aistack.render.gateway.provider import Provider, key_of, provider_of
 from aistack.render.gateway.site import Address, Site
 from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, SelfHostedModel
 
@@ -124,7 +124,7 @@ def provider(model: ManagedModel, site: Site) -> Manifest:
     found = provider_of(model)
     endpoint = {"hostname": found.address.host, "address": socket_address(found.address)}
     filters = [_codec()]
-    if model.managed.credentials:
+    if key_of(model):
         filters.insert(0, _key(provider_name(model), site))
     return {
         **_cluster(provider_name(model), model.name, endpoint),

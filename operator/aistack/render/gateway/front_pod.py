@@ -10,6 +10,7 @@ from aistack.api.base import KeyRef
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.render.gateway.provider import key_of
 from aistack.render.gateway.site import POD, Site
 from aistack.render.security import container_security, pod_security
 from aistack.resolve import ManagedModel, ResolvedGateway
@@ -128,10 +129,8 @@ def _key_sources(gateway: ResolvedGateway) -> Iterator[Manifest]:
     for client in gateway.clients:
         yield _key_file(client.secret_key_ref, f"clients/{client.name}")
     for model in reached_models(gateway):
-        if isinstance(model, ManagedModel) and not model.needs_adapter:
-            credentials = model.managed.credentials
-            if credentials and credentials.secret_key_ref:
-                yield _key_file(credentials.secret_key_ref, f"providers/{provider_name(model)}")
+        if isinstance(model, ManagedModel) and not model.needs_adapter and (reference := key_of(model)):
+            yield _key_file(reference, f"providers/{provider_name(model)}")
 
 
 def _key_file(reference: KeyRef, path: str) -> Manifest:

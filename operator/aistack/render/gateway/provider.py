@@ -1,9 +1,10 @@
-"""How a managed model is reached: the address that its endpoint names."""
+"""How a managed model is reached: the address that its endpoint names, and where its key is."""
 
 import ipaddress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from aistack.api.base import KeyRef
 from aistack.render.gateway.site import Address
 from aistack.resolve import ManagedModel
 
@@ -28,6 +29,11 @@ class Provider:
         except ValueError:
             return False
         return True
+
+
+def key_of(model: ManagedModel) -> KeyRef | None:
+    """Where the provider's key is; None for a provider without one, or with the pod's identity."""
+    return model.managed.credentials.secret_key_ref if model.managed.credentials else None
 
 
 def provider_of(model: ManagedModel) -> Provider:

@@ -1,0 +1,190 @@
+"""A configuration changes while requests run, and none of them is lost; what is wrong never goes live."""
+
+import asyncio
+import json
+import signal
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.gateway.front import Front, managed
+from tests.gateway.stand_in import StandIn
+from tests.stacks import hosted
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+TYPES = {
+    "clusters.json": "envoy.config.cluster.v3.Cluster",
+    "egress.json": "envoy.config.route.v3.RouteConfiguration",
+    "routes.json": "envoy.config.route.v3.RouteConfiguration",
+}
+
+
+def broken(file: str, **fields: Any) -> dict[str, str]:
+    """A file whose only resource lacks what it must have, and has `fields`."""
+    name = file.removesuffix(".json")
+    resource = {"@type": f"type.googleapis.com/{TYPES[file]}", "name": name, "virtual_hosts": [{"name": ""}]}
+    if file == "clusters.json":
+        resource = {"@type": resource["@type"], "name": "", "connect_timeout": "-1s"}
+    return {file: json.dumps({"resources": [resource | fields]})}
+
+
+def spec(*targets: str, models: list[dict[str, Any]], **route: Any) -> dict[str, Any]:
+    """One route, `chat`, to `targets` with equal weights."""
+    names = [{"model": name} for name in targets]
+    return {"models": models, "gateway": {"routes": [{"name": "chat", "targets": names, **route}]}}
+
+
+@asynccontextmanager
+async def running(stand_ins: dict[str, StandIn], **options: Any) -> AsyncIterator[Front]:
+    ports = {name: server.port for name, server in stand_ins.items()}
+    keys = {"providers/provider-claude": "provider-key"}
+    async with Front(ports, keys, **options) as front:
+        yield front
+
+
+class Load:
+    """Clients that ask again and again, over connections that they keep."""
+
+    def __init__(self, front: Front, clients: int = 8) -> None:
+        self.statuses: Counter[int] = Counter()
+        self.answered: Counter[str] = Counter()
+        self._front = front
+        self._ending = asyncio.Event()
+        self._clients = [asyncio.create_task(self._ask()) for _ in range(clients)]
+
+    async def _ask(self) -> None:
+        while not self._ending.is_set():
+            reply = await self._front.ask("chat")
+            self.statuses[reply.status] += 1
+            self.answered[reply.json.get("answered_by", reply.text)] += 1
+            await asyncio.sleep(0.005)
+
+    async def until(self, count: int) -> None:
+        """Waits for that many further requests."""
+        goal = self.statuses.total() + count
+        await self._front.eventually(lambda: self.statuses.total() >= goal, f"{goal} requests")
+
+    async def end(self) -> None:
+        self._ending.set()
+        await asyncio.gather(*self._clients)
+
+
+async def test_changed_routes_models_and_providers_lose_no_request(stand_ins: dict[str, StandIn]) -> None:
+    llama, mistral = hosted("llama"), hosted("mistral")
+    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider")
+    async with running(stand_ins) as front:
+        await front.start(spec("llama", models=[llama]))
+        load = Load(front)
+        await load.until(50)
+        for _ in range(3):
+            await front.change(spec("mistral", models=[llama, mistral]))
+            await load.until(20)
+            await front.change(spec("claude", models=[provider], timeout="5s"))
+            await load.until(20)
+            await front.change(spec("llama", "claude", models=[llama, provider]))
+            await load.until(20)
+        await load.end()
+    assert set(load.statuses) == {200}, load.answered
+    assert set(load.answered) == {"llama", "mistral", "claude"}
+
+
+async def test_the_new_route_answers_once_its_version_is_live(stand_ins: dict[str, StandIn]) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    async with running(stand_ins) as front:
+        await front.start(spec("llama", models=models))
+        assert await front.answered_by("chat") == "llama"
+        await front.change(spec("mistral", models=models))
+        assert await front.answered_by("chat") == "mistral"
+
+
+async def test_what_is_no_longer_used_is_removed(stand_ins: dict[str, StandIn]) -> None:
+    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider")
+    async with running(stand_ins) as front:
+        await front.start(spec("claude", models=[provider]))
+        await front.change(spec("llama", models=[hosted("llama")]))
+        front.mount_keys({})
+        live = front.folder / "live"
+        await front.eventually(lambda: not list(live.glob("provider-*")), "the provider's key is gone")
+        assert "claude" not in (live / "clusters.json").read_text() + (live / "egress.json").read_text()
+
+
+@pytest.mark.parametrize("file", TYPES)
+@pytest.mark.parametrize("fields", [{}, {"no_such_field": 1}], ids=["invalid", "unreadable"])
+async def test_a_configuration_that_envoy_refuses_changes_nothing(
+    stand_ins: dict[str, StandIn], file: str, fields: dict[str, Any]
+) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    async with running(stand_ins) as front:
+        await front.start(spec("llama", models=models))
+        front.mount(spec("mistral", models=models), **broken(file, **fields))
+        await front.until_problem(f"refused {file}")
+        assert (await front.status("/ready"))[0] == 200
+        assert await front.answered_by("chat") == "llama"
+        metrics = (await front.status("/metrics"))[1]
+        assert "aistack_loader_in_step 0" in metrics
+        assert "aistack_loader_refusals_total 1" in metrics
+
+        await front.change(spec("mistral", models=models))
+        assert await front.answered_by("chat") == "mistral"
+        assert "aistack_loader_in_step 1" in (await front.status("/metrics"))[1]
+
+
+async def test_a_fresh_pod_with_a_configuration_that_envoy_refuses_is_not_ready(
+    stand_ins: dict[str, StandIn],
+) -> None:
+    models = [hosted("llama")]
+    async with running(stand_ins) as front:
+        front.mount(spec("llama", models=models), **broken("routes.json"))
+        front.mount_keys({})
+        await front.launch(spec("llama", models=models))
+        await front.until_problem("refused routes.json")
+        assert (await front.status("/ready"))[0] == 503
+        await front.change(spec("llama", models=models))
+        assert (await front.status("/ready"))[0] == 200
+
+
+async def test_envoy_that_was_restarted_serves_what_was_live(stand_ins: dict[str, StandIn]) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    async with running(stand_ins) as front:
+        await front.start(spec("llama", models=models))
+        await front.change(spec("mistral", models=models))
+        await front.restart_envoy(spec("mistral", models=models))
+
+        async def answers() -> bool:
+            return await front.answered_by("chat") == "mistral"
+
+        await front.eventually(answers, "Envoy answers again", tolerated=OSError)
+
+
+async def test_a_pod_that_ends_finishes_what_is_under_way(stand_ins: dict[str, StandIn]) -> None:
+    stand_ins["llama"].seconds_to_answer = 1.5
+    async with running(stand_ins) as front:
+        await front.start(spec("llama", models=[hosted("llama")]))
+        request = asyncio.create_task(front.ask("chat"))
+        await front.eventually(lambda: stand_ins["llama"].asked, "the request is under way")
+        front.loader.send_signal(signal.SIGTERM)
+        await front.eventually(lambda: _unready(front), "the pod is no longer ready")
+        reply = await request
+        assert reply.status == 200
+        assert reply.headers["connection"] == "close"
+        assert await front.loader.wait() == 0
+
+
+async def test_a_pod_that_ends_does_not_wait_forever(stand_ins: dict[str, StandIn]) -> None:
+    stand_ins["llama"].seconds_to_answer = 30
+    async with running(stand_ins, drain_seconds=0.5) as front:
+        await front.start(spec("llama", models=[hosted("llama")]))
+        request = asyncio.create_task(front.ask("chat"))
+        await front.eventually(lambda: stand_ins["llama"].asked, "the request is under way")
+        front.loader.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(front.loader.wait(), 5) == 0
+        request.cancel()
+        stand_ins["llama"].seconds_to_answer = 0
+
+
+async def _unready(front: Front) -> bool:
+    return (await front.status("/ready"))[0] == 503
