@@ -84,11 +84,18 @@ async def connect(kubeconfig: str = "") -> Connection:
             return Connection(credentials, lambda: _reload_in_cluster(credentials))
         loader = await load_kube_config(kubeconfig or None, None, credentials, persist_config=False)
         return Connection(credentials, lambda: loader.load_and_set(credentials))
-    except (ConfigException, yaml.YAMLError, OSError, AttributeError, TypeError) as error:
-        where = kubeconfig or "~/.kube/config"
-        raise SettingsError(
-            f"no API server is described by {where}: {error}; set KUBECONFIG to a kubeconfig file"
-        ) from error
+    except (AttributeError, TypeError) as error:
+        # The loader takes the file's form for granted.
+        raise _unusable(kubeconfig, "it does not have a kubeconfig's form") from error
+    except (ConfigException, yaml.YAMLError, OSError) as error:
+        raise _unusable(kubeconfig, " ".join(str(error).split())) from error
+
+
+def _unusable(kubeconfig: str, why: str) -> SettingsError:
+    where = kubeconfig or "~/.kube/config"
+    return SettingsError(
+        f"{where} leads to no API server: {why}; set KUBECONFIG to the file that `kubectl` uses"
+    )
 
 
 def _in_cluster(credentials: Credentials) -> bool:
