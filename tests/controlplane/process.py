@@ -74,7 +74,7 @@ def end(process: Process) -> None:
 
 
 def as_shown(process: Process) -> Process:
-    """The same process under the command line that `ps` shows: macOS' python runs another program in its place."""
+    """The same process under the command line that `ps` shows: on macOS python starts another program."""
     return replace(process, command=_command_line(process.pid))
 
 
