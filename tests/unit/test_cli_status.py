@@ -12,7 +12,7 @@ from aistack.api import AIStack
 from aistack.catalog import Catalog
 from aistack.cli.files import accelerator_classes, read
 from aistack.cli.status import View, age, report
-from aistack.cli.tree import Branch, branches
+from aistack.cli.tree import PURPOSES, Branch, branches
 from aistack.images import default_images
 from aistack.kinds import Manifest
 from aistack.render import render
@@ -99,6 +99,13 @@ def test_every_object_has_a_field_that_asked_for_it_and_a_purpose() -> None:
     assert sum(len(each.made) for each in tree) == len(objects)
     assert [made for each in tree for made in each.made if not made.purpose] == []
     assert [each.field for each in tree if not each.asks] == []
+
+
+def test_every_sort_of_object_in_the_golden_cases_has_a_purpose() -> None:
+    manifests = [yaml.safe_load(path.read_text()) for path in Path("tests/golden").glob("*/expected/*.yaml")]
+    sorts = {(each["metadata"]["labels"]["aistack.dev/component"], each["kind"]) for each in manifests}
+    assert sorts >= {("model", "HorizontalPodAutoscaler"), ("gateway", "HorizontalPodAutoscaler")}
+    assert sorts - PURPOSES.keys() == set()
 
 
 def test_objects_stand_under_the_field_they_come_from() -> None:

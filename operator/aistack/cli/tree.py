@@ -34,6 +34,7 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("adapter", "Service"): "where the gateway finds the adapter",
     ("adapter", "Deployment"): "runs LiteLLM, which translates for these providers",
     ("adapter", "PodDisruptionBudget"): "a drained node takes one replica at a time",
+    ("adapter", "HorizontalPodAutoscaler"): "adds replicas under load",
 }
 """One line for each object that a component can have, by component and kind."""
 _ORDER = [kind.kind for kind in CHILD_KINDS]
