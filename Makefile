@@ -72,5 +72,6 @@ python:
 		echo "aistack needs Python 3.11 or newer; '$(PYTHON)' is $$($(PYTHON) --version 2>&1)." >&2; \
 		echo "Name another one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 
-clean: demo-down ## remove the virtual environment and every cache of this checkout
+clean: ## end the demonstration; remove the virtual environment and every cache of this checkout
+	@test ! -d .demo || $(MAKE) demo-down
 	rm -rf $(VENV) .demo .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/results
