@@ -4,6 +4,7 @@ import json
 import signal
 import ssl
 import sys
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
@@ -108,6 +109,8 @@ def test_it_counts_what_it_decides(webhook: Webhook) -> None:
         assert f'aistack_webhook_reviews_total{{kind="{kind}",verdict="{verdict}"}} 1.0' in metrics
     assert 'aistack_webhook_review_seconds_count{kind="AIStack"} 2.0' in metrics
     assert "aistack_webhook_body_bytes_count 3.0" in metrics
+    expires = float(metrics.partition("\naistack_webhook_certificate_expires_seconds ")[2].split()[0])
+    assert expires > time.time()
 
 
 def test_told_to_stop_it_answers_on_while_it_is_no_longer_ready_and_then_ends_cleanly(

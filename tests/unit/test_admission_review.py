@@ -10,13 +10,12 @@ from aistack.admission.review import (
     MOST_PROBLEMS,
     MOST_WARNINGS,
     NOT_IN_FORCE,
-    TYPES,
     Verdict,
     answer,
     refusal,
     review,
 )
-from aistack.api import AcceleratorClass
+from aistack.api import TYPES, AcceleratorClass
 from aistack.catalog import Catalog
 from aistack.images import default_images
 from tests import reviews

@@ -1,16 +1,26 @@
 """Every body gets an explicit answer: what can't be judged is refused by name, never let through."""
 
 import logging
+import time
 
 import orjson
 import pytest
 
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import Verdict
+from aistack.admission.review import Verdict, review
 from aistack.admission.server import MAX_BODY, Outcome, respond
+from aistack.api import AcceleratorClass
+from aistack.catalog import Catalog
+from aistack.images import default_images
 from tests import reviews
 from tests.reviews import Object, price_book
-from tests.stacks import stack
+from tests.stacks import accelerator_class, stack
+
+CATALOG = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(accelerator_class())})
+
+
+async def judge(request: AdmissionRequest) -> Verdict:
+    return review(request, CATALOG)
 
 
 async def allow(_: AdmissionRequest) -> Verdict:
@@ -80,6 +90,13 @@ async def test_a_kind_that_is_not_ours_is_refused_not_let_through() -> None:
     assert (outcome.kind, outcome.verdict) == ("unknown", "refused")
 
 
+async def test_an_object_of_another_shape_is_refused_and_breaks_nothing() -> None:
+    for obj in ({**stack(), "metadata": []}, {**stack(), "spec": None}, {**stack(), "spec": []}):
+        sent = reviews.review(stack(), old=stack(environment="staging"), name="")
+        sent["request"]["object"] = obj
+        assert response(await respond(orjson.dumps(sent), judge))["allowed"] is False
+
+
 async def test_a_body_over_the_limit_is_refused_with_the_limit_in_the_message() -> None:
     sent = body(price_book(MAX_BODY + 300_000))
     assert len(sent) > MAX_BODY
@@ -87,3 +104,24 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit_in_the_message() 
     assert response(outcome)["allowed"] is False
     assert response(outcome)["uid"] == reviews.UID
     assert "over 8 MiB" in response(outcome)["status"]["message"]
+
+
+def densest_stack() -> Object:
+    """As many routes as there may be, each falling back to the next eight."""
+    routes = [
+        {
+            "name": f"route-{number}",
+            "targets": [{"model": "llama"}],
+            "fallbacks": [f"route-{onward}" for onward in range(number + 1, min(number + 9, 64))],
+        }
+        for number in range(64)
+    ]
+    return stack(gateway={"routes": routes})
+
+
+@pytest.mark.parametrize("obj", [price_book(3 * 1024 * 1024), densest_stack()], ids=["3 MiB", "densest"])
+async def test_the_worst_objects_get_their_verdict_within_a_second_of_cpu(obj: Object) -> None:
+    began = time.process_time()
+    outcome = await respond(body(obj), judge)
+    assert outcome.verdict == "allowed"
+    assert time.process_time() - began < 1.0

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from aistack.admission.metrics import CERTIFICATE_EXPIRES
 from aistack.errors import SettingsError
 
 logger = logging.getLogger(__name__)
@@ -74,6 +75,7 @@ class ServingCertificate:
         context.load_cert_chain(*self._paths, password="")
         leaf = x509.load_pem_x509_certificate(content)
         self._content, self._current, self.expires_at = content, context, leaf.not_valid_after_utc
+        CERTIFICATE_EXPIRES.set(self.expires_at.timestamp())
 
     def _hand_over(self, handshake: ssl.SSLObject, _name: str | None, _outer: ssl.SSLContext) -> None:
         handshake.context = self._current

@@ -1,6 +1,6 @@
 """What the webhook counts: how long a review takes, how it ends, how large it is."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 REVIEW_SECONDS = Histogram(
     "aistack_webhook_review_seconds",
@@ -19,3 +19,7 @@ BODY_BYTES = Histogram(
     buckets=(1024, 4096, 16384, 65536, 262144, 1048576, 3145728, 8388608),
 )
 UNKNOWN_KIND = "unknown"
+CERTIFICATE_EXPIRES = Gauge(
+    "aistack_webhook_certificate_expires_seconds",
+    "When the certificate that is served expires, in seconds since 1970.",
+)

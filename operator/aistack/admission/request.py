@@ -2,8 +2,17 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic.alias_generators import to_camel
+
+from aistack.api import TYPES
+
+
+def _ours(kind: str) -> str:
+    if kind not in TYPES:
+        raise ValueError(f"{kind} is none of {', '.join(TYPES)}")
+    return kind
+
 
 Sent = Annotated[dict[str, Any], BeforeValidator(lambda value: {} if value is None else value)]
 """An object as sent; empty where the API server sends null."""
@@ -17,7 +26,7 @@ class Message(BaseModel):
 
 class GroupKind(Message):
     group: Literal["aistack.dev"]
-    kind: Literal["AIStack", "AIBudget", "AIPolicy", "AIPolicyException", "AcceleratorClass", "PriceBook"]
+    kind: Annotated[str, AfterValidator(_ours)]
 
 
 class UserInfo(Message):

@@ -11,21 +11,11 @@ from pydantic import ValidationError
 
 from aistack import govern
 from aistack.admission.request import AdmissionRequest
-from aistack.api import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, AIStack, PriceBook
-from aistack.api.base import Model
+from aistack.api import TYPES, AIStack
 from aistack.api.validation import problems as problems_of
 from aistack.catalog import Catalog
 from aistack.kinds import Manifest
 from aistack.resolve import resolve
-
-TYPES: Mapping[str, type[Model]] = {
-    "AIStack": AIStack,
-    "AIBudget": AIBudget,
-    "AIPolicy": AIPolicy,
-    "AIPolicyException": AIPolicyException,
-    "AcceleratorClass": AcceleratorClass,
-    "PriceBook": PriceBook,
-}
 
 NOT_IN_FORCE: Mapping[str, str] = {
     "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",

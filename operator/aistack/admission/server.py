@@ -67,7 +67,9 @@ async def respond(body: bytes, decide: Decide) -> Outcome:
         )
     except Exception:
         incident = uuid.uuid4().hex[:12]
-        logger.exception("review of %s %s failed (id %s)", request.kind.kind, request.full_name, incident)
+        logger.exception(
+            "review of %s %s/%s failed (id %s)", request.kind.kind, request.namespace, request.name, incident
+        )
         message = (
             f"internal error in the aistack webhook (id {incident}): nothing was decided, so the request is "
             "refused; try again, and if it persists give this id to those who run the operator"

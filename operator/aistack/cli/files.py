@@ -10,7 +10,7 @@ import orjson
 import yaml
 from pydantic import ValidationError
 
-from aistack.api import GROUP, AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, AIStack, PriceBook
+from aistack.api import GROUP, TYPES, AcceleratorClass
 from aistack.api.base import Model
 from aistack.api.validation import problems
 from aistack.errors import AIStackError
@@ -21,10 +21,6 @@ MAX_VALUES = 1_000_000  # after aliases are followed: a few hundred bytes of the
 MAX_DEPTH = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 NAMESPACED = frozenset(kind.kind for kind in OWN_KINDS if kind.namespaced)
-TYPES: Mapping[str, type[Model]] = {
-    kind.__name__: kind
-    for kind in (AIStack, AIBudget, AIPolicy, AIPolicyException, AcceleratorClass, PriceBook)
-}
 
 
 class InputError(AIStackError):
