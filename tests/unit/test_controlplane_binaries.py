@@ -14,6 +14,9 @@ FAMILIES = {
     "etcd": "go.etcd.io/etcd/server/v3",
     "kwok": "sigs.k8s.io/kwok",
     "helm": "helm.sh/helm/v4",
+    "containerd": "github.com/containerd/containerd/v2",
+    "kubeproxy": "k8s.io/kubernetes",
+    "coredns": "github.com/coredns/coredns",
 }
 ETCD, KWOK = (f"{family}-{binaries.versions()[family]}" for family in ("etcd", "kwok"))
 
