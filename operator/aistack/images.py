@@ -29,3 +29,8 @@ def default_images() -> Mapping[str, Image]:
     """Every default image by the name of its part: vllm, vllm-cpu, envoy, loader, litellm."""
     text = resources.files("aistack").joinpath("images.toml").read_text()
     return {part: Image(**fields) for part, fields in tomllib.loads(text).items()}
+
+
+def unpinned(images: Mapping[str, Image]) -> tuple[str, ...]:
+    """The references without a digest: what runs behind a tag can change."""
+    return tuple(sorted(image.reference for image in images.values() if not image.digest))

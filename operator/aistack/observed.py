@@ -278,7 +278,7 @@ def _end_cause(what: str, end: Manifest) -> Cause:
 
 def _done(init_container: Manifest) -> bool:
     """Exit code 0 is well only for an init container: a vLLM whose engine was killed ends with 0 too."""
-    return init_container.get("state", {}).get("terminated", {}).get("exitCode") == 0
+    return bool(init_container.get("state", {}).get("terminated", {}).get("exitCode") == 0)
 
 
 def _conditions(manifest: Manifest, present_when: str | None = "True") -> dict[str, Manifest]:

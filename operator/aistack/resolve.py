@@ -204,30 +204,9 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *unreached_models(names),
         *hosting_warnings(spec, catalog),
         *provider_warnings(spec),
-        *_default_images(spec, catalog),
     )
     resolved = None if problems else _resolved(stack, names, catalog)
     return Resolution(resolved, problems, warnings)
-
-
-def _default_images(spec: AIStackSpec, catalog: Catalog) -> Iterator[Problem]:
-    """A tag can be moved; only a digest says what runs."""
-    parts = ["loader"] if spec.gateway.image else ["envoy", "loader"]
-    for model in spec.models:
-        if model.self_hosted and not model.self_hosted.runtime.image:
-            parts.append(_vllm(catalog.accelerator(model.self_hosted.accelerator.class_)))
-        if model.managed and model.managed.provider not in DIRECT_PROVIDERS:
-            parts.append("litellm")
-    unpinned = [
-        image.reference for image in map(catalog.images.__getitem__, sorted(set(parts))) if not image.digest
-    ]
-    if unpinned:
-        yield Problem(
-            "spec",
-            Reason.NOT_PINNED,
-            f"default images are pinned by tag only: {', '.join(unpinned)}; whoever builds the operator pins "
-            "them with `make pin-images`",
-        )
 
 
 def _vllm(accelerator: AcceleratorClassSpec | None) -> str:

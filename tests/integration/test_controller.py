@@ -102,7 +102,7 @@ def test_drift_is_repaired_with_one_write(stacks: Stacks, kind: str, patch: dict
         now = stacks.get(kind, "support-llama")
         same = now["metadata"]["labels"] == before["metadata"]["labels"]
         owned = now["metadata"].get("ownerReferences") == before["metadata"]["ownerReferences"]
-        return same and owned and now["spec"] == before["spec"]
+        return bool(same and owned and now["spec"] == before["spec"])
 
     eventually(as_before, f"{why} is put back")
     done = [item for item in writes(stacks.cluster, mark, stacks.namespace) if item.code < 400]

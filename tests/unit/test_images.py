@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aistack import pin_images
-from aistack.images import Image, default_images
+from aistack.images import Image, default_images, unpinned
 
 DIGEST = f"sha256:{'a' * 64}"
 TEXT = """# Why it's here.
@@ -34,6 +34,11 @@ def test_an_image_is_named_by_its_digest_where_one_is_known() -> None:
     assert Image("example.com/a", "v1.2.3").reference == "example.com/a:v1.2.3"
     assert Image("example.com/a", "v1.2.3", DIGEST).reference == f"example.com/a@{DIGEST}"
     assert Image("example.com/a", "v1.2.3").version == "1.2.3"
+
+
+def test_what_is_named_by_tag_only_is_known() -> None:
+    images = {"a": Image("example.com/a", "v1.2.3"), "b": Image("example.com/b", "v1.2.3", DIGEST)}
+    assert unpinned(images) == ("example.com/a:v1.2.3",)
 
 
 def test_digests_are_written_below_the_tags_and_nothing_else_changes() -> None:

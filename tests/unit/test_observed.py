@@ -162,8 +162,8 @@ def deployment(fields: dict[str, Any], **status: Any) -> dict[str, Any]:
 
 
 def test_a_field_that_somebody_took_over_changes_the_digest_of_what_we_own() -> None:
-    ours = {"f:spec": {"f:replicas": {}, "f:template": {}}}
-    taken = {"f:spec": {"f:template": {}}}
+    ours: dict[str, Any] = {"f:spec": {"f:replicas": {}, "f:template": {}}}
+    taken: dict[str, Any] = {"f:spec": {"f:template": {}}}
     before, after = observe(deployment(ours)), observe(deployment(taken))
     assert before.owned != after.owned
     assert (before.owns_replicas, after.owns_replicas) == (True, False)

@@ -171,18 +171,6 @@ class TestPins:
         assert warned(resolution(models=[hosted(runtime={"image": by_tag})]), path)
         assert not warned(resolution(models=[hosted(runtime={"image": by_digest})]), path)
 
-    def test_default_images_without_a_digest_are_named_once_a_stack_and_only_those_in_use(self) -> None:
-        (warning,) = warned(resolution(), "spec")
-        assert warning.reason == Reason.NOT_PINNED
-        assert "vllm-openai:" in warning.message
-        assert "vllm-openai-cpu" not in warning.message
-        assert "litellm" not in warning.message
-
-    def test_pinned_default_images_are_not_warned_of(self) -> None:
-        cluster = catalog()
-        pinned = {part: replace(image, digest=f"sha256:{'1' * 64}") for part, image in cluster.images.items()}
-        assert not warned(resolution(replace(cluster, images=pinned)), "spec")
-
 
 class TestCaches:
     """A ReadWriteOnce volume is mounted on one node; the next pod may be put on another."""

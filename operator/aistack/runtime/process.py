@@ -10,9 +10,12 @@ import logging
 import kopf
 
 from aistack.connection import Connection, connect
+from aistack.images import default_images, unpinned
 from aistack.runtime import controller
 from aistack.runtime.logs import set_up
 from aistack.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 20.0
 """After a signal the process ends within this time, whatever hangs; the kubelet's patience is 30."""
@@ -22,6 +25,12 @@ def run_controller(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT, or until a part of it fails; then that error is raised."""
     set_up(settings.log_format, settings.log_level)
     logging.getLogger("kopf").setLevel(logging.WARNING)
+    if tags := unpinned(default_images()):
+        logger.warning(
+            "default images are pinned by tag only, and a tag can be moved: %s; "
+            "`make pin-images` looks their digests up where a registry can be reached",
+            ", ".join(tags),
+        )
     process = _Process(settings, asyncio.run(connect(settings.kubeconfig)))
     registry = kopf.OperatorRegistry()
     kopf.on.login(registry=registry)(process.login)
