@@ -1,0 +1,347 @@
+"""The gateway's objects: who runs, as whom, who reaches whom, and the adapter only where it's needed."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from aistack.api import AIStack
+from aistack.kinds import Manifest
+from aistack.render.gateway import render_gateway
+from aistack.resolve import resolve
+from loader.__main__ import main as loader
+from tests.stacks import catalog, hosted, stack
+
+CLIENT = {"name": "web", "secretKeyRef": {"name": "web-key", "key": "token"}}
+BEDROCK = {
+    "provider": "bedrock",
+    "model": "anthropic.claude-sonnet",
+    "region": "eu-central-1",
+    "credentials": {"workloadIdentity": {"serviceAccountName": "bedrock-caller"}},
+}
+ANTHROPIC = {
+    "provider": "anthropic",
+    "model": "claude-sonnet",
+    "credentials": {"secretKeyRef": {"name": "anthropic", "key": "token"}},
+}
+OPENAI = {
+    "provider": "openai",
+    "model": "gpt",
+    "credentials": {"secretKeyRef": {"name": "openai", "key": "token"}},
+}
+
+
+def managed(name: str, fields: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "managed": fields}
+
+
+def rendered(
+    *models: dict[str, Any], suspend: bool = False, can_scale: bool = False, **gateway: Any
+) -> dict[str, Manifest]:
+    """The objects by kind and name: `Deployment support-gateway`."""
+    written = stack(models=list(models) or [hosted()], gateway=gateway, suspend=suspend)
+    found = resolve(AIStack.parse(written), catalog(resource_metrics=can_scale))
+    assert found.stack, [str(problem) for problem in found.problems]
+    objects = list(render_gateway(found.stack))
+    named = {f"{each['kind']} {each['metadata']['name']}": each for each in objects}
+    assert len(named) == len(objects)
+    return named
+
+
+def pod(objects: dict[str, Manifest], name: str = "support-gateway") -> Manifest:
+    spec: Manifest = objects[f"Deployment {name}"]["spec"]["template"]["spec"]
+    return spec
+
+
+def containers(spec: Manifest) -> dict[str, Manifest]:
+    return {each["name"]: each for each in (*spec.get("initContainers", ()), *spec["containers"])}
+
+
+def egress(objects: dict[str, Manifest], name: str = "support-gateway") -> list[Manifest]:
+    rules: list[Manifest] = objects[f"NetworkPolicy {name}"]["spec"]["egress"]
+    return rules
+
+
+def adapter_config(objects: dict[str, Manifest]) -> dict[str, Any]:
+    config: dict[str, Any] = json.loads(objects["ConfigMap support-adapter"]["data"]["config.yaml"])
+    return config
+
+
+def test_a_gateway_without_translation_has_no_adapter() -> None:
+    assert set(rendered(hosted(), managed("gpt", OPENAI))) == {
+        f"{kind} support-gateway"
+        for kind in (
+            "NetworkPolicy",
+            "ServiceAccount",
+            "ConfigMap",
+            "Service",
+            "Deployment",
+            "PodDisruptionBudget",
+        )
+    }
+
+
+def test_a_model_that_needs_translation_brings_the_adapter() -> None:
+    assert "Deployment support-adapter" in rendered(hosted(), managed("claude", ANTHROPIC))
+
+
+def test_a_model_that_no_route_reaches_brings_nothing() -> None:
+    routes = [{"name": "chat", "targets": [{"model": "llama"}, {"model": "claude", "weight": 0}]}]
+    objects = rendered(hosted(), managed("claude", ANTHROPIC), routes=routes)
+    assert "Deployment support-adapter" not in objects
+    assert "claude" not in objects["ConfigMap support-gateway"]["data"]["clusters.json"]
+
+
+@pytest.mark.parametrize("part", ["gateway", "adapter"])
+def test_every_container_is_restricted_and_has_no_token(part: str) -> None:
+    objects = rendered(hosted(), managed("claude", ANTHROPIC), clients=[CLIENT])
+    spec = pod(objects, f"support-{part}")
+    assert spec["automountServiceAccountToken"] is False
+    assert objects[f"ServiceAccount support-{part}"]["automountServiceAccountToken"] is False
+    assert spec["securityContext"]["runAsNonRoot"] is True
+    assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+    for container in containers(spec).values():
+        security = container["securityContext"]
+        assert security["capabilities"] == {"drop": ["ALL"]}
+        assert security["allowPrivilegeEscalation"] is False
+        assert security["readOnlyRootFilesystem"] is True
+        assert set(container["resources"]) == {"requests", "limits"}
+
+
+def test_envoy_ends_after_the_loader_has_drained_it() -> None:
+    """A sidecar is stopped after the containers; the loader is one, and the pod's patience covers it."""
+    spec = pod(rendered(routes=[{"name": "chat", "targets": [{"model": "llama"}], "timeout": "2m"}]))
+    assert [each["name"] for each in spec["initContainers"]] == ["prepare", "envoy"]
+    assert containers(spec)["envoy"]["restartPolicy"] == "Always"
+    assert [each["name"] for each in spec["containers"]] == ["loader"]
+    assert "--drain-seconds=130" in containers(spec)["loader"]["args"]
+    assert spec["terminationGracePeriodSeconds"] > 130
+
+
+def test_a_pod_that_ends_waits_an_hour_at_most() -> None:
+    spec = pod(rendered(routes=[{"name": "chat", "targets": [{"model": "llama"}], "timeout": "30d"}]))
+    assert spec["terminationGracePeriodSeconds"] < 3700
+
+
+@pytest.mark.parametrize("container", ["prepare", "loader"])
+def test_the_loader_understands_what_it_is_told(container: str) -> None:
+    arguments = containers(pod(rendered()))[container]["args"]
+    with pytest.raises(SystemExit) as ended:
+        loader([*arguments, "--help"])
+    assert ended.value.code == 0
+
+
+def test_keys_are_mounted_into_the_loader_alone() -> None:
+    spec = pod(rendered(hosted(), managed("gpt", OPENAI), clients=[CLIENT]))
+    volumes = {volume["name"]: volume for volume in spec["volumes"]}
+    assert volumes["keys"]["projected"]["sources"] == [
+        {"secret": {"name": "web-key", "items": [{"key": "token", "path": "clients/web"}]}},
+        {"secret": {"name": "openai", "items": [{"key": "token", "path": "providers/provider-gpt"}]}},
+    ]
+    assert volumes["live"]["emptyDir"]["medium"] == "Memory"
+    mounting = {
+        name
+        for name, container in containers(spec).items()
+        if "keys" in [mount["name"] for mount in container["volumeMounts"]]
+    }
+    assert mounting == {"prepare", "loader"}
+
+
+def test_without_keys_nothing_is_mounted_for_them() -> None:
+    assert "keys" not in [volume["name"] for volume in pod(rendered())["volumes"]]
+
+
+def test_a_changed_configuration_rolls_the_pods_and_the_same_does_not() -> None:
+    def annotation(**gateway: Any) -> str:
+        template = rendered(**gateway)["Deployment support-gateway"]["spec"]["template"]
+        digest: str = template["metadata"]["annotations"]["aistack.dev/config"]
+        return digest
+
+    route = {"name": "chat", "targets": [{"model": "llama"}]}
+    assert annotation(routes=[route]) == annotation(routes=[route])
+    assert annotation(routes=[route]) != annotation(routes=[{**route, "retries": 5}])
+
+
+def test_an_autoscaler_owns_the_replicas_where_the_cluster_has_metrics() -> None:
+    bounds = {"min": 2, "max": 10}
+    objects = rendered(replicas=bounds, can_scale=True)
+    autoscaler = objects["HorizontalPodAutoscaler support-gateway"]["spec"]
+    assert (autoscaler["minReplicas"], autoscaler["maxReplicas"]) == (2, 10)
+    assert autoscaler["metrics"][0]["resource"]["target"]["averageUtilization"] == 70
+    assert "replicas" not in objects["Deployment support-gateway"]["spec"]
+
+    fixed = rendered(replicas=bounds, can_scale=False)
+    assert "HorizontalPodAutoscaler support-gateway" not in fixed
+    assert fixed["Deployment support-gateway"]["spec"]["replicas"] == 2
+
+
+def test_a_suspended_gateway_has_no_pods_and_keeps_its_configuration() -> None:
+    running, suspended = (
+        rendered(hosted(), managed("claude", ANTHROPIC), suspend=suspend) for suspend in (False, True)
+    )
+    assert set(running) == set(suspended)
+    assert suspended["Deployment support-gateway"]["spec"]["replicas"] == 0
+    assert suspended["Deployment support-adapter"]["spec"]["replicas"] == 0
+    assert running["ConfigMap support-gateway"] == suspended["ConfigMap support-gateway"]
+
+
+def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
+    [rule] = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
+
+
+def test_with_client_keys_every_namespace_may_call() -> None:
+    [rule] = rendered(clients=[CLIENT])["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {}}]
+
+
+def test_only_the_front_may_call_the_adapter() -> None:
+    [rule] = rendered(managed("claude", ANTHROPIC))["NetworkPolicy support-adapter"]["spec"]["ingress"]
+    [peer] = rule["from"]
+    assert peer["podSelector"]["matchLabels"]["aistack.dev/component"] == "gateway"
+    assert rule["ports"] == [{"protocol": "TCP", "port": 4000}]
+
+
+def ports(rules: list[Manifest]) -> set[int]:
+    return {port["port"] for rule in rules for port in rule.get("ports", ())}
+
+
+@pytest.mark.parametrize(
+    ("models", "expected", "why"),
+    [
+        ([hosted()], {53, 8000}, "a stack that is all its own reaches no internet"),
+        ([managed("gpt", OPENAI)], {53, 443}, "a provider is reached by HTTPS, and no model of ours"),
+        ([managed("claude", ANTHROPIC)], {53, 4000}, "the adapter reaches the provider, not the front"),
+    ],
+)
+def test_the_front_reaches_what_its_routes_need(
+    models: list[dict[str, Any]], expected: set[int], why: str
+) -> None:
+    assert ports(egress(rendered(*models))) == expected, why
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "to", "expected", "why"),
+    [
+        (
+            "http://vllm.team-b.svc:8000/v1",
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "team-b"}}},
+            None,
+            "a Service's pods may have another port than the Service",
+        ),
+        (
+            "http://vllm:8000/v1",
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "care"}}},
+            None,
+            "a bare name is a Service of the stack's namespace",
+        ),
+        ("http://10.1.2.3:8000/v1", {"ipBlock": {"cidr": "10.1.2.3/32"}}, 8000, "an address is itself"),
+        ("https://[fd00::1]/v1", {"ipBlock": {"cidr": "fd00::1/128"}}, 443, "so is one of IPv6"),
+    ],
+)
+def test_an_endpoint_inside_opens_no_more_than_it_needs(
+    endpoint: str, to: Manifest, expected: int | None, why: str
+) -> None:
+    model = managed("own", {"provider": "openaiCompatible", "model": "m", "endpoint": endpoint})
+    rule = egress(rendered(model))[-1]
+    assert rule["to"] == [to], why
+    assert ports([rule]) == ({expected} if expected else set()), why
+
+
+def test_the_internet_is_not_the_private_networks() -> None:
+    rule = egress(rendered(managed("gpt", OPENAI)))[-1]
+    assert "169.254.0.0/16" in rule["to"][0]["ipBlock"]["except"]
+
+
+def test_a_workload_identity_is_the_adapters_and_reaches_its_token() -> None:
+    objects = rendered(managed("claude", BEDROCK))
+    spec = pod(objects, "support-adapter")
+    assert spec["serviceAccountName"] == "bedrock-caller"
+    assert "169.254.170.23/32" in json.dumps(egress(objects, "support-adapter"))
+    plain = rendered(managed("claude", ANTHROPIC))
+    assert pod(plain, "support-adapter")["serviceAccountName"] == "support-adapter"
+    assert "169.254.170.23/32" not in json.dumps(egress(plain, "support-adapter"))
+
+
+def test_the_adapter_translates_and_decides_nothing() -> None:
+    route = {"name": "chat", "targets": [{"model": "claude"}], "timeout": "30s"}
+    config = adapter_config(rendered(managed("claude", ANTHROPIC), routes=[route]))
+    assert config["litellm_settings"]["num_retries"] == config["router_settings"]["num_retries"] == 0
+    assert config["router_settings"]["disable_cooldowns"] is True
+    [entry] = config["model_list"]
+    assert entry["model_name"] == entry["model_info"]["id"] == "claude"
+    assert entry["litellm_params"]["timeout"] == entry["litellm_params"]["stream_timeout"] == 30
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        (ANTHROPIC, {"model": "anthropic/claude-sonnet", "api_key": "os.environ/PROVIDER_KEY_M_1"}),
+        (
+            {
+                **ANTHROPIC,
+                "provider": "azure",
+                "endpoint": "https://x.openai.azure.com",
+                "apiVersion": "2026-01",
+            },
+            {
+                "model": "azure/claude-sonnet",
+                "api_base": "https://x.openai.azure.com",
+                "api_version": "2026-01",
+                "api_key": "os.environ/PROVIDER_KEY_M_1",
+            },
+        ),
+        (BEDROCK, {"model": "bedrock/anthropic.claude-sonnet", "aws_region_name": "eu-central-1"}),
+        (
+            {**BEDROCK, "provider": "sagemaker"},
+            {"model": "sagemaker_chat/anthropic.claude-sonnet", "aws_region_name": "eu-central-1"},
+        ),
+        (
+            {**ANTHROPIC, "provider": "vertex", "project": "acme", "region": "europe-west4"},
+            {
+                "model": "vertex_ai/claude-sonnet",
+                "vertex_project": "acme",
+                "vertex_location": "europe-west4",
+                "vertex_credentials": "os.environ/PROVIDER_KEY_M_1",
+            },
+        ),
+    ],
+    ids=["anthropic", "azure", "bedrock", "sagemaker", "vertex"],
+)
+def test_each_provider_is_written_in_litellms_words(fields: dict[str, Any], expected: dict[str, str]) -> None:
+    [entry] = adapter_config(rendered(managed("m-1", fields)))["model_list"]
+    common = {"timeout": 600, "stream_timeout": 600, "max_retries": 0}
+    assert entry["litellm_params"] == expected | common
+
+
+def test_a_providers_key_reaches_the_adapter_by_reference() -> None:
+    objects = rendered(managed("claude", ANTHROPIC))
+    [container] = pod(objects, "support-adapter")["containers"]
+    assert {
+        "name": "PROVIDER_KEY_CLAUDE",
+        "valueFrom": {"secretKeyRef": {"name": "anthropic", "key": "token"}},
+    } in container["env"]
+
+
+def test_the_adapter_is_never_probed_by_a_call_that_costs_money() -> None:
+    [container] = pod(rendered(managed("claude", ANTHROPIC)), "support-adapter")["containers"]
+    paths = {container[f"{kind}Probe"]["httpGet"]["path"] for kind in ("startup", "readiness", "liveness")}
+    assert paths == {"/health/readiness", "/health/liveliness"}
+
+
+def test_every_port_that_is_probed_or_served_is_declared() -> None:
+    objects = rendered(hosted(), managed("claude", ANTHROPIC))
+    for part in ("gateway", "adapter"):
+        found = containers(pod(objects, f"support-{part}"))
+        declared = {port["name"] for each in found.values() for port in each.get("ports", ())}
+        assert set(_probed(found)) <= declared
+        service = objects[f"Service support-{part}"]["spec"]["ports"][0]
+        assert service["targetPort"] in declared
+
+
+def _probed(found: dict[str, Manifest]) -> Iterator[str]:
+    for container in found.values():
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            if kind in container:
+                yield container[kind]["httpGet"]["port"]
