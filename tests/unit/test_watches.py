@@ -190,3 +190,14 @@ async def test_a_resync_lists_again_and_tells_only_what_differs() -> None:
     script = Silent(("list", [stack(5), stack(6, "sales")]), ("list", [stack(5), stack(9, "sales")]))
     _, told = await play(script, Store(), resync=0.01)
     assert told.calls[2:] == [({("care", "sales")}, Priority.BACKLOG)]
+
+
+async def test_an_object_that_cannot_be_understood_does_not_hide_the_others(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store, strange = Store(), stack(7, "strange")
+    strange["metadata"]["labels"] = ["no", "map"]
+    script = Script(("list", [strange, stack(8)]), ("watch", [event("MODIFIED", stack(9))]))
+    await play(script, store)
+    assert store.stacks() == {SUPPORT}
+    assert "AIStack/care/strange is overlooked" in caplog.text

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import aclosing
 
 from aistack.errors import ApiError, Gone
-from aistack.kinds import AISTACK, OWN_KINDS, Kind
+from aistack.kinds import AISTACK, OWN_KINDS, Kind, Manifest
 from aistack.kube import Kube, WatchEvent
 from aistack.labels import STACK_LABEL
 from aistack.runtime.backoff import delay
@@ -90,7 +90,7 @@ class _Stream:
             async for page in pages:
                 for item in page.items:
                     listed.add(identity(item))
-                    self._tell(self._store.update(item), Priority.BACKLOG)
+                    self._learn(self._store.update, item, Priority.BACKLOG)
                 position = page.resource_version
         self._tell(self._store.retain(self._kind, listed, position), Priority.BACKLOG)
         self._position = position
@@ -116,10 +116,17 @@ class _Stream:
         self._fruitless = 0
         priority = Priority.CHANGED if self._kind is AISTACK else Priority.OBSERVED
         if event.type == "DELETED":
-            self._tell(self._store.remove(event.object), priority)
+            self._learn(self._store.remove, event.object, priority)
         elif event.type != "BOOKMARK":
-            self._tell(self._store.update(event.object), priority)
+            self._learn(self._store.update, event.object, priority)
         self._position = event.object["metadata"]["resourceVersion"]
+
+    def _learn(self, change: Callable[[Manifest], Set[Key]], manifest: Manifest, priority: Priority) -> None:
+        """Takes in one object; one that can't be understood must not hide the others."""
+        try:
+            self._tell(change(manifest), priority)
+        except Exception:
+            logger.exception("a fault in the operator: %s is overlooked", "/".join(identity(manifest)))
 
     def _tell(self, keys: Set[Key], priority: Priority) -> None:
         if keys:

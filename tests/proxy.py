@@ -1,0 +1,76 @@
+"""A line between the operator and the API server that a test can cut, or leave hanging."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Passes bytes on both ways, TLS and all; `url` is where it listens."""
+
+    def __init__(self, server: str) -> None:
+        self._server = urlsplit(server)
+        self._passes = asyncio.Event()
+        self._passes.set()
+        self._open: set[asyncio.StreamWriter] = set()
+        self._tasks: set[asyncio.Future[None]] = set()
+        self.url = ""
+
+    def hang(self) -> None:
+        """From now on nothing passes, and nobody is told."""
+        self._passes.clear()
+
+    def go_on(self) -> None:
+        """What was held back passes too."""
+        self._passes.set()
+
+    def cut(self) -> None:
+        """Breaks every connection; new ones are accepted."""
+        for writer in self._open:
+            writer.transport.abort()
+
+    async def close(self) -> None:
+        """Ends what is left of every connection."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.ensure_future(self._connect(reader, writer))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
+        pair = {writer, far_writer}
+        self._open |= pair
+        try:
+            await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
+        finally:
+            self._open -= pair
+            for each in pair:
+                each.transport.abort()
+                with suppress(OSError):
+                    await each.wait_closed()
+
+    async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await reader.read(65_536):
+                await self._passes.wait()
+                writer.write(data)
+                await writer.drain()
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def proxy(server: str) -> AsyncIterator[Proxy]:
+    """A proxy in front of `server`, as `https://127.0.0.1:6443`."""
+    line = Proxy(server)
+    listening = await asyncio.start_server(line.accept, "127.0.0.1", 0)
+    line.url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    try:
+        yield line
+    finally:
+        listening.close()
+        await line.close()
