@@ -18,6 +18,7 @@ import aiohttp
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
 from aistack.render.gateway.site import Address, Site
+from aistack.render.gateway.workload import digest
 from tests.stacks import resolved
 
 ROOT = Path(__file__).parents[2]
@@ -47,6 +48,7 @@ class Front:
     ports: Mapping[str, int]
     keys: Mapping[str, str] = field(default_factory=dict)
     trusted_ca: Path | None = None
+    adapter_port: int = 0
     drain_seconds: float = 10
 
     async def __aenter__(self) -> "Front":
@@ -76,6 +78,7 @@ class Front:
             config=str(self.folder / "config" / "..data"),
             live=str(self.folder / "live"),
             trusted_ca=str(self.trusted_ca or "/etc/ssl/certs/ca-certificates.crt"),
+            adapter_address=lambda _: Address(HOST, self.adapter_port),
             model_address=lambda model: Address(HOST, self.ports[model.name]),
         )
 
@@ -104,8 +107,9 @@ class Front:
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
         files = {**front_files(resolved(**spec).gateway, self.site), **replaced}
-        self._swap("config", files)
-        return files["version"]
+        version = digest(files)
+        self._swap("config", {**files, "version": version})
+        return version
 
     def mount_keys(self, keys: Mapping[str, str]) -> None:
         """The same with changed Secrets: `clients/<client>` and `providers/provider-<model>`."""

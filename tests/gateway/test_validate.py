@@ -34,9 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def inlined(gateway: ResolvedGateway, site: Site) -> dict[str, Any]:
     """The bootstrap with the clusters, routes and keys that it would follow as files."""
-    files = {
-        name: json.loads(text) for name, text in front_files(gateway, site).items() if name.endswith(".json")
-    }
+    files = {name: json.loads(text) for name, text in front_files(gateway, site).items()}
     bootstrap: dict[str, Any] = files["bootstrap.json"]
     del bootstrap["dynamic_resources"]
     static = bootstrap["static_resources"]

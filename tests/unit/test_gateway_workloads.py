@@ -154,9 +154,11 @@ def test_without_keys_nothing_is_mounted_for_them() -> None:
 
 def test_a_changed_configuration_rolls_the_pods_and_the_same_does_not() -> None:
     def annotation(**gateway: Any) -> str:
-        template = rendered(**gateway)["Deployment support-gateway"]["spec"]["template"]
-        digest: str = template["metadata"]["annotations"]["aistack.dev/config"]
-        return digest
+        objects = rendered(**gateway)
+        template = objects["Deployment support-gateway"]["spec"]["template"]
+        version: str = template["metadata"]["annotations"]["aistack.dev/config"]
+        assert objects["ConfigMap support-gateway"]["data"]["version"] == version
+        return version
 
     route = {"name": "chat", "targets": [{"model": "llama"}]}
     assert annotation(routes=[route]) == annotation(routes=[route])

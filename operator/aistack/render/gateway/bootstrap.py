@@ -107,7 +107,7 @@ def egress_listener(site: Site) -> Manifest:
                 site,
                 [refused_credentials(), rename_model(), router()],
                 egress_replies(),
-                early_header_mutation_extensions=[declare_json()],
+                early_header_mutation_extensions=[clean_headers()],
             )
         ],
     }
@@ -171,13 +171,18 @@ def rename_model() -> Manifest:
     return extension("transform", "filters.http.transform.v3.TransformConfig")
 
 
-def declare_json() -> Manifest:
-    """The body was read as JSON whatever the client called it; only what is called so is renamed."""
+def clean_headers() -> Manifest:
+    """Before any filter: the body was read as JSON whatever the client called it, and only what is called so
+    is renamed; and LiteLLM is told nothing by a client's headers.
+    """
     content_type = {"key": "content-type", "value": "application/json"}
     return extension(
-        "declare_json",
+        "clean_headers",
         "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}],
+        mutations=[
+            {"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}},
+            {"remove_on_match": {"key_matcher": {"prefix": "x-litellm-"}}},
+        ],
     )
 
 

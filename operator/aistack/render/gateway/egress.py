@@ -49,7 +49,7 @@ def virtual_host(model: ManagedModel) -> Manifest:
             {
                 "match": {"prefix": "/v1/"},
                 "route": {"cluster": provider_name(model), "timeout": "0s", **_rewrite(model)},
-                "typed_per_filter_config": {"transform": _named(model)},
+                "typed_per_filter_config": {"transform": _body(model)},
             }
         ],
     }
@@ -62,10 +62,16 @@ def _rewrite(model: ManagedModel) -> Manifest:
     return {"prefix_rewrite": f"{provider.path}/", "host_rewrite_literal": provider.authority}
 
 
-def _named(model: ManagedModel) -> Manifest:
-    """The body's model becomes the provider's name for it; the adapter knows models by the stack's names."""
-    name = model.name if model.needs_adapter else model.managed.model
-    merged = {"action": "MERGE", "body_format": {"json_format": {"model": literal(name)}}}
+def _body(model: ManagedModel) -> Manifest:
+    """The body's model becomes the provider's name for it.
+
+    The adapter knows models by the stack's names. LiteLLM would follow a client's own `fallbacks`, which may
+    name models that it may not use, and its retries, which cost: the front alone decides on both.
+    """
+    body: Manifest = {"model": literal(model.managed.model)}
+    if model.needs_adapter:
+        body = {"model": model.name, "disable_fallbacks": True, "num_retries": 0}
+    merged = {"action": "MERGE", "body_format": {"json_format": body}}
     return typed(
         "extensions.filters.http.transform.v3.TransformConfig",
         request_transformation={"body_transformation": merged},

@@ -1,9 +1,5 @@
 """The front's files: Envoy's bootstrap, and what the loader hands to Envoy while it runs."""
 
-import hashlib
-import json
-from collections.abc import Mapping
-
 import orjson
 
 from aistack.kinds import Manifest
@@ -17,19 +13,14 @@ from aistack.resolve import ResolvedGateway
 
 
 def front_files(gateway: ResolvedGateway, site: Site = POD) -> dict[str, str]:
-    """The files by name. `version` is a digest of the others: the loader reports it once it is live."""
+    """The files by name."""
     pools = [typed("config.cluster.v3.Cluster", **cluster) for cluster in clusters(gateway, site)]
-    files = {
+    return {
         "bootstrap.json": _text(bootstrap(gateway, site)),
         "clusters.json": _text({"resources": pools}),
         "egress.json": _text({"resources": [egress_configuration(gateway)]}),
         "routes.json": _text({"resources": [route_configuration(gateway)]}),
     }
-    return {**files, "version": digest(files)}
-
-
-def digest(files: Mapping[str, str]) -> str:
-    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _text(content: Manifest) -> str:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aistack.api.gateway import Client
-from aistack.resolve import ResolvedGateway, ResolvedModel, ResolvedRoute
+from aistack.resolve import ResolvedGateway, ResolvedModel, ResolvedRoute, Way
 from aistack.units import seconds
 
 
@@ -67,22 +67,13 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
 
 
 def _choices(route: ResolvedRoute) -> tuple[Choice, ...]:
-    """Weight 0 takes a target out. `ordered` is one choice: the targets as declared, then the fallbacks."""
-    targets = [target for target in route.targets if target.weight]
-    if route.spec.strategy == "ordered":
-        return (Choice(1, _attempts([target.model for target in targets], route)),)
-    by_weight = sorted(targets, key=lambda target: -target.weight)
-    return tuple(
-        Choice(picked.weight, _attempts([picked.model, *(target.model for target in by_weight)], route))
-        for picked in targets
-    )
+    return tuple(Choice(way.weight, _attempts(way, route.spec.retries)) for way in route.ways)
 
 
-def _attempts(targets: list[ResolvedModel], route: ResolvedRoute) -> tuple[ResolvedModel, ...]:
-    """Each model once; attempts that are left over go to further replicas of the first one."""
-    once = list({model.name: model for model in (*targets, *route.fallbacks)}.values())
-    left_over = max(0, 1 + route.spec.retries - len(once))
-    return (*[once[0]] * left_over, *once)
+def _attempts(way: Way, retries: int) -> tuple[ResolvedModel, ...]:
+    """Attempts that are left over go to further replicas of the first model."""
+    left_over = max(0, 1 + retries - len(way.models))
+    return (*[way.models[0]] * left_over, *way.models)
 
 
 def _allowed(route: str, clients: tuple[Client, ...]) -> tuple[str, ...] | None:

@@ -1,16 +1,17 @@
 """What the gateway's two parts, the front and the adapter, have in common."""
 
+import hashlib
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from aistack.kinds import Manifest
 from aistack.render.autoscaling import autoscaler
-from aistack.render.gateway.front import digest
 from aistack.render.metadata import labels, metadata, selector
 from aistack.resolve import Replicas, StackRef
 
 CONFIG_ANNOTATION = "aistack.dev/config"
-"""On a pod template: the digest of the mounted configuration, so that a changed one rolls the pods."""
+"""On a pod template: the version of the mounted configuration, so that a changed one rolls the pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,19 @@ class Part:
 
 def workload(part: Part, files: Mapping[str, str], port: int, pod: Manifest) -> Iterator[Manifest]:
     """All objects of a part but its NetworkPolicy. `port` is the Service's; the pod's is named `http`."""
+    version = digest(files)
     yield service_account(part)
-    yield config_map(part, files)
+    yield config_map(part, {**files, "version": version})
     yield service(part, port)
-    yield deployment(part, digest(files), pod)
+    yield deployment(part, version, pod)
     yield disruption_budget(part)
     if part.replicas.autoscaled:
         yield horizontal_autoscaler(part)
+
+
+def digest(files: Mapping[str, str]) -> str:
+    """The version of a configuration; the front's loader reports the one that is live."""
+    return hashlib.sha256(json.dumps(files, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def service_account(part: Part) -> Manifest:
@@ -71,7 +78,7 @@ def service(part: Part, port: int) -> Manifest:
     }
 
 
-def deployment(part: Part, config: str, pod: Manifest) -> Manifest:
+def deployment(part: Part, version: str, pod: Manifest) -> Manifest:
     replicas = {} if part.replicas.autoscaled else {"replicas": part.replicas.min}
     return {
         "apiVersion": "apps/v1",
@@ -88,7 +95,7 @@ def deployment(part: Part, config: str, pod: Manifest) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": labels(part.stack, part.name, part.name),
-                    "annotations": {CONFIG_ANNOTATION: config},
+                    "annotations": {CONFIG_ANNOTATION: version},
                 },
                 "spec": {
                     "automountServiceAccountToken": False,
