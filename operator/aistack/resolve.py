@@ -5,7 +5,7 @@ refuses what the controller would report, because both call `resolve`.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aistack.api import AIStack, Reason
@@ -42,6 +42,7 @@ __all__ = [
     "ResolvedStack",
     "SelfHostedModel",
     "StackRef",
+    "Way",
     "WeightedTarget",
     "resolve",
     "routes_of",
@@ -122,6 +123,14 @@ class WeightedTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class Way:
+    """One way through a route: picked in proportion to `weight`, then the models that are tried in order."""
+
+    weight: int
+    models: tuple[ResolvedModel, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ResolvedRoute:
     """A model name that clients use, and who answers it: targets first, then fallbacks in their order."""
 
@@ -132,6 +141,18 @@ class ResolvedRoute:
     @property
     def name(self) -> str:
         return self.spec.name
+
+    @property
+    def ways(self) -> tuple[Way, ...]:
+        """Weight 0 takes a target out. `ordered` is one way: the targets as declared, then the fallbacks."""
+        targets = [target for target in self.targets if target.weight]
+        if self.spec.strategy == "ordered":
+            return (Way(1, self._each_once(target.model for target in targets)),)
+        by_weight = [target.model for target in sorted(targets, key=lambda target: -target.weight)]
+        return tuple(Way(picked.weight, self._each_once((picked.model, *by_weight))) for picked in targets)
+
+    def _each_once(self, targets: Iterable[ResolvedModel]) -> tuple[ResolvedModel, ...]:
+        return tuple({model.name: model for model in (*targets, *self.fallbacks)}.values())
 
 
 @dataclass(frozen=True, slots=True)
