@@ -7,6 +7,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Set
 from dataclasses import dataclass, replace
+from sys import intern
 
 import orjson
 from pydantic import ValidationError
@@ -170,13 +171,14 @@ class Store:
 
 
 def identity(manifest: Manifest) -> ObjectId:
-    return manifest["kind"], manifest["metadata"].get("namespace", ""), manifest["metadata"]["name"]
+    meta = manifest["metadata"]
+    return intern(manifest["kind"]), intern(meta.get("namespace", "")), meta["name"]
 
 
 def _entry(manifest: Manifest) -> _Entry:
     meta = manifest["metadata"]
     stack = meta.get("labels", {}).get(STACK_LABEL)
-    home = (meta["namespace"], stack) if stack and "namespace" in meta else None
+    home = (intern(meta["namespace"]), intern(stack)) if stack and "namespace" in meta else None
     return _Entry(_value(manifest), meta["uid"], int(meta["resourceVersion"]), home)
 
 
