@@ -34,6 +34,7 @@ lint: venv ## ruff, mypy, import-linter, hadolint
 	@$(STEP) "hadolint" $(BIN)/hadolint Dockerfile services/*/Dockerfile
 
 unit: venv ## pytest (ARGS="tests/unit -k queue" for a part)
+	@$(BIN)/python -m tests.controlplane build
 	@$(BIN)/pytest $(ARGS)
 
 crds: venv ## write crds/ from the API types

@@ -2,7 +2,6 @@
 
 import http.client
 import json
-import socket
 import ssl
 import sys
 import time
@@ -53,14 +52,6 @@ def stop(folder: Path) -> None:
     for process in noted(_noted(folder)):
         end(process)
     _noted(folder).unlink(missing_ok=True)
-
-
-def free_port() -> int:
-    """A port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 def tails(folder: Path) -> str:

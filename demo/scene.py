@@ -7,9 +7,10 @@ from shlex import quote
 
 from demo import programs
 from demo.kubectl import Kubectl
-from demo.programs import NAMESPACE, Program, free_port
+from demo.programs import NAMESPACE, Program
 from demo.webhook import register, webhook
 from tests.controlplane import providers
+from tests.controlplane.components import free_port
 from tests.controlplane.errors import CommandFailed, ControlPlaneError
 from tests.controlplane.progress import say, step
 from tests.controlplane.providers import Name, Provided, Sizes

@@ -4,8 +4,9 @@ from pathlib import Path
 
 from aistack.admission.configuration import WebhookService, webhook_configuration
 from demo.kubectl import Kubectl
-from demo.programs import NAMESPACE, Program, free_port
+from demo.programs import NAMESPACE, Program
 from tests.controlplane.certificates import Authority
+from tests.controlplane.components import free_port
 from tests.controlplane.objects import local_service
 
 SERVICE = "aistack-webhook"

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from demo.programs import free_port
+from tests.controlplane.components import free_port
 from tests.controlplane import ControlPlane
 from tests.controlplane.process import Process, end, launch
 
