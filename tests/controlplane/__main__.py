@@ -55,9 +55,16 @@ def _parser() -> argparse.ArgumentParser:
     build = commands.add_parser("build", help="build programs into the cache, by default what `up` needs")
     build.set_defaults(command=_build)
     build.add_argument(
-        "programs", nargs="*", choices=binaries.names(), metavar="program", help=", ".join(binaries.names())
+        "programs", nargs="*", type=_program, metavar="program", help=", ".join(binaries.names())
     )
     return parser
+
+
+def _program(name: str) -> str:
+    """Not `choices`, which in Python 3.11 refuse it when no program is named."""
+    if name not in binaries.names():
+        raise argparse.ArgumentTypeError(f"{name} is none of {', '.join(binaries.names())}")
+    return name
 
 
 def _up(options: argparse.Namespace) -> int:
