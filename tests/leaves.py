@@ -63,6 +63,7 @@ class Change:
 class Table:
     base: Spec
     changing: tuple[Change, ...]
+    fixed: tuple[Change, ...]
     refused: tuple[Change, ...]
     recorded: tuple[Change, ...]
 
@@ -77,10 +78,8 @@ class Table:
 @cache
 def table() -> Table:
     read = yaml.safe_load(TABLE.read_text())
-    changing, refused, recorded = (
-        tuple(Change(**row) for row in read[name]) for name in ("changing", "refused", "recorded")
-    )
-    return Table(read["base"], changing, refused, recorded)
+    rows = {name: tuple(Change(**row) for row in read[name]) for name in read if name != "base"}
+    return Table(base=read["base"], **rows)
 
 
 def leaves_of_the_schema() -> set[str]:

@@ -66,6 +66,9 @@ CHANGES = {
     "a volume can't shrink: write the size that it has, or a larger one": Change(
         {"size": "1023Mi"}, {"size": "1Ti"}
     ),
+    "a volume's storageClassName and accessMode can't change: remove the cache, then write it anew": Change(
+        {"storageClassName": "slow"}, {"size": "2Ti"}
+    ),
     "min is above max: write a max of at least min": Change(
         {"min": 3, "max": 2}, {"min": 2, "max": 2, "toZeroAfter": None}
     ),

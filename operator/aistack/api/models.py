@@ -35,6 +35,11 @@ GROWS_ONLY = Invariant(
     "quantity(self.size).compareTo(quantity(oldSelf.size)) >= 0",
     "a volume can't shrink: write the size that it has, or a larger one",
 )
+SAME_VOLUME = Invariant(
+    "self.accessMode == oldSelf.accessMode && has(self.storageClassName) == has(oldSelf.storageClassName)"
+    " && (!has(self.storageClassName) || self.storageClassName == oldSelf.storageClassName)",
+    "a volume's storageClassName and accessMode can't change: remove the cache, then write it anew",
+)
 
 
 class EnvVar(Model):
@@ -110,7 +115,7 @@ class Adapter(Model):
 class Cache(Model):
     """A volume that keeps downloaded weights, so that a new replica doesn't download them again."""
 
-    invariants = (GROWS_ONLY,)
+    invariants = (GROWS_ONLY, SAME_VOLUME)
 
     size: Quantity
     """Size of the volume, such as 40Gi; it can grow, not shrink."""
