@@ -174,9 +174,9 @@ class ResolvedGateway:
 
     @property
     def reached(self) -> tuple[ResolvedModel, ...]:
-        """Every model that some route leads to, each once."""
-        of_routes = ((*(target.model for target in route.targets), *route.fallbacks) for route in self.routes)
-        return tuple({model.name: model for models in of_routes for model in models}.values())
+        """Every model that some request may arrive at, each once; a target of weight 0 is no way."""
+        ways = (way for route in self.routes for way in route.ways)
+        return tuple({model.name: model for way in ways for model in way.models}.values())
 
     @property
     def needs_adapter(self) -> bool:

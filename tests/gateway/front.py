@@ -17,6 +17,7 @@ import aiohttp
 
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
+from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.site import Address, Site
 from aistack.render.gateway.workload import digest
 from tests.stacks import resolved
@@ -106,7 +107,7 @@ class Front:
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
-        files = {**front_files(resolved(**spec).gateway, self.site), **replaced}
+        files = {**front_files(neutral(resolved(**spec).gateway), self.site), **replaced}
         version = digest(files)
         self._swap("config", {**files, "version": version})
         return version
@@ -214,7 +215,7 @@ class Front:
         link.rename(self.folder / mount / "..data")
 
     async def _start_envoy(self, spec: Mapping[str, Any]) -> None:
-        arguments = envoy_arguments(resolved(**spec).gateway, self.site)
+        arguments = envoy_arguments(neutral(resolved(**spec).gateway), self.site)
         self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
 
     async def _run_loader(self, command: str, *arguments: str) -> asyncio.subprocess.Process:

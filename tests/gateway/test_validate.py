@@ -14,6 +14,7 @@ import pytest
 from cryptography import x509
 
 from aistack.render.gateway.front import front_files
+from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.site import Site
 from aistack.resolve import ResolvedGateway
 from loader.keys import clients_file, provider_file
@@ -34,7 +35,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 def inlined(gateway: ResolvedGateway, site: Site) -> dict[str, Any]:
     """The bootstrap with the clusters, routes and keys that it would follow as files."""
-    files = {name: json.loads(text) for name, text in front_files(gateway, site).items()}
+    files = {name: json.loads(text) for name, text in front_files(neutral(gateway), site).items()}
     bootstrap: dict[str, Any] = files["bootstrap.json"]
     del bootstrap["dynamic_resources"]
     static = bootstrap["static_resources"]

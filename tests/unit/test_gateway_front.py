@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from aistack.render.gateway.front import front_files
+from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import provider_of
 from aistack.render.gateway.site import Address
 from aistack.resolve import ManagedModel
@@ -21,7 +22,7 @@ def managed(name: str = "claude", **fields: Any) -> dict[str, Any]:
 def files(*models: dict[str, Any], **gateway: Any) -> dict[str, Any]:
     """The rendered files, parsed."""
     stack = resolved(models=list(models) or [hosted()], gateway=gateway)
-    return {name: json.loads(text) for name, text in front_files(stack.gateway).items()}
+    return {name: json.loads(text) for name, text in front_files(neutral(stack.gateway)).items()}
 
 
 def by_name(file: dict[str, Any]) -> dict[str, dict[str, Any]]:

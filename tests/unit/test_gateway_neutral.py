@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aistack.render.gateway.neutral import NeutralRoute, neutral_routes, reached_models
+from aistack.render.gateway.neutral import NeutralRoute, neutral
 from tests.stacks import hosted, resolved
 
 MODELS = [hosted(name) for name in ("a", "b", "c", "d")]
@@ -15,7 +15,7 @@ def route(*targets: str, clients: tuple[dict[str, Any], ...] = (), **fields: Any
     written = [dict(zip(("model", "weight"), target.split(":"), strict=False)) for target in targets]
     weighted = [{**target, "weight": int(target.get("weight", 1))} for target in written]
     gateway = {"routes": [{"name": "chat", "targets": weighted, **fields}], "clients": list(clients)}
-    [found] = neutral_routes(resolved(models=MODELS, gateway=gateway).gateway)
+    [found] = neutral(resolved(models=MODELS, gateway=gateway).gateway).routes
     return found
 
 
@@ -93,7 +93,7 @@ def test_a_route_is_for_those_who_name_it_or_none() -> None:
         "routes": [{"name": name, "targets": [{"model": "a"}]} for name in ("chat", "other")],
         "clients": [client("web", "chat"), client("batch", "other"), client("admin")],
     }
-    chat, other = neutral_routes(resolved(models=MODELS, gateway=gateway).gateway)
+    chat, other = neutral(resolved(models=MODELS, gateway=gateway).gateway).routes
     assert chat.clients == ("web", "admin")
     assert other.clients == ("batch", "admin")
 
@@ -104,5 +104,5 @@ def test_models_that_no_request_reaches_are_not_the_gateways() -> None:
             {"name": "chat", "targets": [{"model": "b"}, {"model": "c", "weight": 0}], "fallbacks": ["a"]}
         ]
     }
-    found = reached_models(resolved(models=MODELS, gateway=gateway).gateway)
-    assert [model.name for model in found] == ["b", "a"]
+    found = neutral(resolved(models=MODELS, gateway=gateway).gateway)
+    assert [model.name for model in found.models] == ["b", "a"]

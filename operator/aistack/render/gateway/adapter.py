@@ -7,9 +7,9 @@ only the front reaches it.
 import orjson
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import key_of
-from aistack.resolve import ManagedModel, ResolvedGateway
+from aistack.resolve import ManagedModel
 
 MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
 """LiteLLM's `model_info.mode` by a model's task."""
@@ -23,17 +23,10 @@ MODEL_PREFIXES = {
 """LiteLLM's provider names; `sagemaker_chat` is an endpoint that takes OpenAI's messages."""
 
 
-def adapter_models(gateway: ResolvedGateway) -> tuple[ManagedModel, ...]:
-    """The models that a route reaches through the adapter; without any there is no adapter."""
-    return tuple(
-        model for model in reached_models(gateway) if isinstance(model, ManagedModel) and model.needs_adapter
-    )
-
-
-def adapter_files(gateway: ResolvedGateway) -> dict[str, str]:
+def adapter_files(gateway: NeutralGateway) -> dict[str, str]:
     """config.yaml, in JSON, which is YAML."""
     config = {
-        "model_list": [_entry(model, _timeout(model, gateway)) for model in adapter_models(gateway)],
+        "model_list": [_entry(model, _timeout(model, gateway)) for model in gateway.adapted],
         "litellm_settings": {
             "num_retries": 0,
             "drop_params": True,  # a fallback that lacks a parameter still answers
@@ -87,10 +80,8 @@ def _key(model: ManagedModel) -> Manifest:
     return {name: f"os.environ/{key_variable(model)}"}
 
 
-def _timeout(model: ManagedModel, gateway: ResolvedGateway) -> float:
+def _timeout(model: ManagedModel, gateway: NeutralGateway) -> float:
     """Seconds: the longest that any route waits for it, so that the front gives up first."""
     return max(
-        route.timeout
-        for route in neutral_routes(gateway)
-        if any(model in choice.attempts for choice in route.choices)
+        route.timeout for route in gateway.routes if any(model in choice.attempts for choice in route.choices)
     )

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.adapter import adapter_models, key_variable
+from aistack.render.gateway.adapter import key_variable
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import key_of
 from aistack.render.security import container_security, pod_security
-from aistack.resolve import ResolvedGateway
 
 USER_ID = 10002
 CONFIG = "/etc/aistack"
@@ -16,13 +16,14 @@ DRAIN_SECONDS = 10
 LONGEST_STOP = 3600
 
 
-def adapter_pod(gateway: ResolvedGateway, longest_request: float) -> Manifest:
-    """`longest_request` in seconds: LiteLLM finishes what is under way before it ends."""
+def adapter_pod(gateway: NeutralGateway) -> Manifest:
+    """LiteLLM finishes what is under way before it ends."""
+    longest = min(int(gateway.longest_timeout), LONGEST_STOP)
     name = gateway.stack.child("adapter")
     return {
         "serviceAccountName": identity(gateway) or name,
         "securityContext": pod_security(USER_ID),
-        "terminationGracePeriodSeconds": DRAIN_SECONDS + min(int(longest_request), LONGEST_STOP) + 15,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + longest + 15,
         "containers": [litellm(gateway)],
         "volumes": [
             {"name": "config", "configMap": {"name": name}},
@@ -31,20 +32,20 @@ def adapter_pod(gateway: ResolvedGateway, longest_request: float) -> Manifest:
     }
 
 
-def identity(gateway: ResolvedGateway) -> str | None:
+def identity(gateway: NeutralGateway) -> str | None:
     """The ServiceAccount that a model's provider knows; a pod has one, so models that name one share it."""
     names = (
         model.managed.credentials.workload_identity.service_account_name
-        for model in adapter_models(gateway)
+        for model in gateway.adapted
         if model.managed.credentials and model.managed.credentials.workload_identity
     )
     return next(names, None)
 
 
-def litellm(gateway: ResolvedGateway) -> Manifest:
+def litellm(gateway: NeutralGateway) -> Manifest:
     return {
         "name": "litellm",
-        "image": gateway.adapter_image,
+        "image": gateway.resolved.adapter_image,
         "command": ["litellm"],
         "args": [f"--config={CONFIG}/config.yaml", "--host=0.0.0.0", "--port=4000", "--num_workers=1"],
         "env": [
@@ -75,8 +76,8 @@ def litellm(gateway: ResolvedGateway) -> Manifest:
     }
 
 
-def _keys(gateway: ResolvedGateway) -> Iterator[Manifest]:
-    for model in adapter_models(gateway):
+def _keys(gateway: NeutralGateway) -> Iterator[Manifest]:
+    for model in gateway.adapted:
         if reference := key_of(model):
             yield {
                 "name": key_variable(model),

@@ -19,9 +19,9 @@ from aistack.render.gateway.envoy import (
     typed,
     watched_file,
 )
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
 from aistack.render.gateway.site import Site
-from aistack.resolve import ResolvedGateway
 
 MAX_CONNECTIONS = 20_000
 IDLE_SECONDS = 60
@@ -38,7 +38,7 @@ end
 """
 
 
-def bootstrap(gateway: ResolvedGateway, site: Site) -> Manifest:
+def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
     return {
         "admin": {"address": {"pipe": {"path": str(PurePosixPath(site.live, "admin.sock")), "mode": 0o600}}},
         "dynamic_resources": {"cds_config": watched_file(site.live, "clusters.json")},

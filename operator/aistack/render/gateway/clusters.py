@@ -8,10 +8,10 @@ from importlib import resources
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
-from aistack.render.gateway.neutral import NeutralRoute, neutral_routes, reached_models
+from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Provider, key_of, provider_of
 from aistack.render.gateway.site import Address, Site
-from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, SelfHostedModel
+from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""
@@ -28,14 +28,12 @@ NO_LIMITS = {
 }
 
 
-def clusters(gateway: ResolvedGateway, site: Site) -> list[Manifest]:
-    reached = reached_models(gateway)
-    found = [_target(model, site) for model in reached]
-    managed = [model for model in reached if isinstance(model, ManagedModel)]
-    found += [provider(model, site) for model in managed if not model.needs_adapter]
-    if any(model.needs_adapter for model in managed):
+def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
+    found = [_target(model, site) for model in gateway.models]
+    found += [provider(model, site) for model in gateway.direct]
+    if gateway.adapted:
         found.append(adapter(site.adapter_address(gateway.stack)))
-    lists = {cluster["name"]: cluster for route in neutral_routes(gateway) for cluster in _lists(route)}
+    lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
     return [*found, *lists.values()]
 
 

@@ -3,10 +3,10 @@
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import egress_host, provider_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
-from aistack.render.gateway.neutral import reached_models
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_of
 from aistack.render.gateway.routes import KEY_HEADERS
-from aistack.resolve import ManagedModel, ResolvedGateway
+from aistack.resolve import ManagedModel
 
 CLIENT_HEADERS = (
     *KEY_HEADERS,
@@ -28,16 +28,15 @@ PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie")
 """What an answer says of the gateway's account: no client learns it."""
 
 
-def egress_configuration(gateway: ResolvedGateway) -> Manifest:
+def egress_configuration(gateway: NeutralGateway) -> Manifest:
     """One virtual host a managed model."""
-    managed = [model for model in reached_models(gateway) if isinstance(model, ManagedModel)]
     return typed(
         "config.route.v3.RouteConfiguration",
         name="egress",
         most_specific_header_mutations_wins=True,
         request_headers_to_remove=list(CLIENT_HEADERS),
         response_headers_to_remove=list(PROVIDER_HEADERS),
-        virtual_hosts=[virtual_host(model) for model in managed],
+        virtual_hosts=[virtual_host(model) for model in gateway.managed],
     )
 
 

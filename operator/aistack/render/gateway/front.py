@@ -7,12 +7,12 @@ from aistack.render.gateway.bootstrap import bootstrap
 from aistack.render.gateway.clusters import clusters
 from aistack.render.gateway.egress import egress_configuration
 from aistack.render.gateway.envoy import typed
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.routes import route_configuration
 from aistack.render.gateway.site import POD, Site
-from aistack.resolve import ResolvedGateway
 
 
-def front_files(gateway: ResolvedGateway, site: Site = POD) -> dict[str, str]:
+def front_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     """The files by name."""
     pools = [typed("config.cluster.v3.Cluster", **cluster) for cluster in clusters(gateway, site)]
     return {

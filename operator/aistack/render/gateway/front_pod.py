@@ -9,11 +9,10 @@ from collections.abc import Iterator
 from aistack.api.base import KeyRef
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import provider_name
-from aistack.render.gateway.neutral import neutral_routes, reached_models
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import key_of
 from aistack.render.gateway.site import POD, Site
 from aistack.render.security import container_security, pod_security
-from aistack.resolve import ManagedModel, ResolvedGateway
 
 USER_ID = 10001
 KEYS = "/etc/aistack/keys"
@@ -24,17 +23,17 @@ LEAVE_SECONDS = 10
 LONGEST_DRAIN = 3600
 
 
-def front_pod(gateway: ResolvedGateway) -> Manifest:
+def front_pod(gateway: NeutralGateway) -> Manifest:
     drain = drain_seconds(gateway)
     volumes: list[Manifest] = [
-        {"name": "config", "configMap": {"name": gateway.object_name}},
+        {"name": "config", "configMap": {"name": gateway.resolved.object_name}},
         {"name": "live", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
     ]
     sources = list(_key_sources(gateway))
     if sources:
         volumes.append({"name": "keys", "projected": {"defaultMode": 0o440, "sources": sources}})
     return {
-        "serviceAccountName": gateway.object_name,
+        "serviceAccountName": gateway.resolved.object_name,
         "securityContext": pod_security(USER_ID),
         "terminationGracePeriodSeconds": drain + 15,
         "initContainers": [
@@ -46,16 +45,15 @@ def front_pod(gateway: ResolvedGateway) -> Manifest:
     }
 
 
-def drain_seconds(gateway: ResolvedGateway) -> int:
+def drain_seconds(gateway: NeutralGateway) -> int:
     """How long a pod that ends may finish requests: as long as the slowest route allows, an hour at most."""
-    longest = max(route.timeout for route in neutral_routes(gateway))
-    return LEAVE_SECONDS + min(int(longest), LONGEST_DRAIN)
+    return LEAVE_SECONDS + min(int(gateway.longest_timeout), LONGEST_DRAIN)
 
 
-def envoy(gateway: ResolvedGateway) -> Manifest:
+def envoy(gateway: NeutralGateway) -> Manifest:
     return {
         "name": "envoy",
-        "image": gateway.envoy_image,
+        "image": gateway.resolved.envoy_image,
         "restartPolicy": "Always",
         "command": ["envoy"],
         "args": envoy_arguments(gateway, POD),
@@ -79,11 +77,11 @@ def envoy(gateway: ResolvedGateway) -> Manifest:
     }
 
 
-def envoy_arguments(gateway: ResolvedGateway, site: Site) -> list[str]:
+def envoy_arguments(gateway: NeutralGateway, site: Site) -> list[str]:
     """Envoy takes an option and its value as two words only."""
     options = {
         "--config-path": f"{site.config}/bootstrap.json",
-        "--service-cluster": gateway.object_name,
+        "--service-cluster": gateway.resolved.object_name,
         "--service-node": "$(POD_NAME)",
         "--concurrency": str(WORKERS),
         "--log-level": "warning",
@@ -92,7 +90,7 @@ def envoy_arguments(gateway: ResolvedGateway, site: Site) -> list[str]:
     return [*(word for option in options.items() for word in option), "--disable-hot-restart"]
 
 
-def loader(gateway: ResolvedGateway, drain: int, with_keys: bool) -> Manifest:
+def loader(gateway: NeutralGateway, drain: int, with_keys: bool) -> Manifest:
     """Ready once Envoy has confirmed the mounted configuration."""
     arguments = ["run", f"--leave-seconds={LEAVE_SECONDS}", f"--drain-seconds={drain}"]
     return {
@@ -103,7 +101,7 @@ def loader(gateway: ResolvedGateway, drain: int, with_keys: bool) -> Manifest:
     }
 
 
-def _loader(gateway: ResolvedGateway, name: str, arguments: list[str], with_keys: bool) -> Manifest:
+def _loader(gateway: NeutralGateway, name: str, arguments: list[str], with_keys: bool) -> Manifest:
     mounts: list[Manifest] = [
         {"name": "config", "mountPath": POD.config, "readOnly": True},
         {"name": "live", "mountPath": POD.live},
@@ -112,7 +110,7 @@ def _loader(gateway: ResolvedGateway, name: str, arguments: list[str], with_keys
         mounts.append({"name": "keys", "mountPath": KEYS, "readOnly": True})
     return {
         "name": name,
-        "image": gateway.loader_image,
+        "image": gateway.resolved.loader_image,
         "args": [*arguments, f"--config={POD.config}", f"--keys={KEYS}", f"--live={POD.live}"],
         "resources": {
             "requests": {"cpu": "20m", "memory": "32Mi"},
@@ -124,12 +122,12 @@ def _loader(gateway: ResolvedGateway, name: str, arguments: list[str], with_keys
     }
 
 
-def _key_sources(gateway: ResolvedGateway) -> Iterator[Manifest]:
+def _key_sources(gateway: NeutralGateway) -> Iterator[Manifest]:
     """Each key as a file of its owner's name: the loader finds them there, the operator never sees them."""
     for client in gateway.clients:
         yield _key_file(client.secret_key_ref, f"clients/{client.name}")
-    for model in reached_models(gateway):
-        if isinstance(model, ManagedModel) and not model.needs_adapter and (reference := key_of(model)):
+    for model in gateway.direct:
+        if reference := key_of(model):
             yield _key_file(reference, f"providers/{provider_name(model)}")
 
 

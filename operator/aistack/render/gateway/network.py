@@ -3,13 +3,12 @@
 import ipaddress
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.adapter import adapter_models
 from aistack.render.gateway.adapter_pod import identity
-from aistack.render.gateway.neutral import reached_models
+from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_of
 from aistack.render.gateway.workload import Part
 from aistack.render.network import dns_egress, internet_egress, pods
-from aistack.resolve import ManagedModel, ResolvedGateway, SelfHostedModel, StackRef
+from aistack.resolve import SelfHostedModel, StackRef
 
 METADATA_SERVERS = {
     "169.254.169.254/32": 80,  # Google's, and Azure's
@@ -19,7 +18,7 @@ METADATA_SERVERS = {
 """Where a pod with a workload identity gets its tokens, with the port."""
 
 
-def front_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
+def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     """With client keys every namespace may call, without them only the stack's own."""
     callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
     return _policy(
@@ -29,13 +28,11 @@ def front_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
     )
 
 
-def adapter_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
+def adapter_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     """Only the front may call: LiteLLM has no key of its own."""
     egress = [dns_egress(), internet_egress()]
     egress += [
-        provider_egress(provider_of(model), part.stack)
-        for model in adapter_models(gateway)
-        if model.managed.endpoint
+        provider_egress(provider_of(model), part.stack) for model in gateway.adapted if model.managed.endpoint
     ]
     if identity(gateway):
         egress += [
@@ -49,15 +46,13 @@ def adapter_policy(part: Part, gateway: ResolvedGateway) -> Manifest:
     )
 
 
-def _front_egress(stack: StackRef, gateway: ResolvedGateway) -> list[Manifest]:
-    reached = reached_models(gateway)
-    managed = [model for model in reached if isinstance(model, ManagedModel)]
+def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
-    if any(isinstance(model, SelfHostedModel) for model in reached):
+    if any(isinstance(model, SelfHostedModel) for model in gateway.models):
         egress.append({"to": [pods(stack, "model")], "ports": [_tcp(8000)]})
-    if any(model.needs_adapter for model in managed):
+    if gateway.adapted:
         egress.append({"to": [pods(stack, "adapter")], "ports": [_tcp(4000)]})
-    egress += [provider_egress(provider_of(model), stack) for model in managed if not model.needs_adapter]
+    egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
     return _distinct(egress)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from aistack.api.gateway import Client
-from aistack.resolve import ResolvedGateway, ResolvedModel, ResolvedRoute, Way
+from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
 from aistack.units import seconds
 
 
@@ -38,19 +38,47 @@ class NeutralRoute:
         return len(self.choices[0].attempts)
 
 
-def neutral_routes(gateway: ResolvedGateway) -> tuple[NeutralRoute, ...]:
-    return tuple(_neutral(route, gateway.clients) for route in gateway.routes)
+@dataclass(frozen=True, slots=True)
+class NeutralGateway:
+    """A gateway as every engine is made from it."""
+
+    resolved: ResolvedGateway
+    routes: tuple[NeutralRoute, ...]
+    models: tuple[ResolvedModel, ...]
+    """Those that some request may arrive at, each once."""
+
+    @property
+    def stack(self) -> StackRef:
+        return self.resolved.stack
+
+    @property
+    def clients(self) -> tuple[Client, ...]:
+        """Empty: whoever reaches the gateway may use it."""
+        return self.resolved.clients
+
+    @property
+    def managed(self) -> tuple[ManagedModel, ...]:
+        return tuple(model for model in self.models if isinstance(model, ManagedModel))
+
+    @property
+    def direct(self) -> tuple[ManagedModel, ...]:
+        """Managed models whose providers speak OpenAI's protocol."""
+        return tuple(model for model in self.managed if not model.needs_adapter)
+
+    @property
+    def adapted(self) -> tuple[ManagedModel, ...]:
+        """Managed models that are reached through the adapter; without any there is no adapter."""
+        return tuple(model for model in self.managed if model.needs_adapter)
+
+    @property
+    def longest_timeout(self) -> float:
+        """Seconds that the slowest route gives one attempt."""
+        return max(route.timeout for route in self.routes)
 
 
-def reached_models(gateway: ResolvedGateway) -> tuple[ResolvedModel, ...]:
-    """The models that some request may arrive at, in the order of the routes, each once."""
-    reached = {
-        model.name: model
-        for route in neutral_routes(gateway)
-        for choice in route.choices
-        for model in choice.attempts
-    }
-    return tuple(reached.values())
+def neutral(gateway: ResolvedGateway) -> NeutralGateway:
+    routes = tuple(_neutral(route, gateway.clients) for route in gateway.routes)
+    return NeutralGateway(gateway, routes, gateway.reached)
 
 
 def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:

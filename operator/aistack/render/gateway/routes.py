@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
-from aistack.render.gateway.neutral import NeutralRoute, neutral_routes
+from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
-from aistack.resolve import ResolvedGateway
 
 PATHS = {
     "chat": "/v1/(chat/completions|completions)",
@@ -21,8 +20,8 @@ KEY_HEADERS = ("authorization", "x-api-key", "cookie")
 """What a client may prove itself with: none of it goes on to a model."""
 
 
-def route_configuration(gateway: ResolvedGateway) -> Manifest:
-    routes = neutral_routes(gateway)
+def route_configuration(gateway: NeutralGateway) -> Manifest:
+    routes = gateway.routes
     spoofed = () if gateway.clients else (CLIENT_HEADER,)
     return typed(
         "config.route.v3.RouteConfiguration",
@@ -44,7 +43,7 @@ def route_configuration(gateway: ResolvedGateway) -> Manifest:
     )
 
 
-def list_of_models(gateway: ResolvedGateway) -> Manifest:
+def list_of_models(gateway: NeutralGateway) -> Manifest:
     models = [
         {"id": route.name, "object": "model", "created": 0, "owned_by": gateway.stack.name}
         for route in gateway.routes
