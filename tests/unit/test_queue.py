@@ -186,6 +186,18 @@ def test_a_change_of_the_stack_cuts_a_failures_wait_short(queue: Queue, clock: C
     assert taken(queue) == [A]
 
 
+def test_nothing_is_left_of_a_queue_that_was_cleared(queue: Queue, clock: Clock) -> None:
+    queue.add([A], Priority.CHANGED)
+    failing(queue, clock, A, times=8)
+    queue.add([B], Priority.BACKLOG)
+    queue.clear()
+    clock.forward(LONGEST_RETRY)
+    assert taken(queue) == []
+    queue.add([A], Priority.CHANGED)
+    failing(queue, clock, A, times=1)
+    assert (queue.next_due() or 0.0) <= FIRST_RETRY
+
+
 def test_depth_and_age_speak_of_what_is_due_and_not_running(queue: Queue, clock: Clock) -> None:
     assert (queue.depth(), queue.oldest()) == (0, 0.0)
     queue.add([A, B], Priority.CHANGED)

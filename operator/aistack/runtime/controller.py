@@ -61,9 +61,11 @@ class Controller:
         self._store = Store()
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
-        self._queue: Queue | None = None
-        """There is one only while this process leads: a standby keeps its caches, not a backlog."""
+        self._queue = Queue(asyncio.get_running_loop().time)
+        self._leads = False
         self._states = StackStates()
+        QUEUE_DEPTH.set_function(self._queue.depth)
+        QUEUE_OLDEST.set_function(self._queue.oldest)
 
     def is_ready(self) -> bool:
         return self._watches.is_synced() and self._discovery.found.is_set()
@@ -78,20 +80,20 @@ class Controller:
         """Reconciles every stack once and then whatever changes, until it is cancelled."""
         await self._watches.synced()
         await self._discovery.found.wait()
-        self._queue = queue = Queue()
-        QUEUE_DEPTH.set_function(queue.depth)
-        QUEUE_OLDEST.set_function(queue.oldest)
         REGISTRY.register(self._states)
+        self._leads = True
         try:
-            queue.add(self._store.stacks(), Priority.BACKLOG)
-            await queue.run(self._work, self._settings.workers)
+            self._queue.add(self._store.stacks(), Priority.BACKLOG)
+            await self._queue.run(self._work, self._settings.workers)
         finally:
-            REGISTRY.unregister(self._states)
+            self._leads = False
+            self._queue.clear()
             self._states.clear()
-            self._queue = None
+            REGISTRY.unregister(self._states)
 
     def _on_change(self, keys: Set[Key], priority: Priority) -> None:
-        if self._queue:
+        # A standby keeps its caches, not a backlog: who begins to lead looks at every stack.
+        if self._leads:
             self._queue.add(keys, priority)
 
     def _on_abilities(self) -> None:

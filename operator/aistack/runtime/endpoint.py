@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -18,12 +19,13 @@ async def endpoint(port: int, is_ready: Callable[[], bool]) -> AsyncIterator[int
     app = web.Application()
     app.router.add_get("/metrics", _metrics)
     app.router.add_get("/healthz", _healthz)
-    app.router.add_get("/readyz", lambda _: _readyz(is_ready()))
+    app.router.add_get("/readyz", partial(_readyz, is_ready))
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     try:
         await _listen(runner, port)
-        yield runner.addresses[0][1]
+        # Any port is another one for IPv4, whose addresses have two parts, and for IPv6, whose have four.
+        yield min(runner.addresses, key=len)[1]
     finally:
         await runner.cleanup()
 
@@ -47,7 +49,7 @@ async def _healthz(_request: web.Request) -> web.Response:
     return web.Response(text="ok\n")
 
 
-async def _readyz(ready: bool) -> web.Response:
-    if ready:
+async def _readyz(is_ready: Callable[[], bool], _request: web.Request) -> web.Response:
+    if is_ready():
         return web.Response(text="ok\n")
     return web.Response(status=503, text="the caches are not filled yet\n")

@@ -105,6 +105,13 @@ class Queue:
         elif result.after is not None:
             self._schedule(key, result.after, Priority.OBSERVED)
 
+    def clear(self) -> None:
+        """Forgets every key that waits, and every failure."""
+        self._entries.clear()
+        self._waiting.clear()
+        self._ready.clear()
+        self._failures.clear()
+
     def next_due(self) -> float | None:
         """Seconds until a key that waits is due; None when none waits."""
         while self._waiting and self._entries.get(self._waiting[0][2].key) is not self._waiting[0][2]:
