@@ -252,6 +252,10 @@ class SelfHosted(Model):
     rollout: Rollout = Rollout()
     """How a changed model replaces the old one."""
 
+    tokens_per_second: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
+    """Tokens a second, read and written together, that one replica serves under full load, as a load test
+    found; the cost's expected replicas and break-even are computed from it. Default unknown."""
+
     spot: Spot = Spot()
     """Use of capacity that the cloud may take back."""
 
