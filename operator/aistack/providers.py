@@ -1,5 +1,6 @@
 """What a managed model asks of its provider, and can't have."""
 
+import ipaddress
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -63,6 +64,22 @@ def _endpoint(path: str, managed: Managed) -> Iterator[Problem]:
             "a user's name in the URL would stand in the spec for everyone to read; leave it out and write "
             "credentials.secretKeyRef",
         )
+    elif _is_own(url.hostname or ""):
+        yield Problem(
+            path,
+            Reason.INVALID_SPEC,
+            f"{url.hostname} is the gateway's own pod or its node, no provider; write the provider's address",
+        )
+
+
+def _is_own(host: str) -> bool:
+    """Loopback, or link-local as the cloud's metadata server is: a gateway must not fetch its tokens."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return host.rstrip(".") == "localhost"
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped.is_multicast)
 
 
 def _credentials(path: str, managed: Managed) -> Iterator[Problem]:

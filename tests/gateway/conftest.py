@@ -20,6 +20,17 @@ async def stand_ins() -> AsyncIterator[dict[str, StandIn]]:
         await server.stop()
 
 
+@pytest.fixture(scope="package")
+def ports(stand_ins: dict[str, StandIn]) -> dict[str, int]:
+    """Where models and the provider's host listen."""
+    return {
+        "llama": stand_ins["llama"].port,
+        "mistral": stand_ins["mistral"].port,
+        "minilm": stand_ins["mistral"].port,
+        "claude.example": stand_ins["claude"].port,
+    }
+
+
 @pytest.fixture(autouse=True)
 def well(stand_ins: dict[str, StandIn]) -> None:
     """Every test begins with stand-ins that work."""
@@ -44,9 +55,9 @@ def claude(stand_ins: dict[str, StandIn]) -> StandIn:
 
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
-async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
+async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
     """Open to its namespace, with a route of each sort."""
-    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/api/v1", key="provider")
+    provider = managed("claude", "http://claude.example/api/v1", key="provider")
     spec = {
         "models": [
             hosted("llama"),
@@ -80,7 +91,6 @@ async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
             ]
         },
     }
-    ports = {name: server.port for name, server in stand_ins.items()} | {"minilm": stand_ins["mistral"].port}
     async with Front(ports, {"providers/provider-claude": "provider-key\n"}) as front:
         await front.start(spec)
         yield front

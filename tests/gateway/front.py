@@ -18,7 +18,8 @@ import aiohttp
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
 from aistack.render.gateway.neutral import neutral
-from aistack.render.gateway.site import Address, Site
+from aistack.render.gateway.provider import Address
+from aistack.render.gateway.site import Site
 from aistack.render.gateway.workload import digest
 from tests.stacks import resolved
 
@@ -44,7 +45,8 @@ class Reply:
 
 @dataclass
 class Front:
-    """`ports` says where each self-hosted model listens; `keys` are the mounted Secrets' files by path."""
+    """`ports` says where each self-hosted model and each provider's host listens; `keys` are the mounted
+    Secrets' files by path."""
 
     ports: Mapping[str, int]
     keys: Mapping[str, str] = field(default_factory=dict)
@@ -81,6 +83,7 @@ class Front:
             trusted_ca=str(self.trusted_ca or "/etc/ssl/certs/ca-certificates.crt"),
             adapter_address=lambda _: Address(HOST, self.adapter_port),
             model_address=lambda model: Address(HOST, self.ports[model.name]),
+            provider_address=lambda provider: Address(HOST, self.ports[provider.address.host]),
         )
 
     async def start(self, spec: Mapping[str, Any]) -> None:

@@ -39,8 +39,7 @@ def spec(*targets: str, models: list[dict[str, Any]], **route: Any) -> dict[str,
 
 
 @asynccontextmanager
-async def running(stand_ins: dict[str, StandIn], **options: Any) -> AsyncIterator[Front]:
-    ports = {name: server.port for name, server in stand_ins.items()}
+async def running(ports: dict[str, int], **options: Any) -> AsyncIterator[Front]:
     keys = {"providers/provider-claude": "provider-key"}
     async with Front(ports, keys, **options) as front:
         yield front
@@ -73,10 +72,10 @@ class Load:
         await asyncio.gather(*self._clients)
 
 
-async def test_changed_routes_models_and_providers_lose_no_request(stand_ins: dict[str, StandIn]) -> None:
+async def test_changed_routes_models_and_providers_lose_no_request(ports: dict[str, int]) -> None:
     llama, mistral = hosted("llama"), hosted("mistral")
-    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider")
-    async with running(stand_ins) as front:
+    provider = managed("claude", "http://claude.example", key="provider")
+    async with running(ports) as front:
         await front.start(spec("llama", models=[llama]))
         load = Load(front)
         await load.until(50)
@@ -92,18 +91,18 @@ async def test_changed_routes_models_and_providers_lose_no_request(stand_ins: di
     assert set(load.answered) == {"llama", "mistral", "claude"}
 
 
-async def test_the_new_route_answers_once_its_version_is_live(stand_ins: dict[str, StandIn]) -> None:
+async def test_the_new_route_answers_once_its_version_is_live(ports: dict[str, int]) -> None:
     models = [hosted("llama"), hosted("mistral")]
-    async with running(stand_ins) as front:
+    async with running(ports) as front:
         await front.start(spec("llama", models=models))
         assert await front.answered_by("chat") == "llama"
         await front.change(spec("mistral", models=models))
         assert await front.answered_by("chat") == "mistral"
 
 
-async def test_what_is_no_longer_used_is_removed(stand_ins: dict[str, StandIn]) -> None:
-    provider = managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider")
-    async with running(stand_ins) as front:
+async def test_what_is_no_longer_used_is_removed(ports: dict[str, int]) -> None:
+    provider = managed("claude", "http://claude.example", key="provider")
+    async with running(ports) as front:
         await front.start(spec("claude", models=[provider]))
         await front.change(spec("llama", models=[hosted("llama")]))
         front.mount_keys({})
@@ -115,10 +114,10 @@ async def test_what_is_no_longer_used_is_removed(stand_ins: dict[str, StandIn]) 
 @pytest.mark.parametrize("file", TYPES)
 @pytest.mark.parametrize("fields", [{}, {"no_such_field": 1}], ids=["invalid", "unreadable"])
 async def test_a_configuration_that_envoy_refuses_changes_nothing(
-    stand_ins: dict[str, StandIn], file: str, fields: dict[str, Any]
+    ports: dict[str, int], file: str, fields: dict[str, Any]
 ) -> None:
     models = [hosted("llama"), hosted("mistral")]
-    async with running(stand_ins) as front:
+    async with running(ports) as front:
         await front.start(spec("llama", models=models))
         front.mount(spec("mistral", models=models), **broken(file, **fields))
         await front.until_problem(f"refused {file}")
@@ -134,10 +133,10 @@ async def test_a_configuration_that_envoy_refuses_changes_nothing(
 
 
 async def test_a_fresh_pod_with_a_configuration_that_envoy_refuses_is_not_ready(
-    stand_ins: dict[str, StandIn],
+    ports: dict[str, int],
 ) -> None:
     models = [hosted("llama")]
-    async with running(stand_ins) as front:
+    async with running(ports) as front:
         front.mount(spec("llama", models=models), **broken("routes.json"))
         front.mount_keys({})
         await front.launch(spec("llama", models=models))
@@ -147,9 +146,9 @@ async def test_a_fresh_pod_with_a_configuration_that_envoy_refuses_is_not_ready(
         assert (await front.status("/ready"))[0] == 200
 
 
-async def test_envoy_that_was_restarted_serves_what_was_live(stand_ins: dict[str, StandIn]) -> None:
+async def test_envoy_that_was_restarted_serves_what_was_live(ports: dict[str, int]) -> None:
     models = [hosted("llama"), hosted("mistral")]
-    async with running(stand_ins) as front:
+    async with running(ports) as front:
         await front.start(spec("llama", models=models))
         await front.change(spec("mistral", models=models))
         await front.restart_envoy(spec("mistral", models=models))
@@ -160,12 +159,12 @@ async def test_envoy_that_was_restarted_serves_what_was_live(stand_ins: dict[str
         await front.eventually(answers, "Envoy answers again", tolerated=OSError)
 
 
-async def test_a_pod_that_ends_finishes_what_is_under_way(stand_ins: dict[str, StandIn]) -> None:
-    stand_ins["llama"].seconds_to_answer = 1.5
-    async with running(stand_ins) as front:
+async def test_a_pod_that_ends_finishes_what_is_under_way(ports: dict[str, int], llama: StandIn) -> None:
+    llama.seconds_to_answer = 1.5
+    async with running(ports) as front:
         await front.start(spec("llama", models=[hosted("llama")]))
         request = asyncio.create_task(front.ask("chat"))
-        await front.eventually(lambda: stand_ins["llama"].asked, "the request is under way")
+        await front.eventually(lambda: llama.asked, "the request is under way")
         front.loader.send_signal(signal.SIGTERM)
         await front.eventually(lambda: _unready(front), "the pod is no longer ready")
         reply = await request
@@ -174,16 +173,16 @@ async def test_a_pod_that_ends_finishes_what_is_under_way(stand_ins: dict[str, S
         assert await front.loader.wait() == 0
 
 
-async def test_a_pod_that_ends_does_not_wait_forever(stand_ins: dict[str, StandIn]) -> None:
-    stand_ins["llama"].seconds_to_answer = 30
-    async with running(stand_ins, drain_seconds=0.5) as front:
+async def test_a_pod_that_ends_does_not_wait_forever(ports: dict[str, int], llama: StandIn) -> None:
+    llama.seconds_to_answer = 30
+    async with running(ports, drain_seconds=0.5) as front:
         await front.start(spec("llama", models=[hosted("llama")]))
         request = asyncio.create_task(front.ask("chat"))
-        await front.eventually(lambda: stand_ins["llama"].asked, "the request is under way")
+        await front.eventually(lambda: llama.asked, "the request is under way")
         front.loader.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(front.loader.wait(), 5) == 0
         request.cancel()
-        stand_ins["llama"].seconds_to_answer = 0
+        llama.seconds_to_answer = 0
 
 
 async def _unready(front: Front) -> bool:

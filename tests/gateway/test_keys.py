@@ -19,12 +19,12 @@ KEYS = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
+async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
     """`web` may use `chat` only, `batch` everything."""
     spec = {
         "models": [
             hosted("llama"),
-            managed("claude", f"http://127.0.0.1:{stand_ins['claude'].port}/v1", key="provider"),
+            managed("claude", "http://claude.example", key="provider"),
         ],
         "gateway": {
             "routes": [
@@ -37,7 +37,7 @@ async def front(stand_ins: dict[str, StandIn]) -> AsyncIterator[Front]:
             ],
         },
     }
-    async with Front({"llama": stand_ins["llama"].port}, KEYS) as front:
+    async with Front(ports, KEYS) as front:
         await front.start(spec)
         yield front
 

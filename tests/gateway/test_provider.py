@@ -19,7 +19,7 @@ async def test_a_provider_gets_its_own_model_name_path_and_key(front: Front, cla
     [asked] = claude.asked
     assert asked.path == "/api/v1/chat/completions"
     assert asked.headers["authorization"] == "Bearer provider-key"
-    assert asked.headers["host"] == f"127.0.0.1:{claude.port}"
+    assert asked.headers["host"] == "claude.example"
     assert asked.body == {
         "model": "acme/claude-large",
         "messages": [{"role": "user", "content": "Hi"}],
@@ -79,11 +79,12 @@ async def test_a_rotated_provider_key_is_used_without_a_restart(front: Front, cl
 @pytest.mark.parametrize(
     ("host", "named", "status"),
     [
-        ("localhost", x509.DNSName("localhost"), 200),
-        ("127.0.0.1", x509.IPAddress(ipaddress.ip_address("127.0.0.1")), 200),
-        ("localhost", x509.DNSName("elsewhere.example"), 503),
+        ("api.example", x509.DNSName("api.example"), 200),
+        ("api.example", x509.DNSName("*.example"), 200),
+        ("203.0.113.9", x509.IPAddress(ipaddress.ip_address("203.0.113.9")), 200),
+        ("api.example", x509.DNSName("elsewhere.example"), 503),
     ],
-    ids=["by name", "by address", "for somebody else"],
+    ids=["by name", "by pattern", "by address", "for somebody else"],
 )
 async def test_a_provider_proves_who_it_is(
     tmp_path: Path, host: str, named: x509.GeneralName, status: int
@@ -92,8 +93,9 @@ async def test_a_provider_proves_who_it_is(
     provider = StandIn("secure", tls=certificates.context)
     await provider.start()
     try:
-        async with Front({}, {"providers/provider-claude": "key"}, certificates.authority) as front:
-            spec = {"models": [managed("claude", f"https://{host}:{provider.port}/v1", key="provider")]}
+        keys = {"providers/provider-claude": "key"}
+        async with Front({host: provider.port}, keys, certificates.authority) as front:
+            spec = {"models": [managed("claude", f"https://{host}/v1", key="provider")]}
             await front.start(spec)
             assert (await front.ask("claude")).status == status
             assert len(provider.asked) == (status == 200)

@@ -9,8 +9,8 @@ from importlib import resources
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
-from aistack.render.gateway.provider import Provider, key_of, provider_of
-from aistack.render.gateway.site import Address, Site
+from aistack.render.gateway.provider import Address, Provider, key_of, provider_of
+from aistack.render.gateway.site import Site
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
@@ -120,7 +120,7 @@ def way_out(model: ManagedModel) -> Manifest:
 def provider(model: ManagedModel, site: Site) -> Manifest:
     """An OpenAI-compatible provider; its key is added on the way out, from a file that the loader writes."""
     found = provider_of(model)
-    endpoint = {"hostname": found.address.host, "address": socket_address(found.address)}
+    endpoint = {"hostname": found.address.host, "address": socket_address(site.provider_address(found))}
     filters = [_codec()]
     if key_of(model):
         filters.insert(0, _key(provider_name(model), site))

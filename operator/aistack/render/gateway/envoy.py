@@ -3,7 +3,7 @@
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.site import Address
+from aistack.render.gateway.provider import Address
 
 METADATA = "aistack"
 """The namespace of what the front reads from a request: `model`, `stream`, `bad`."""

@@ -2,13 +2,18 @@
 
 import ipaddress
 from dataclasses import dataclass
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aistack.api.base import KeyRef
-from aistack.render.gateway.site import Address
 from aistack.resolve import ManagedModel
 
 OPENAI = "https://api.openai.com/v1"
+
+
+class Address(NamedTuple):
+    host: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True)

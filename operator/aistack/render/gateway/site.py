@@ -2,19 +2,18 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
+from aistack.render.gateway.provider import Address, Provider
 from aistack.resolve import SelfHostedModel, StackRef
-
-
-class Address(NamedTuple):
-    host: str
-    port: int
 
 
 def service_of_model(model: SelfHostedModel) -> Address:
     """The headless Service, by its bare name: the front is always in its namespace."""
     return Address(model.object_name, 8000)
+
+
+def address_of_provider(provider: Provider) -> Address:
+    return provider.address
 
 
 def service_of_adapter(stack: StackRef) -> Address:
@@ -40,6 +39,7 @@ class Site:
     trusted_ca: str = "/etc/ssl/certs/ca-certificates.crt"
     """The certificate authorities of Envoy's image."""
     model_address: Callable[[SelfHostedModel], Address] = service_of_model
+    provider_address: Callable[[Provider], Address] = address_of_provider
     adapter_address: Callable[[StackRef], Address] = service_of_adapter
 
 
