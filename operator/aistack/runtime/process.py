@@ -6,6 +6,7 @@ measured (1.45.2): five discovery requests at the start, none later, 5 MB.
 
 import asyncio
 import logging
+from itertools import repeat
 
 import kopf
 
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_SECONDS = 20.0
 """After a signal the process ends within this time, whatever hangs; the kubelet's patience is 30."""
+
+RETRY_SECONDS = 5.0
+"""An API server that is away at the start is waited for, not given up."""
 
 
 def run_controller(settings: Settings) -> None:
@@ -54,6 +58,7 @@ class _Process:
     async def start(self, settings: kopf.OperatorSettings, **_: object) -> None:
         settings.posting.enabled = False
         settings.scanning.disabled = True
+        settings.networking.error_backoffs = repeat(RETRY_SECONDS)
         settings.process.ultimate_exiting_timeout = SHUTDOWN_SECONDS
         self._controller = asyncio.create_task(controller.run(self._settings, self._connection))
         self._controller.add_done_callback(lambda _: self.stop.set())

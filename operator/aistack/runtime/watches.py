@@ -77,7 +77,8 @@ class _Stream:
                 logger.info("the watch of %s fell behind: listing again", self._kind.plural)
                 self._position = ""
             except ApiError as error:
-                logger.warning("%s can't be watched, trying again: %s", self._kind.plural, error)
+                level = logging.DEBUG if self._fruitless else logging.WARNING
+                logger.log(level, "%s can't be watched, trying again: %s", self._kind.plural, error)
                 if self._fruitless >= RESUMES:
                     self._position = ""
             self._fruitless += 1
