@@ -43,7 +43,7 @@ class Authority:
         return base64.b64encode(self.pair.certificate).decode()
 
     @classmethod
-    def create(cls, name: str = "aistack-tests") -> Self:
+    def create(cls, name: str = "aistack-tests", valid_for: timedelta = A_MONTH) -> Self:
         key = _new_key()
         usage = x509.KeyUsage(
             digital_signature=True,
@@ -57,7 +57,7 @@ class Authority:
             decipher_only=False,
         )
         builder = (
-            _builder(_subject(name, ()), key, A_MONTH)
+            _builder(_subject(name, ()), key, valid_for)
             .issuer_name(_subject(name, ()))
             .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
             .add_extension(usage, critical=True)

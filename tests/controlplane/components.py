@@ -85,6 +85,9 @@ def apiserver(folder: Path, ports: Ports) -> list[str]:
         "--requestheader-extra-headers-prefix=X-Remote-Extra-",
         f"--proxy-client-cert-file={folder}/front-proxy.crt",
         f"--proxy-client-key-file={folder}/front-proxy.key",
+        f"--kubelet-client-certificate={folder}/administrator.crt",
+        f"--kubelet-client-key={folder}/administrator.key",
+        "--kubelet-preferred-address-types=InternalIP",
         f"--audit-policy-file={folder}/audit-policy.yaml",
         f"--audit-log-path={folder}/audit.log",
         "--audit-log-maxsize=100000",  # megabytes; unset, the log is renamed at 100

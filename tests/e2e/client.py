@@ -1,0 +1,86 @@
+"""What a client of a stack does, in a pod of the stack's namespace: standard library only.
+
+    python3 - '{"url": …, "model": …, "stream": …, "key": …, "seconds": …, "concurrency": …}' < client.py
+
+Asks once, or for so many seconds without a pause from so many threads, and prints one JSON object an answer.
+"""
+
+import json
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+
+PATIENCE = 90.0  # seconds
+
+
+def main(wish: "dict[str, object]") -> None:
+    until, lock = time.monotonic() + float(str(wish["seconds"])), threading.Lock()
+
+    def work() -> None:
+        while True:
+            answer = ask(wish)
+            with lock:
+                print(json.dumps(answer), flush=True)
+            if time.monotonic() >= until:
+                return
+
+    threads = [threading.Thread(target=work) for _ in range(int(str(wish["concurrency"])))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+
+def ask(wish: "dict[str, object]") -> "dict[str, object]":
+    """status (0 without an answer), the text, how many events a stream had, and whether it was complete."""
+    began = time.monotonic()
+    answer: dict[str, object] = {"at": time.time(), "status": 0, "text": "", "events": 0, "complete": False}
+    try:
+        with urllib.request.urlopen(request(wish), timeout=PATIENCE) as response:  # noqa: S310 - the tests' own URL
+            answer["status"] = response.status
+            answer.update(read_stream(response) if wish["stream"] else read_whole(response))
+    except urllib.error.HTTPError as error:
+        answer.update(status=error.code, text=error.read().decode(errors="replace"))
+    except (OSError, ValueError) as error:
+        answer.update(text=f"{type(error).__name__}: {error}")
+    answer["seconds"] = round(time.monotonic() - began, 3)
+    return answer
+
+
+def request(wish: "dict[str, object]") -> urllib.request.Request:
+    url, body = str(wish["url"]), {"model": wish["model"]}
+    if url.endswith("/embeddings"):
+        body["input"] = "Hello?"
+    else:
+        body |= {"max_tokens": 8, "messages": [{"role": "user", "content": "Hello?"}]}
+        body |= {"stream": True} if wish["stream"] else {}
+    headers = {"Content-Type": "application/json"}
+    if wish["key"]:
+        headers["Authorization"] = f"Bearer {wish['key']}"
+    return urllib.request.Request(url, json.dumps(body).encode(), headers)  # noqa: S310 - as above
+
+
+def read_whole(response) -> "dict[str, object]":  # type: ignore[no-untyped-def]  # urllib's has no public type
+    body = json.loads(response.read())
+    if "data" in body:
+        return {"text": "", "vector": len(body["data"][0]["embedding"]), "complete": True}
+    return {"text": body["choices"][0]["message"]["content"], "complete": True}
+
+
+def read_stream(response) -> "dict[str, object]":  # type: ignore[no-untyped-def]  # as above
+    text, events, complete = "", 0, False
+    for line in response:
+        data = line.decode().removeprefix("data: ").strip()
+        if data == "[DONE]":
+            complete = True
+        elif data:
+            choices = json.loads(data)["choices"]
+            text += choices[0]["delta"].get("content") or "" if choices else ""
+            events += 1
+    return {"text": text, "events": events, "complete": complete}
+
+
+if __name__ == "__main__":
+    main(json.loads(sys.argv[1]))

@@ -1,0 +1,51 @@
+"""The operator in the cluster, by its Helm chart, with nothing else set than what a user would set."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+from tests.controlplane import ControlPlane, binaries
+from tests.controlplane.errors import CommandFailed
+
+ROOT = Path(__file__).parents[2]
+CHART = ROOT / "charts/aistack"
+NAMESPACE = "aistack-system"
+
+
+def install(cluster: ControlPlane) -> None:
+    """Installs or upgrades it; returns when all its pods are ready."""
+    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
+    where = (f"--namespace={NAMESPACE}", "--create-namespace")
+    helm(cluster, "upgrade", "--install", "aistack", str(CHART), *where, "--wait", "--timeout=120s")
+    cluster.kubectl("apply", "--server-side", f"--filename={ROOT / 'examples/accelerators.yaml'}")
+
+
+def helm(cluster: ControlPlane, *arguments: str) -> str:
+    """What helm wrote. CommandFailed with its complaint, and the state of the operator's pods."""
+    folder = cluster.folder / "helm"
+    own = {f"HELM_{kind}_HOME": str(folder / kind.lower()) for kind in ("CACHE", "CONFIG", "DATA")}
+    done = subprocess.run(
+        [str(binaries.provide("helm")["helm"]), f"--kubeconfig={cluster.kubeconfig}", *arguments],
+        env={**os.environ, **own},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode != 0:
+        raise CommandFailed(f"helm {arguments[0]}: {done.stderr.strip()}\n{_pods(cluster)}")
+    return done.stdout
+
+
+def _pods(cluster: ControlPlane) -> str:
+    """What is not ready, and the last words of it."""
+    pods = json.loads(cluster.kubectl("get", "pods", f"--namespace={NAMESPACE}", "--output=json"))["items"]
+    said = []
+    for pod in pods:
+        name = pod["metadata"]["name"]
+        for container in pod["status"].get("containerStatuses", []):
+            if not container["ready"]:
+                said.append(f"{name}: {json.dumps(container['state'])}")
+                where = (f"--namespace={NAMESPACE}", "--tail=10")
+                said.append(cluster.kubectl("logs", name, *where, check=False))
+    return "\n".join(said)
