@@ -208,13 +208,14 @@ class Route(Model):
     """Models to try when a request is too long for a target; default none."""
 
     timeout: Duration = "10m"
-    """Longest time for a whole answer; default 10m."""
+    """Longest time for one attempt: a whole answer is complete by then, a stream has begun. Default 10m."""
 
     first_token_timeout: Duration | None = None
     """Longest time to the first token before the next model is tried; default no limit but `timeout`."""
 
     retries: Annotated[int, Field(ge=0, le=10)] = 2
-    """Further attempts at the same model before a fallback; default 2."""
+    """Attempts after the first; default 2. Every model is tried at least once, further attempts go to other
+    replicas of the first."""
 
     limits: RouteLimits = RouteLimits()
     """Limits over all clients."""

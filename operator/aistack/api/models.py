@@ -8,6 +8,7 @@ from aistack.api.base import Credentials, Model, Money, SecretSource
 from aistack.api.invariants import Invariant, ListMap
 from aistack.api.scalars import (
     KEYS,
+    ApiVersion,
     Count,
     Cron,
     Duration,
@@ -18,7 +19,9 @@ from aistack.api.scalars import (
     Name,
     ObjectName,
     PartName,
+    Project,
     Quantity,
+    Region,
     Share,
     Source,
     Text,
@@ -294,13 +297,13 @@ class Managed(Model):
     endpoint: HttpUrl | None = None
     """The provider's address; needed by azure and openaiCompatible, default is the provider's own."""
 
-    region: Line | None = None
+    region: Region | None = None
     """The provider's region; needed by bedrock, sagemaker and vertex. Residency rules read it."""
 
-    project: Line | None = None
+    project: Project | None = None
     """The cloud project; needed by vertex."""
 
-    api_version: Line | None = None
+    api_version: ApiVersion | None = None
     """The API's version; needed by azure."""
 
     credentials: Credentials | None = None

@@ -28,6 +28,9 @@ KEY = r"^[-._a-zA-Z0-9]+$"
 PERCENTAGE = r"^[0-9]{1,2}(\.[0-9]{1,4})?$"
 RESOURCE = r"^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
+REGION = r"^[a-z0-9-]+$"
+PROJECT = r"^[a-z0-9][-a-z0-9.:]*$"
+API_VERSION = r"^[a-z0-9][-a-z0-9.]*$"
 
 
 def _cron_field(value: str) -> str:
@@ -73,6 +76,9 @@ HINTS = {
     PERCENTAGE: "write a percentage below 100 as a string, such as '99.9'",
     RESOURCE: "write a resource's name such as nvidia.com/gpu",
     SHA256: "write the 64 lower-case hexadecimal digits of a SHA-256",
+    REGION: "write a region's name such as eu-central-1",
+    PROJECT: "write a project's id such as acme-assistants",
+    API_VERSION: "write an API's version such as 2026-08-01",
 }
 """What to write where a pattern doesn't match; the API server says the pattern itself."""
 
@@ -118,6 +124,9 @@ KeyName = Annotated[str, StringConstraints(pattern=KEY, max_length=253)]
 Percentage = Annotated[str, StringConstraints(pattern=PERCENTAGE, max_length=8)]
 ResourceName = Annotated[str, StringConstraints(pattern=RESOURCE, max_length=253)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256, min_length=64, max_length=64)]
+Region = Annotated[str, StringConstraints(pattern=REGION, max_length=63)]
+Project = Annotated[str, StringConstraints(pattern=PROJECT, max_length=63)]
+ApiVersion = Annotated[str, StringConstraints(pattern=API_VERSION, max_length=63)]
 Count = Annotated[int, Field(ge=0, le=1_000_000_000)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
