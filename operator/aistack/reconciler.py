@@ -62,7 +62,7 @@ async def reconcile(
     if resolution.stack is None:
         return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
     resolved = resolution.stack
-    verdict = evaluate(resolved)
+    verdict = evaluate(resolved, (), (), {}, now)
     reservation = reserve(estimate(resolved))
     if refusals := (*verdict.denials, *reservation.refusals):
         return await _write(raw, before, status.refused(generation, refusals, before, now), kube)

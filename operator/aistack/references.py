@@ -38,23 +38,28 @@ def routes_of(spec: AIStackSpec) -> tuple[Route, ...]:
 
 
 def fallbacks_of(route: Route, names: Names) -> tuple[str, ...]:
-    """The models to try after the targets, in order, each once.
+    """The models to try after the targets, in order, each once."""
+    return followed(route.fallbacks, names)
+
+
+def followed(fallbacks: tuple[str, ...], names: Names) -> tuple[str, ...]:
+    """The models that fallbacks lead to, in order, each once.
 
     A fallback's name is a model's, or a route's: then its targets and its own fallbacks follow.
     """
     found: dict[str, None] = {}
-    followed: set[str] = set()
+    seen: set[str] = set()
 
     def follow(fallbacks: tuple[str, ...]) -> None:
         for name in fallbacks:
             if name in names.models:
                 found.setdefault(name)
-            elif name in names.routes and name not in followed:
-                followed.add(name)
+            elif name in names.routes and name not in seen:
+                seen.add(name)
                 follow(tuple(target.model for target in names.routes[name].targets))
                 follow(names.routes[name].fallbacks)
 
-    follow(route.fallbacks)
+    follow(fallbacks)
     return tuple(found)
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from aistack.api import AIStack, Reason
+from aistack.api.base import Metadata
 from aistack.api.catalog import AcceleratorClassSpec
 from aistack.api.gateway import Client, Gateway, Route
 from aistack.api.models import AIModel, Managed, SelfHosted
@@ -20,6 +21,7 @@ from aistack.providers import DIRECT_PROVIDERS, provider_problems, provider_warn
 from aistack.references import (
     Names,
     fallbacks_of,
+    followed,
     members_of,
     names_of,
     reference_problems,
@@ -137,6 +139,7 @@ class ResolvedRoute:
     spec: Route
     targets: tuple[WeightedTarget, ...]
     fallbacks: tuple[ResolvedModel, ...]
+    long_context_fallbacks: tuple[ResolvedModel, ...]
 
     @property
     def name(self) -> str:
@@ -189,6 +192,7 @@ class ResolvedStack:
     """A stack with nothing left to look up: what the rest of the line works on."""
 
     ref: StackRef
+    metadata: Metadata
     spec: AIStackSpec
     models: tuple[ResolvedModel, ...]
     gateway: ResolvedGateway
@@ -209,14 +213,17 @@ class Resolution:
     stack: ResolvedStack | None
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    meaning: ResolvedStack | None
+    """What the stack means even where it can't be served, for policies; None where a name leads nowhere."""
 
 
 def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
     """Looks up every name in `stack`, and returns all problems at once."""
     spec = stack.spec
     names = names_of(spec)
+    broken_names = tuple(reference_problems(spec, names, catalog))
     problems = (
-        *reference_problems(spec, names, catalog),
+        *broken_names,
         *hosting_problems(spec, catalog),
         *provider_problems(spec),
         *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
@@ -226,8 +233,8 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *hosting_warnings(spec, catalog),
         *provider_warnings(spec),
     )
-    resolved = None if problems else _resolved(stack, names, catalog)
-    return Resolution(resolved, problems, warnings)
+    meaning = None if broken_names else _resolved(stack, names, catalog)
+    return Resolution(None if problems else meaning, problems, warnings, meaning)
 
 
 def _vllm(accelerator: AcceleratorClassSpec | None) -> str:
@@ -254,7 +261,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         loader_image=catalog.images["loader"].reference,
         adapter_image=catalog.images["litellm"].reference,
     )
-    return ResolvedStack(ref, spec, tuple(models.values()), gateway)
+    return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)
 
 
 def _models(spec: AIStackSpec, ref: StackRef, names: Names, catalog: Catalog) -> Iterator[ResolvedModel]:
@@ -318,4 +325,5 @@ def _route(route: Route, names: Names, models: Mapping[str, ResolvedModel]) -> R
         route,
         targets=tuple(WeightedTarget(models[target.model], target.weight) for target in route.targets),
         fallbacks=tuple(models[name] for name in fallbacks_of(route, names)),
+        long_context_fallbacks=tuple(models[name] for name in followed(route.long_context_fallbacks, names)),
     )

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
-from aistack import govern
 from aistack.admission.request import AdmissionRequest
 from aistack.api import TYPES, AIStack
 from aistack.api.validation import problems as problems_of
@@ -78,11 +77,10 @@ def review(request: AdmissionRequest, catalog: Catalog, operators: frozenset[str
 def judge(stack: AIStack, catalog: Catalog) -> Verdict:
     """The steps that the controller takes too, up to the first that touches the cluster."""
     resolution = resolve(stack, catalog)
-    policies = govern.evaluate(resolution.stack) if resolution.stack else govern.Verdict()
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
-        problems=tuple(map(str, (*resolution.problems, *policies.denials))),
-        warnings=tuple(map(str, (*resolution.warnings, *policies.warnings))),
+        problems=tuple(map(str, resolution.problems)),
+        warnings=tuple(map(str, resolution.warnings)),
         unknown_classes=frozenset(name for name in named if catalog.accelerator(name) is None),
     )
 

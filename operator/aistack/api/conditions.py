@@ -23,6 +23,7 @@ class Reason(StrEnum):
     NAME_TAKEN = "NameTaken"
     INVALID_SPEC = "InvalidSpec"
     NOT_PINNED = "NotPinned"
+    POLICY_VIOLATED = "PolicyViolated"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"
@@ -52,6 +53,7 @@ STALLING = frozenset(
         Reason.INVALID_SPEC,
         Reason.NOT_SUPPORTED,
         Reason.NAME_TAKEN,
+        Reason.POLICY_VIOLATED,
         Reason.DEADLINE_EXCEEDED,
     }
 )

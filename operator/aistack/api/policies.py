@@ -10,6 +10,7 @@ from aistack.api.invariants import ListMap, ListSet
 from aistack.api.scalars import KEYS, Date, Line, Name, ObjectName, Text, Timestamp
 from aistack.api.stack import Condition, Environment, Generation
 
+Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 ParamValue = Annotated[tuple[Line, ...], Field(max_length=256)]
 
 
@@ -51,14 +52,23 @@ class Rule(Model):
     references: Annotated[tuple[Line, ...], Field(max_length=32), ListSet()] = ()
     """The laws and controls that it comes from; default none."""
 
-    expression: Annotated[str, StringConstraints(min_length=1, max_length=4096)]
+    expression: Expression
     """CEL that must be true, over object, oldObject, namespaceObject, facts and params."""
+
+    field: Line = "spec"
+    """The field that it is about, such as spec.governance.owner; default spec."""
 
     message: Text
     """What is wrong when it isn't true."""
 
+    found: Expression | None = None
+    """CEL that gives what was found instead, a text or a list of texts; default what stands at `field`."""
+
     remediation: Text | None = None
     """What to write instead."""
+
+    evidence: Name | None = None
+    """The id in spec.governance.evidence that would show it; default none."""
 
 
 class AIPolicySpec(Model):
@@ -75,6 +85,9 @@ class AIPolicySpec(Model):
 
     on_violation: Literal["Report", "BlockUpdates", "Suspend"] = "BlockUpdates"
     """For a stack that already runs: Report only, BlockUpdates of it, or Suspend it. Default BlockUpdates."""
+
+    exceptions: Literal["Allowed", "Never"] = "Allowed"
+    """Whether an AIPolicyException can waive the rules; default Allowed."""
 
     effective_from: Date | None = None
     """The day from which Deny denies; before it, it warns. Default at once."""

@@ -1,22 +1,154 @@
-"""From policies, exceptions and a stack to a verdict.
+"""From policies, exceptions and a stack to a verdict."""
 
-No policy is evaluated yet: the step passes every stack on, and the status says nothing about policies.
-"""
-
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
 
-from aistack.problem import Problem
+from aistack.api import API_VERSION, AIPolicy, AIPolicyException
+from aistack.api.policies import Rule
+from aistack.govern.exceptions import waiver
+from aistack.govern.facts import Facts
+from aistack.govern.matching import matches
+from aistack.govern.rules import Failure, activation, condition, text
+from aistack.govern.survey import Money, facts_of
+from aistack.govern.verdict import Action, Outcome, Result, Verdict
+from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack
+
+__all__ = ["Money", "Outcome", "Result", "Verdict", "evaluate", "facts_of"]
+
+MOST_FOUND = 8
+"""Findings of one rule that are told; the rest is counted."""
+
+
+def evaluate(
+    stack: ResolvedStack,
+    policies: Sequence[AIPolicy],
+    exceptions: Sequence[AIPolicyException],
+    namespace_labels: Mapping[str, str],
+    now: datetime,
+    *,
+    old: ResolvedStack | None = None,
+    facts: Facts | None = None,
+) -> Verdict:
+    """Every rule of every policy that is about `stack`, in the order of the policies' names.
+
+    `now` is UTC. `old` is the stack before an update. `facts` are what `facts_of` gave where prices and
+    budgets are known; without them they are looked up in the stack alone.
+    """
+    applying = [policy for policy in policies if matches(policy.spec.match, stack, namespace_labels)]
+    if not applying:
+        return Verdict()
+    case = _Case(
+        stack=stack,
+        this=wire(stack),
+        old=wire(old) if old else None,
+        namespace={"metadata": {"name": stack.ref.namespace, "labels": dict(namespace_labels)}},
+        facts=(facts or facts_of(stack, now.date())).dump(),
+        exceptions=exceptions,
+        now=now,
+    )
+    applying.sort(key=lambda policy: policy.metadata.name)
+    return Verdict(tuple(result for policy in applying for result in _results(policy, case)))
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """What policies say of a stack: `denials` keep it from running, `warnings` don't."""
+class _Case:
+    """What is judged, as rules see it, and what may excuse it."""
 
-    denials: tuple[Problem, ...] = ()
-    warnings: tuple[Problem, ...] = ()
+    stack: ResolvedStack
+    this: Manifest
+    old: Manifest | None
+    namespace: Manifest
+    facts: Manifest
+    exceptions: Sequence[AIPolicyException]
+    now: datetime
+
+    def variables(self, policy: AIPolicy) -> Any:
+        params = {name: list(values) for name, values in policy.spec.params.items()}
+        return activation(
+            this=self.this, old=self.old, namespace=self.namespace, facts=self.facts, params=params
+        )
 
 
-def evaluate(_stack: ResolvedStack) -> Verdict:
-    """The verdict on a stack."""
-    return Verdict()
+def wire(stack: ResolvedStack) -> Manifest:
+    """The object as the API server would show it to a rule: with its defaults, without what is empty."""
+    whole = {
+        "apiVersion": API_VERSION,
+        "kind": "AIStack",
+        "metadata": stack.metadata.dump(),
+        "spec": stack.spec.dump(),
+    }
+    found: Manifest = _without_empty(whole)
+    return found
+
+
+def _without_empty(value: Any) -> Any:
+    if isinstance(value, dict):
+        kept = {key: _without_empty(item) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ({}, [])}
+    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+
+
+def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
+    action, denies_from = _in_force(policy, case.now)
+    variables = case.variables(policy)
+    for rule in policy.spec.rules:
+        outcome, found = _answer(rule, variables, case.this)
+        waived_by = None
+        if outcome is not Outcome.PASSED:
+            waived_by = waiver(case.exceptions, policy, rule.id, case.stack.ref, case.now)
+        yield Result(
+            policy=policy.metadata.name,
+            rule=rule,
+            outcome=Outcome.WAIVED if waived_by else outcome,
+            action=action,
+            namespace=case.stack.ref.namespace,
+            found=found,
+            waived_by=waived_by,
+            waivable=policy.spec.exceptions == "Allowed",
+            denies_from=denies_from,
+        )
+
+
+def _in_force(policy: AIPolicy, now: datetime) -> tuple[Action, str]:
+    """Before its day a policy that denies warns; the day is told as long as it is to come."""
+    day = policy.spec.effective_from
+    if policy.spec.action == "Deny" and day and now.date().isoformat() < day:
+        return "Warn", day
+    return policy.spec.action, ""
+
+
+def _answer(rule: Rule, variables: Any, this: Manifest) -> tuple[Outcome, tuple[str, ...]]:
+    """A rule that has no answer is broken: it never passes in silence."""
+    answer = condition(rule.expression).answer(variables)
+    if answer is True:
+        return Outcome.PASSED, ()
+    if answer is False:
+        return Outcome.FAILED, _found(rule, variables, this)
+    why = answer.why if isinstance(answer, Failure) else f"gives {answer!r}, not true or false"
+    return Outcome.ERROR, (why,)
+
+
+def _found(rule: Rule, variables: Any, this: Manifest) -> tuple[str, ...]:
+    """What a reader should see: the rule's own words, or else what stands at its field."""
+    if not rule.found:
+        return (_standing(rule, this),)
+    answer = text(rule.found).answer(variables)
+    if isinstance(answer, Failure):
+        return (f"(what was found can't be told: {answer.why})",)
+    told = [str(each) for each in (answer if isinstance(answer, list) else [answer])]
+    more = [f"… and {len(told) - MOST_FOUND} more"] if len(told) > MOST_FOUND else []
+    return (*told[:MOST_FOUND], *more)
+
+
+def _standing(rule: Rule, this: Manifest) -> str:
+    if rule.evidence:
+        declared = this["spec"]["governance"].get("evidence", [])
+        there = next((each for each in declared if each["id"] == rule.evidence), None)
+        return f"evidence {rule.evidence} is {'declared as ' + there['ref'] if there else 'not declared'}"
+    value: Any = this
+    for name in rule.field.split("."):
+        value = value.get(name) if isinstance(value, dict) else None
+    return "not set" if value is None else str(value)

@@ -1,0 +1,135 @@
+"""Rules in CEL: compiled once, then evaluated on one set of variables.
+
+The same language as the API server's, with the functions that functions.py names. Bounds: an expression has
+at most 4,096 characters (the API's types) and is nested at most 32 deep, and an evaluation takes at most
+10,000 steps of comprehensions (both the library's).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from aistack.govern.facts import FACTS
+from aistack.govern.functions import declarations
+from aistack.kinds import Manifest
+
+EXTENSIONS = """
+name: rules
+extensions:
+  - {name: strings, version: 2}
+  - {name: sets}
+  - {name: optional}
+  - {name: two-var-comprehensions}
+"""
+VARIABLES = ("object", "oldObject", "namespaceObject", "facts", "params")
+
+_ENVIRONMENT = cel.NewEnv(
+    config=cel.NewEnvConfigFromYaml(EXTENSIONS),
+    variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
+    functions=declarations(),
+)
+_CEL_ERROR = re.compile(r"ERROR: <input>:(?P<line>-?[0-9]+):(?P<column>-?[0-9]+): (?P<what>.*)")
+_STRING = re.compile(r"""("(\\.|[^"\\])*"|'(\\.|[^'\\])*')""")
+_FACT = re.compile(r"\bfacts\.\??([A-Za-z_]+)")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why an expression has no answer."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A compiled expression, or why it is none."""
+
+    compiled: Any | Failure
+
+    def answer(self, variables: Any) -> Any | Failure:
+        """The plain value of the expression; `variables` are what `activation` made."""
+        if isinstance(self.compiled, Failure):
+            return self.compiled
+        try:
+            value = self.compiled.eval(variables)
+            plain = value.plain_value()
+        except (RuntimeError, TypeError) as error:  # the budget is spent, or the value has no plain form
+            return Failure(_first_line(str(error)))
+        return Failure(_first_line(str(plain))) if value.type() == cel.Type.ERROR else plain
+
+
+def activation(
+    *,
+    this: Manifest,
+    old: Manifest | None,
+    namespace: Manifest,
+    facts: Mapping[str, Any],
+    params: Mapping[str, Any],
+) -> Any:
+    """The variables of an evaluation; the library converts each of them once, however many rules read it."""
+    return _ENVIRONMENT.Activation(
+        {"object": this, "oldObject": old, "namespaceObject": namespace, "facts": facts, "params": params}
+    )
+
+
+@lru_cache(maxsize=4096)
+def condition(expression: str) -> Program:
+    """A rule's expression: it must give true or false."""
+    program = text(expression)
+    if isinstance(program.compiled, Failure):
+        return program
+    gives = program.compiled.return_type()
+    if gives not in (cel.Type.BOOL, cel.Type.DYN):
+        return Program(Failure(f"gives {gives}: write an expression that is true or false"))
+    return program
+
+
+@lru_cache(maxsize=4096)
+def text(expression: str) -> Program:
+    """An expression for a reader."""
+    if unknown := _unknown_fact(expression):
+        return Program(unknown)
+    try:
+        return Program(_ENVIRONMENT.compile(expression))
+    except RuntimeError as error:
+        return Program(_compile_error(str(error)))
+
+
+def reads_facts(expression: str) -> bool:
+    """Whether only the operator can decide it; the API server itself can decide the others."""
+    return bool(re.search(r"\bfacts\b", _STRING.sub("''", expression)))
+
+
+def _unknown_fact(expression: str) -> Failure | None:
+    """A misspelt fact would be absent, and what asks for it with has() would be silent about it."""
+    blanked = _STRING.sub(lambda literal: " " * len(literal[0]), expression)
+    for mention in _FACT.finditer(blanked):
+        if mention[1] not in FACTS:
+            close = get_close_matches(mention[1], FACTS, n=1)
+            instead = f"write {close[0]}" if close else "docs/facts.md lists those that there are"
+            return Failure(
+                f"{_position(expression, mention.start(1))}: no fact is named {mention[1]}; {instead}"
+            )
+    return None
+
+
+def _position(expression: str, offset: int) -> str:
+    before = expression[:offset]
+    return f"line {before.count(chr(10)) + 1}, column {offset - before.rfind(chr(10))}"
+
+
+def _compile_error(message: str) -> Failure:
+    found = [
+        f"line {each['line']}, column {each['column']}: {each['what']}"
+        for each in _CEL_ERROR.finditer(message)
+    ]
+    return Failure("; ".join(found) or _first_line(message))
+
+
+def _first_line(message: str) -> str:
+    return message.partition("\n")[0]

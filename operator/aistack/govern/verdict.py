@@ -1,0 +1,104 @@
+"""What policies say of a stack: a result a rule, and what follows from them."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Literal
+
+from aistack.api import AIPolicyException, Reason
+from aistack.api.policies import Rule
+from aistack.problem import Problem
+
+Action = Literal["Deny", "Warn", "Audit"]
+
+
+class Outcome(StrEnum):
+    """How a rule came out."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    """It could not be evaluated, and counts as failed."""
+    WAIVED = "waived"
+    """It failed, or could not be evaluated, under an exception."""
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """One rule of one policy on one stack."""
+
+    policy: str
+    rule: Rule
+    outcome: Outcome
+    action: Action
+    """What a failure leads to today."""
+    namespace: str
+    """The stack's: where an exception would stand."""
+    found: tuple[str, ...] = ()
+    """What was found instead of what must be; why it could not be evaluated, for an error."""
+    waived_by: AIPolicyException | None = None
+    waivable: bool = True
+    denies_from: str = ""
+    """The day on which the policy begins to deny, when that is still to come."""
+
+    @property
+    def name(self) -> str:
+        return f"{self.policy}/{self.rule.id}"
+
+    @property
+    def counts(self) -> bool:
+        """It failed, and nothing waives that."""
+        return self.outcome in {Outcome.FAILED, Outcome.ERROR}
+
+    @property
+    def wanted(self) -> str:
+        """What must be."""
+        evidence = f"evidence wanted: {self.rule.evidence}" if self.rule.evidence else ""
+        return "; ".join(filter(None, (self.rule.remediation, evidence)))
+
+    @property
+    def way_out(self) -> str:
+        """How to ask for an exception, or that there is none."""
+        if not self.waivable:
+            return "no exception can waive it"
+        return (
+            f"an exception: an AIPolicyException in namespace {self.namespace} for policy {self.policy}, "
+            f"rule {self.rule.id}"
+        )
+
+    def problem(self) -> Problem:
+        """The whole on one line, as a denial, a warning and a condition say it."""
+        parts = [self.rule.message, f"found: {', '.join(self.found)}" if self.found else "", self.wanted]
+        if self.outcome is Outcome.ERROR:
+            parts = [f"the rule could not be evaluated: {', '.join(self.found)}"]
+        if self.denies_from:
+            parts.append(f"denied from {self.denies_from}")
+        heading = f"{self.name} ({self.rule.severity}): "
+        return Problem(
+            self.rule.field,
+            Reason.POLICY_VIOLATED,
+            heading + "; ".join(part.rstrip(".") for part in (*parts, self.way_out) if part),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What policies say of a stack, every rule of every matching policy."""
+
+    results: tuple[Result, ...] = ()
+
+    @property
+    def denials(self) -> tuple[Problem, ...]:
+        """They keep the stack from running."""
+        return tuple(result.problem() for result in self.failed("Deny"))
+
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        return tuple(result.problem() for result in self.failed("Warn"))
+
+    def failed(self, action: Action) -> Iterator[Result]:
+        """What counts and leads to this action."""
+        return (result for result in self.results if result.counts and result.action == action)
+
+    def count(self, *outcomes: Outcome) -> int:
+        return sum(result.outcome in outcomes for result in self.results)
