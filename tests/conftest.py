@@ -1,5 +1,6 @@
 """What every test may ask for: a control plane, started once and only on demand, and a namespace in it."""
 
+import json
 import secrets
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -7,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from tests import controllers
+from tests.controllers import Stacks
 from tests.controlplane import ControlPlane, control_plane
+from tests.stacks import accelerator_class
 
 CRDS = Path(__file__).parents[1] / "crds"
 
@@ -40,3 +44,17 @@ def namespace(cluster: ControlPlane) -> Iterator[str]:
     cluster.wait(f"{name} has its ServiceAccount", lambda: bool(cluster.client.get(account)))
     yield name
     cluster.client.request("DELETE", f"/api/v1/namespaces/{name}")
+
+
+@pytest.fixture(scope="session")
+def installed(cluster: ControlPlane) -> ControlPlane:
+    """The operator's rights and the accelerator class nvidia-l4."""
+    controllers.install(cluster)
+    cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(accelerator_class()))
+    return cluster
+
+
+@pytest.fixture
+def stacks(installed: ControlPlane, namespace: str) -> Stacks:
+    """The stacks of a test's own namespace."""
+    return Stacks(installed, namespace)

@@ -45,6 +45,8 @@ class Plan:
     unchanged: tuple[InventoryItem, ...]
     waiting: tuple[Failure, ...]
     """Objects that can't be written before an older one of the same name is gone."""
+    anew: bool
+    """Something that was applied has vanished and is to be made anew."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def plan(
         deletions=tuple(sorted(gone, key=lambda child: (-_ORDER[child.kind], child.name))),
         unchanged=tuple(unchanged),
         waiting=tuple(waiting),
+        anew=any(key in applied and key not in observed.children for key in kept),
     )
 
 

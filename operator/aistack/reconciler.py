@@ -22,7 +22,7 @@ from aistack.kinds import AISTACK, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Child, Failure, Observed, observe, shortened
 from aistack.render import render
-from aistack.resolve import Catalog, Problem, resolve
+from aistack.resolve import Catalog, Problem, StackRef, resolve
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -69,6 +69,8 @@ async def reconcile(
 
     manifests = render(resolved)
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
+    if decided.anew and not await _still_there(resolved.ref, kube):
+        return Outcome(ready=False, reason=Reason.TERMINATING)
     applied = await apply.execute(resolved.ref, decided, kube)
 
     seen = _with_writes(observed, applied.written)
@@ -92,6 +94,15 @@ async def reconcile(
         deleted=applied.deleted,
         retry_after=_retry_after(applied.failures, state.unexplained),
     )
+
+
+async def _still_there(stack: StackRef, kube: Kube) -> bool:
+    """A deleted stack takes its children with it, and the watch of their kind may be the first to tell."""
+    try:
+        found = await kube.get(AISTACK, stack.namespace, stack.name)
+    except NotFound:
+        return False
+    return found["metadata"]["uid"] == stack.uid and "deletionTimestamp" not in found["metadata"]
 
 
 def _retry_after(failures: Sequence[Failure], unexplained: Sequence[Subject]) -> float | None:

@@ -54,6 +54,14 @@ def test_what_was_applied_and_is_still_ours_is_not_written_again() -> None:
     assert decided.unchanged == (applied(SERVICE),)
 
 
+def test_what_was_applied_and_has_vanished_is_made_anew() -> None:
+    before = [applied(SERVICE), applied(DEPLOYMENT)]
+    there = child("Service", "support-llama")
+    assert plan(STACK, [SERVICE, DEPLOYMENT], before, seeing(there)).anew
+    assert not plan(STACK, [SERVICE, DEPLOYMENT], before[:1], seeing(there)).anew
+    assert not plan(STACK, [SERVICE], before, seeing(there)).anew
+
+
 def test_a_new_object_is_created_and_never_laid_over_one_that_is_there() -> None:
     decided = plan(STACK, [SERVICE], [], Observed())
     (write,) = decided.writes["model", "llama"]
