@@ -7,7 +7,7 @@ thousands of children can't pay that.
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,8 +32,10 @@ WATCH_SECONDS = (1800, 3600)
 """The server ends a watch after a time drawn from here, so that the streams don't all end together."""
 
 JSON = "application/json"
+METADATA = f"{JSON};as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 # Compressing a list costs the API server more than sending it inside one cluster.
-HEADERS = {"Accept": JSON, "Accept-Encoding": "identity", "User-Agent": "aistack"}
+HEADERS = {"Accept-Encoding": "identity", "User-Agent": "aistack"}
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
 ANOTHER_UID = (
@@ -74,7 +76,8 @@ class Kube:
     """Requests to the API server, at most `MAX_IN_FLIGHT` at once besides the watches.
 
     `before_write` is called immediately before each request that changes something and may raise; that is
-    how a process that lost its lease stops writing.
+    how a process that lost its lease stops writing. Of the kinds in `metadata_only`, lists, watches and
+    applies are answered with the metadata: neither side pays for a body that nobody reads.
     """
 
     def __init__(
@@ -83,10 +86,12 @@ class Kube:
         *,
         before_write: Callable[[], None] = _nothing,
         on_request: OnRequest = _not_counted,
+        metadata_only: Set[Kind] = frozenset(),
     ) -> None:
         self._connection = connection
         self._before_write = before_write
         self._on_request = on_request
+        self._metadata_only = metadata_only
         self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._session: aiohttp.ClientSession
 
@@ -111,11 +116,12 @@ class Kube:
     ) -> AsyncGenerator[Page, None]:
         """The objects of a kind, `limit` at a time. Gone when the list grew too old between two pages."""
         query = {"limit": str(limit), **_selectors(label_selector, field_selector)}
+        accept = METADATA_LIST if kind in self._metadata_only else JSON
         while True:
-            answer = await self._request("list", "GET", kind.path(namespace), query=query)
-            # The API server leaves these two out of a list's items.
-            named = {"apiVersion": kind.api_version, "kind": kind.kind}
-            yield Page([named | item for item in answer["items"]], answer["metadata"]["resourceVersion"])
+            answer = await self._request("list", "GET", kind.path(namespace), query=query, accept=accept)
+            # A list of metadata that is empty says null.
+            items = [_named(item, kind) for item in answer["items"] or ()]
+            yield Page(items, answer["metadata"]["resourceVersion"])
             query["continue"] = answer["metadata"].get("continue", "")
             if not query["continue"]:
                 return
@@ -141,13 +147,18 @@ class Kube:
             **_selectors(label_selector, field_selector),
         }
         async with self._open(
-            "watch", "GET", kind.path(namespace), query=query, patience=WATCH_TIMEOUT
+            "watch",
+            "GET",
+            kind.path(namespace),
+            query=query,
+            accept=self._accept(kind),
+            patience=WATCH_TIMEOUT,
         ) as response:
             async for line in _lines(response):
                 event = orjson.loads(line)
                 if event["type"] == "ERROR":
                     raise _error(event["object"].get("code", 500), event["object"])
-                yield WatchEvent(event["type"], event["object"])
+                yield WatchEvent(event["type"], _named(event["object"], kind))
 
     async def apply(self, manifest: Manifest, *, uid: str | None, manager: str = FIELD_MANAGER) -> Manifest:
         """Server-side apply of one object: what we own in it becomes what `manifest` says.
@@ -157,15 +168,17 @@ class Kube:
         refuse to touch it, and still lets it create what is absent. `manager` owns what is written.
         """
         precondition = {"resourceVersion": "1"} if uid is None else {"uid": uid}
-        metadata = manifest["metadata"]
-        return await self._request(
+        metadata, kind = manifest["metadata"], kind_of(manifest)
+        answer = await self._request(
             "apply",
             "PATCH",
-            kind_of(manifest).path(metadata["namespace"], metadata["name"]),
+            kind.path(metadata["namespace"], metadata["name"]),
             query={"fieldManager": manager, "force": "true"},
             body={**manifest, "metadata": {**metadata, **precondition}},
             content_type=APPLY_PATCH,
+            accept=self._accept(kind),
         )
+        return _named(answer, kind)
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Conflict when an object of this name exists."""
@@ -198,6 +211,9 @@ class Kube:
         answer = await self._request("get", "GET", "/apis")
         return frozenset(group["name"] for group in answer["groups"])
 
+    def _accept(self, kind: Kind) -> str:
+        return METADATA if kind in self._metadata_only else JSON
+
     async def _request(
         self,
         verb: str,
@@ -207,8 +223,11 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = JSON,
+        accept: str = JSON,
     ) -> Manifest:
-        sent = self._open(verb, method, path, query=query, body=body, content_type=content_type)
+        sent = self._open(
+            verb, method, path, query=query, body=body, content_type=content_type, accept=accept
+        )
         async with self._in_flight, sent as response:
             answer: Manifest = orjson.loads(await response.read())
             return answer
@@ -223,11 +242,12 @@ class Kube:
         query: Mapping[str, str] | None = None,
         body: object = None,
         content_type: str = JSON,
+        accept: str = JSON,
         patience: aiohttp.ClientTimeout = REQUEST_TIMEOUT,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """Sends one request; the answer is a good one, everything else is an ApiError."""
         url = URL(f"{self._connection.host}{path}?{urlencode(query or {})}", encoded=True)
-        headers = {**await self._connection.headers(), "Content-Type": content_type}
+        headers = {**await self._connection.headers(), "Accept": accept, "Content-Type": content_type}
         data = None if body is None else orjson.dumps(body)
         if method != "GET":
             self._before_write()
@@ -253,6 +273,11 @@ class Kube:
                 self._on_request(verb, code, time.perf_counter() - started)
             message = f"{method} {path}: {error or type(error).__name__}"
             raise Unavailable(code, "ConnectionBroken", message) from error
+
+
+def _named(manifest: Manifest, kind: Kind) -> Manifest:
+    """With its own kind: a list's items come without one, an object's metadata with another."""
+    return {**manifest, "apiVersion": kind.api_version, "kind": kind.kind}
 
 
 def _selectors(label_selector: str, field_selector: str) -> dict[str, str]:

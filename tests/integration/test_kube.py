@@ -84,6 +84,23 @@ async def test_an_apply_with_the_uid_of_another_object_changes_nothing(kube: Kub
     assert await kube.get(CONFIG_MAP, namespace, "front") == new
 
 
+async def test_of_some_kinds_only_the_metadata_comes_back_under_their_own_names(
+    cluster: ControlPlane, namespace: str
+) -> None:
+    connection = await connect(str(cluster.kubeconfig))
+    async with Kube(connection, metadata_only=frozenset({CONFIG_MAP})) as kube:
+        empty = [page async for page in kube.pages(CONFIG_MAP, label_selector=f"test={namespace}")]
+        applied = await kube.apply(config(namespace, a="1"), uid=None)
+        listed = [page async for page in kube.pages(CONFIG_MAP, label_selector=f"test={namespace}")]
+        event = await first_event(kube, CONFIG_MAP, empty[0].resource_version, f"test={namespace}")
+    assert empty[0].items == []
+    assert applied.keys() == {"apiVersion", "kind", "metadata"}
+    assert (applied["apiVersion"], applied["kind"]) == ("v1", "ConfigMap")
+    assert applied["metadata"]["managedFields"][0]["manager"] == "aistack"
+    assert listed[0].items == [applied]
+    assert event == WatchEvent("ADDED", applied)
+
+
 async def test_a_deletion_with_the_uid_of_another_object_deletes_nothing(kube: Kube, namespace: str) -> None:
     created = await kube.apply(config(namespace, a="1"), uid=None)
     with pytest.raises(Conflict):

@@ -15,6 +15,7 @@ from aistack.errors import NotLeader, Unavailable
 from aistack.images import default_images
 from aistack.kinds import ACCELERATOR_CLASS, AISTACK, CHILD_KINDS, POD, Manifest
 from aistack.kube import Kube
+from aistack.observed import METADATA_SUFFICES
 from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
@@ -42,7 +43,12 @@ async def run(settings: Settings, connection: Connection) -> None:
     """Runs the controller until it is cancelled: standing by with full caches, or leading."""
     async with Kube(connection, on_request=count_request) as plain:
         lease = Lease(plain, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
-        fenced = Kube(connection, before_write=lease.check, on_request=count_request)
+        fenced = Kube(
+            connection,
+            before_write=lease.check,
+            on_request=count_request,
+            metadata_only=METADATA_SUFFICES,
+        )
         async with fenced:
             controller = Controller(fenced, settings)
             LEASE_HELD.set_function(lease.is_held)

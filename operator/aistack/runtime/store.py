@@ -120,10 +120,11 @@ class Store:
             entry.value = replace(child, deleting=True)
 
     def _put(self, manifest: Manifest) -> Set[Key]:
-        known, entry = identity(manifest), _entry(manifest)
+        known = identity(manifest)
         before = self._entries.get(known)
-        if before and entry.revision <= before.revision:
+        if before and int(manifest["metadata"]["resourceVersion"]) <= before.revision:
             return NOBODY
+        entry = _entry(manifest)
         self._entries[known] = entry
         self._index(known, before, entry)
         if before and before.home == entry.home and _same(before.value, entry.value):
