@@ -16,7 +16,7 @@ from aistack.render import render
 from aistack.resolve import resolve
 from bench.measure import Measure, of_rounds
 from bench.raw import post
-from bench.scene import Scene, span, stacks, usage
+from bench.scene import Scene, memory_goal, span, stacks, usage
 from tests.controlplane import ControlPlane
 from tests.controlplane.process import end
 from tests.stacks import catalog
@@ -125,5 +125,5 @@ def _measures(count: int, per_stack: int, results: Sequence[Round]) -> list[Meas
         *rows,
         of("create: CPU a stack", [1000 * each.cpu / count for each in results], "ms", 10),
         of("create: CPU a child", [1000 * each.cpu / count / per_stack for each in results], "ms", 1),
-        of("create: most memory", [each.memory for each in results], "MB", 150 + 25 * count / 1000),
+        of("create: most memory", [each.memory for each in results], "MB", memory_goal(count)),
     ]

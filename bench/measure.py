@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import isnan
+from math import ceil, isnan
 from statistics import median
 
 
@@ -38,9 +38,8 @@ def of_rounds(
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The smallest value that this share of the values does not exceed."""
-    ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    """The smallest of the values that at least this share of them does not exceed (nearest rank)."""
+    return sorted(values)[max(1, ceil(share * len(values))) - 1]
 
 
 def table(measures: Sequence[Measure]) -> str:

@@ -20,7 +20,7 @@ from tests.controlplane.process import Process
 from tests.stacks import hosted, stack
 
 QUIET_SECONDS = 1.0
-"""Without a request for so long, the controller is done: it waits a quarter of a second for further events."""
+"""Without a request for so long, the controller is done: it waits a quarter of a second for more events."""
 PATIENCE = 300.0
 """Seconds until a controller that isn't done is taken for stuck."""
 
@@ -96,6 +96,11 @@ class Usage:
 
 def usage(process: Process) -> Usage:
     return Usage(metric(process, "process_cpu_seconds_total"), _peak_memory(process.pid))
+
+
+def memory_goal(count: int) -> float:
+    """The most that a controller of so many stacks should use, in MB."""
+    return 150 + 25 * count / 1000
 
 
 def metric(process: Process, name: str) -> float:

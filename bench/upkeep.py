@@ -7,7 +7,7 @@ from aistack.observed import digest
 from bench.creation import children
 from bench.measure import Measure
 from bench.raw import apply, delete, post
-from bench.scene import PATIENCE, Scene, metric, span, stacks
+from bench.scene import PATIENCE, Scene, memory_goal, metric, span, stacks, usage
 from tests import controllers
 from tests.controlplane import Request
 from tests.controlplane.process import Process
@@ -46,6 +46,7 @@ def _restart(scene: Scene, process: Process, count: int, begun: float) -> list[M
         Measure("restart: writes to stacks that were there", count, len(writes) - len(ours), goal=0),
         Measure("restart: a new stack's children exist after", count, span([*asked, *made]), "s", 2),
         Measure("restart: every stack was looked at after", count, seconds, "s", 10),
+        Measure("restart: most memory", count, usage(process).memory, "MB", memory_goal(count)),
     ]
 
 
