@@ -4,13 +4,13 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 import yaml
 from pydantic import ValidationError
 
-from aistack.api import GROUP, TYPES, AcceleratorClass
+from aistack.api import GROUP, TYPES, AcceleratorClass, PriceBook
 from aistack.api.base import Model
 from aistack.api.validation import problems
 from aistack.errors import AIStackError
@@ -21,6 +21,8 @@ MAX_VALUES = 1_000_000  # after aliases are followed: a few hundred bytes of the
 MAX_DEPTH = 100
 SUFFIXES = (".yaml", ".yml", ".json")
 NAMESPACED = frozenset(kind.kind for kind in OWN_KINDS if kind.namespaced)
+
+Offered = TypeVar("Offered", AcceleratorClass, PriceBook)
 
 
 class InputError(AIStackError):
@@ -62,7 +64,16 @@ def read(paths: Sequence[str], namespace: str = "default") -> list[Document]:
 
 def accelerator_classes(documents: Sequence[Document]) -> Mapping[str, AcceleratorClass]:
     """The AcceleratorClasses among the documents, by name."""
-    found = (document.parsed for document in documents if isinstance(document.parsed, AcceleratorClass))
+    return _named(documents, AcceleratorClass)
+
+
+def price_books(documents: Sequence[Document]) -> Mapping[str, PriceBook]:
+    """The PriceBooks among the documents, by name."""
+    return _named(documents, PriceBook)
+
+
+def _named(documents: Sequence[Document], kind: type[Offered]) -> Mapping[str, Offered]:
+    found = (document.parsed for document in documents if isinstance(document.parsed, kind))
     return {each.metadata.name: each for each in found}
 
 

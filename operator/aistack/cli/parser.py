@@ -50,6 +50,8 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     _check(commands)
     _render(commands)
+    _cost(commands)
+    _prices(commands)
     _status(commands)
     _controller(commands)
     _webhook(commands)
@@ -94,6 +96,60 @@ def _run_render(arguments: argparse.Namespace) -> int:
     from aistack.cli.render import run
 
     return run(arguments.files, arguments.catalog, arguments.namespace, arguments.output)
+
+
+def _cost(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "cost",
+        help="say what stacks in files would cost a month; needs no cluster",
+        description="Prices the AIStacks of these files with the PriceBooks and AcceleratorClasses among "
+        "them, and with the prices of tokens that come with the operator.",
+    )
+    _add_files(parser)
+    _add_output(parser, "text", "json", "csv")
+    parser.add_argument("--strict", action="store_true", help="exit with 3 when a price is unknown")
+    parser.set_defaults(run=_run_cost)
+
+
+def _run_cost(arguments: argparse.Namespace) -> int:
+    from aistack.cli.cost import run
+
+    return run(
+        arguments.files, arguments.catalog, arguments.namespace, arguments.output, strict=arguments.strict
+    )
+
+
+def _prices(commands: Commands) -> None:
+    parser = commands.add_parser("prices", help="show the shipped prices, or make a PriceBook of a bill")
+    sorts = parser.add_subparsers(title="commands", metavar="command", required=True)
+    shipped = sorts.add_parser(
+        "shipped",
+        help="print the PriceBook that comes with the operator",
+        description="For example: aistack prices shipped | kubectl apply --server-side --filename=-",
+    )
+    shipped.set_defaults(run=_run_prices_shipped)
+    imported = sorts.add_parser(
+        "import",
+        help="print a PriceBook from a FOCUS file",
+        description="Prints a PriceBook with the newest contracted unit prices of a FOCUS CSV file. "
+        "docs/cost.md shows the map, which says which SKU is the price of what.",
+    )
+    imported.add_argument("file", metavar="FOCUS.csv", help="a cost and usage file in the form of FOCUS 1.x")
+    imported.add_argument("--map", required=True, metavar="FILE", help="YAML: what is which SKU")
+    imported.add_argument("--name", default="imported", help="the PriceBook's name (default: imported)")
+    imported.set_defaults(run=_run_prices_import)
+
+
+def _run_prices_shipped(_arguments: argparse.Namespace) -> int:
+    from aistack.cli.prices import shipped
+
+    return shipped()
+
+
+def _run_prices_import(arguments: argparse.Namespace) -> int:
+    from aistack.cli.prices import import_focus
+
+    return import_focus(arguments.file, arguments.map, arguments.name)
 
 
 def _status(commands: Commands) -> None:
@@ -189,7 +245,7 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="more files, read only for their AcceleratorClasses; may be repeated",
+        help="more files, read only for their AcceleratorClasses and PriceBooks; may be repeated",
     )
     parser.add_argument(
         "-n", "--namespace", default="default", help="of objects that name none (default: default)"

@@ -1,24 +1,26 @@
 """What a stack costs, and the money reserved for it.
 
-Nothing is priced or reserved yet: the steps pass every stack on, and the status says nothing about cost.
+`prices` says what a thing costs and where that stands, `demand` how much of it the traffic needs, `charges`
+multiplies, `estimate` sums up; `breakeven` and `matrix` compare. Nothing is reserved yet: every stack passes.
 """
 
 from dataclasses import dataclass
 
+from aistack.cost.estimate import Estimate, cost_status, estimate
+from aistack.cost.money import MicroUnits
+from aistack.cost.prices import Prices, index
 from aistack.problem import Problem
-from aistack.resolve import ResolvedStack
 
-MicroUnits = int
-"""Millionths of a currency unit."""
-
-
-@dataclass(frozen=True, slots=True)
-class Estimate:
-    """A month's cost at the least, the expected and the most replicas; None is unknown, never zero."""
-
-    min: MicroUnits | None = None
-    expected: MicroUnits | None = None
-    max: MicroUnits | None = None
+__all__ = [
+    "Estimate",
+    "MicroUnits",
+    "Prices",
+    "Reservation",
+    "cost_status",
+    "estimate",
+    "index",
+    "reserve",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +28,6 @@ class Reservation:
     """What budgets say of an estimate: `refusals` keep the stack from changing."""
 
     refusals: tuple[Problem, ...] = ()
-
-
-def estimate(_stack: ResolvedStack) -> Estimate:
-    """The estimate of a stack."""
-    return Estimate()
 
 
 def reserve(_estimate: Estimate) -> Reservation:

@@ -1,0 +1,86 @@
+"""`aistack cost`: what the stacks in files would cost a month, and where every number is from."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aistack.api import AIStack
+from aistack.cli import cost_text
+from aistack.cli.check import Checked, check, lines, verdict
+from aistack.cli.cost_report import report
+from aistack.cli.files import price_books, read
+from aistack.cli.output import Exit, complain, emit, remark, show, write
+from aistack.cost.breakeven import BreakEven, break_evens
+from aistack.cost.estimate import Estimate, estimate
+from aistack.cost.focus import Month, Row, rows, table
+from aistack.cost.matrix import Cell, matrix
+from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
+from aistack.resolve import ResolvedStack
+
+LABELS = {"team": "team", "costCenter": "cost-center"}
+"""FOCUS tag → the label of the stack that says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Costed:
+    """A stack of a file and what it costs."""
+
+    title: str
+    parsed: AIStack
+    stack: ResolvedStack
+    estimate: Estimate
+    verdicts: Sequence[BreakEven]
+    alternatives: Sequence[Cell]
+
+
+def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, strict: bool) -> Exit:
+    """Prices nothing when one of the stacks can't be served: half a sum is worse than none."""
+    documents, referred = read(files, namespace), read(catalog)
+    checked = check(documents, referred)
+    outcome = verdict(checked, strict=False)
+    if outcome is not Exit.FINE:
+        remark(*lines(checked))
+        return outcome
+    prices = index({DEFAULT: shipped_book(), **price_books([*referred, *documents])})
+    costed = list(_costed(checked, prices))
+    if not costed:
+        complain("no AIStack in these files")
+        return Exit.BAD_INPUT
+    _print(costed, output)
+    unknown = any(each.estimate.unknown for each in costed)
+    return Exit.WARNED if strict and unknown else Exit.FINE
+
+
+def _costed(checked: Sequence[Checked], prices: Prices) -> Iterator[Costed]:
+    for each in checked:
+        stack = each.resolution.stack if each.resolution else None
+        if stack and isinstance(each.document.parsed, AIStack):
+            yield Costed(
+                each.document.title,
+                each.document.parsed,
+                stack,
+                estimate(stack, prices),
+                break_evens(stack, prices),
+                matrix(stack, prices),
+            )
+
+
+def _print(costed: Sequence[Costed], output: str) -> None:
+    if output == "csv":
+        today = datetime.now(UTC)
+        month = Month(today.year, today.month)
+        emit(table(row for each in costed for row in _rows(each, month)))
+        remark(*(line for each in costed for line in cost_text.unknown(each.estimate)))
+        return
+    quotes = [(each.title, each.estimate, each.verdicts, each.alternatives) for each in costed]
+    if output == "json":
+        write([report(*quote) for quote in quotes], output)
+    else:
+        show(*(line for quote in quotes for line in cost_text.lines(*quote)))
+
+
+def _rows(costed: Costed, month: Month) -> Iterator[Row]:
+    labels = costed.parsed.metadata.labels
+    tags = {tag: labels[label] for tag, label in LABELS.items() if label in labels}
+    tags["environment"] = costed.parsed.spec.environment
+    return rows(costed.stack.ref, costed.estimate, month, tags)

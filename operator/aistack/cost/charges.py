@@ -1,0 +1,236 @@
+"""What a stack is charged for in a month: quantities, and the price of each.
+
+Self-hosted (hours are 730 a month, replicas are whole): replicas x accelerators x hourly price, of which the
+spot part is `(1 + interruption)` times as long at the spot price; storage; the gateway's pods; traffic.
+Managed: requests x (input x ((1 - cached) x price + cached x cached price) + output x price); the requests
+are those that no cache answers, with those that fall back.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import ROUND_FLOOR, Decimal
+from enum import StrEnum
+
+from aistack.api.retrieval import Traffic
+from aistack.cost import demand
+from aistack.cost.assumptions import HOURS, Assumptions
+from aistack.cost.money import MicroUnits, Range, micro_units, same, times
+from aistack.cost.prices import (
+    AnyPrice,
+    Prices,
+    Unknown,
+    accelerator_prices,
+    compute_prices,
+    storage_price,
+    token_prices,
+    traffic_price,
+)
+from aistack.resolve import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
+from aistack.units import GIB, decimal
+
+MILLION = Decimal(1_000_000)
+
+
+class Category(StrEnum):
+    """What kind of thing is charged, as FOCUS names it (ServiceCategory)."""
+
+    AI = "AI and Machine Learning"
+    COMPUTE = "Compute"
+    STORAGE = "Storage"
+    NETWORKING = "Networking"
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A quantity of something that has a price."""
+
+    component: str
+    """The part of the stack, as in its status: `model/llama`, `gateway`, `adapter`."""
+    item: str
+    """What of it, such as `nvidia-l4 on demand`."""
+    category: Category
+    quantity: Range[Decimal]
+    unit: str
+    """What the price is for, in FOCUS's form of units: `Hours`, `1000000 Tokens`, `GiB-Months`."""
+    price: AnyPrice
+    region: str | None = None
+    provider: str = "Kubernetes"
+    """Who runs it, as in spec.models.managed.provider, or the cluster."""
+
+    @property
+    def amount(self) -> Range[Decimal] | None:
+        """Before it is rounded; None is unknown."""
+        return None if isinstance(self.price, Unknown) else times(self.quantity, self.price.amount)
+
+    @property
+    def cost(self) -> Range[MicroUnits] | None:
+        """None is unknown."""
+        return self.amount.map(micro_units) if self.amount else None
+
+
+@dataclass(frozen=True, slots=True)
+class PodRequests:
+    """What the scheduler sets aside for one pod."""
+
+    cores: Decimal
+    memory: Decimal
+    """GiB."""
+
+
+FRONT = PodRequests(Decimal("0.27"), Decimal("0.15625"))
+"""Envoy and the loader, as render.gateway.front_pod writes them."""
+ADAPTER = PodRequests(Decimal("0.5"), Decimal("0.75"))
+"""LiteLLM, as render.gateway.adapter_pod writes it."""
+DEFAULT_REQUESTS = PodRequests(Decimal(2), Decimal(8))
+"""vLLM for each accelerator, where nothing is declared, as render.engine writes it."""
+
+
+def charges(
+    stack: ResolvedStack, prices: Prices, assumptions: Assumptions, coming: demand.Requests | None
+) -> Iterator[Charge]:
+    """Every charge of the stack whose quantity isn't zero."""
+    for charge in _charges(stack, prices, assumptions, coming):
+        if charge.quantity.max:
+            yield charge
+
+
+def _charges(
+    stack: ResolvedStack, prices: Prices, assumptions: Assumptions, coming: demand.Requests | None
+) -> Iterator[Charge]:
+    for model in stack.self_hosted:
+        running = demand.replicas(model, coming, stack, assumptions)
+        yield from hosting(model, running, prices, assumptions)
+    yield from _pods("gateway", _at_least(stack.gateway.replicas), FRONT, prices)
+    if stack.gateway.needs_adapter:
+        yield from _pods("adapter", _at_least(stack.gateway.replicas), ADAPTER, prices)
+    if stack.spec.traffic and coming is not None:
+        for managed in stack.managed:
+            if managed.name in coming:
+                yield from calls(managed, coming[managed.name], stack.spec.traffic, prices, assumptions)
+
+
+def hosting(
+    model: SelfHostedModel, running: Range[int], prices: Prices, assumptions: Assumptions
+) -> Iterator[Charge]:
+    """What a self-hosted model is charged with so many replicas, its volume with them."""
+    yield from _engine(model, running, prices, assumptions)
+    yield from _cache(model, prices)
+
+
+def calls(
+    model: ManagedModel, coming: Range[Decimal], traffic: Traffic, prices: Prices, assumptions: Assumptions
+) -> Iterator[Charge]:
+    """What a managed model is charged for so many requests of the traffic's size."""
+    yield from _tokens(model, coming, traffic, prices, assumptions)
+    yield _sent(model, coming, traffic, prices, assumptions)
+
+
+def _engine(
+    model: SelfHostedModel, running: Range[int], prices: Prices, assumptions: Assumptions
+) -> Iterator[Charge]:
+    """The class's own price where it has one; a CPU class without one costs its pods' cores and memory."""
+    component = f"model/{model.name}"
+    if not model.accelerator.resource_name and not model.accelerator.price:
+        yield from _pods(component, running, _requests(model), prices)
+        return
+    on_demand, spot = accelerator_prices(prices, model)
+    share = Decimal(str(model.hosted.spot.share))
+    a_replica = HOURS * model.hosted.accelerator.count * model.hosted.parallelism.nodes
+    spot_hours = a_replica * (1 + assumptions.interruption.value)
+    name = model.hosted.accelerator.class_
+    region = model.accelerator.region
+    yield Charge(
+        component,
+        f"{name} on demand",
+        Category.COMPUTE,
+        running.map(lambda count: (count - _on_spot(count, share)) * a_replica),
+        "Hours",
+        on_demand,
+        region,
+    )
+    yield Charge(
+        component,
+        f"{name} spot",
+        Category.COMPUTE,
+        running.map(lambda count: _on_spot(count, share) * spot_hours),
+        "Hours",
+        spot,
+        region,
+    )
+
+
+def _on_spot(replicas: int, share: Decimal) -> int:
+    """A replica is on spot capacity or it isn't."""
+    return int((replicas * share).to_integral_value(ROUND_FLOOR))
+
+
+def _requests(model: SelfHostedModel) -> PodRequests:
+    """Kubernetes takes the limit where nothing is requested."""
+    declared = dict(model.hosted.resources.limits) | dict(model.hosted.resources.requests)
+    count = model.hosted.accelerator.count
+    return PodRequests(
+        cores=decimal(declared["cpu"]) if "cpu" in declared else DEFAULT_REQUESTS.cores * count,
+        memory=decimal(declared["memory"]) / GIB if "memory" in declared else DEFAULT_REQUESTS.memory * count,
+    )
+
+
+def _pods(component: str, running: Range[int], pod: PodRequests, prices: Prices) -> Iterator[Charge]:
+    core, memory = compute_prices(prices)
+    cores, gib = times(running, pod.cores * HOURS), times(running, pod.memory * HOURS)
+    yield Charge(component, "CPU", Category.COMPUTE, cores, "Core-Hours", core)
+    yield Charge(component, "memory", Category.COMPUTE, gib, "GiB-Hours", memory)
+
+
+def _at_least(replicas: Replicas) -> Range[int]:
+    """One replica of the front serves thousands of requests a second: its least is what is expected."""
+    return Range(replicas.min, replicas.min, replicas.max)
+
+
+def _cache(model: SelfHostedModel, prices: Prices) -> Iterator[Charge]:
+    """One volume a model, kept while the stack is suspended."""
+    if cache := model.hosted.cache:
+        yield Charge(
+            f"model/{model.name}",
+            f"volume of class {cache.storage_class_name}" if cache.storage_class_name else "volume",
+            Category.STORAGE,
+            same(decimal(cache.size) / GIB),
+            "GiB-Months",
+            storage_price(prices, cache.storage_class_name),
+        )
+
+
+def _tokens(
+    model: ManagedModel, coming: Range[Decimal], traffic: Traffic, prices: Prices, assumptions: Assumptions
+) -> Iterator[Charge]:
+    known = token_prices(prices, model.managed)
+    cached = assumptions.cached_input.value
+    for item, a_request, price in (
+        ("input tokens", traffic.input_tokens * (1 - cached), known.input),
+        ("cached input tokens", traffic.input_tokens * cached, known.cached_input),
+        ("output tokens", Decimal(traffic.output_tokens), known.output),
+    ):
+        yield Charge(
+            f"model/{model.name}",
+            f"{model.managed.model} {item}",
+            Category.AI,
+            times(coming, a_request / MILLION),
+            "1000000 Tokens",
+            price,
+            model.managed.region,
+            model.managed.provider,
+        )
+
+
+def _sent(
+    model: ManagedModel, coming: Range[Decimal], traffic: Traffic, prices: Prices, assumptions: Assumptions
+) -> Charge:
+    """What is sent to a provider leaves the cluster; answers come in, which clouds don't charge."""
+    a_request = traffic.input_tokens * assumptions.bytes_a_token.value / GIB
+    return Charge(
+        f"model/{model.name}",
+        "traffic to the provider",
+        Category.NETWORKING,
+        times(coming, a_request),
+        "GiB",
+        traffic_price(prices),
+    )

@@ -1,0 +1,93 @@
+"""How many requests come to each model, and how many replicas they need."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from decimal import ROUND_CEILING, Decimal
+
+from aistack.cost.assumptions import Assumptions, capacity
+from aistack.cost.money import Range
+from aistack.resolve import ResolvedRoute, ResolvedStack, SelfHostedModel
+
+Requests = Mapping[str, Range[Decimal]]
+"""Requests a month that reach each model, by its name."""
+
+
+def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
+    """What the declared traffic brings to each model; None where none is declared.
+
+    A cache's hits reach no model. The rest is divided equally over the routes that it is meant for, then by
+    weight, and of what a model is sent a part falls back to the next one. Of the parts that fall back (none,
+    the expected, the most) each model has the least and the most that come of them.
+    """
+    if stack.spec.suspend:
+        return {}
+    traffic = stack.spec.traffic
+    if traffic is None:
+        return None
+    arriving = traffic.requests_per_month * (1 - Decimal(str(traffic.cache_hit_ratio)))
+    routes = meant_for(stack.gateway.routes)
+    expected = assumptions.falls_back.value
+    most = max(expected, assumptions.falls_back_at_most.value)
+    seldom, often = _shares(routes, Decimal(0)), _shares(routes, most)
+    return {
+        name: _ordered(arriving * seldom[name], arriving * share, arriving * often[name])
+        for name, share in _shares(routes, expected).items()
+    }
+
+
+def meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
+    """The routes that spec.traffic speaks of: those of chat models; all of them where there are none."""
+    chats = tuple(route for route in routes if route.targets[0].model.spec.task == "chat")
+    return chats or routes
+
+
+def _shares(routes: Iterable[ResolvedRoute], falls_back: Decimal) -> dict[str, Decimal]:
+    """Each model's part of all requests; together they are 1."""
+    shares: dict[str, Decimal] = {}
+    routes = tuple(routes)
+    for route in routes:
+        for name, part in _of_route(route, falls_back):
+            shares[name] = shares.get(name, Decimal(0)) + part / len(routes)
+    return shares
+
+
+def _of_route(route: ResolvedRoute, falls_back: Decimal) -> Iterator[tuple[str, Decimal]]:
+    """The last model that is tried keeps all that comes to it."""
+    weights = sum(way.weight for way in route.ways)
+    for way in route.ways:
+        arriving = Decimal(way.weight) / weights
+        *earlier, last = way.models
+        for model in earlier:
+            yield model.name, arriving * (1 - falls_back)
+            arriving *= falls_back
+        yield last.name, arriving
+
+
+def _ordered(one: Decimal, expected: Decimal, other: Decimal) -> Range[Decimal]:
+    return Range(min(one, expected, other), expected, max(one, expected, other))
+
+
+def replicas(
+    model: SelfHostedModel, coming: Requests | None, stack: ResolvedStack, assumptions: Assumptions
+) -> Range[int]:
+    """The replicas that the spec allows, and those among them that the expected requests need.
+
+    A model to which the traffic doesn't come runs at its least. Where it does and the throughput is unknown,
+    nobody can say how many replicas it needs: then it is counted at the most.
+    """
+    low, high = model.replicas.min, model.replicas.max
+    if coming is None or model.name not in coming:
+        return Range(low, low, high)
+    needed = replicas_needed(model, coming, stack, assumptions)
+    return Range(low, high if needed is None else min(max(low, needed), high), high)
+
+
+def replicas_needed(
+    model: SelfHostedModel, coming: Requests, stack: ResolvedStack, assumptions: Assumptions
+) -> int | None:
+    """Whole replicas for the expected requests, whatever the spec allows; None when that can't be known."""
+    one = capacity(model, assumptions)
+    traffic = stack.spec.traffic
+    if one is None or traffic is None:
+        return None
+    tokens = coming[model.name].expected * (traffic.input_tokens + traffic.output_tokens)
+    return int((tokens / one).to_integral_value(ROUND_CEILING))

@@ -1,0 +1,111 @@
+"""A month's cost of a stack, part by part, with every number's source."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from decimal import localcontext
+
+from aistack.api.stack import CostStatus, MonthlyRange
+from aistack.cost import demand
+from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, used
+from aistack.cost.breakeven import BreakEven
+from aistack.cost.charges import Charge, charges
+from aistack.cost.money import EXACT, MicroUnits, Range, cents, total
+from aistack.cost.prices import NO_PRICES, Prices, Unknown
+from aistack.resolve import ResolvedStack
+
+NO_TRAFFIC = "write spec.traffic: without it nobody can say how many tokens"
+MOST_UNKNOWN = 64
+"""As many as status.cost.unknownPrices holds."""
+MOST_TOKENS = 10**15
+"""As many as status.cost.breakEvenTokens holds."""
+LINE = 253
+"""Characters of a line in the status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that costs money, and nobody can say how much."""
+
+    component: str
+    item: str
+    what: str
+    """What to write, and where."""
+
+    def __str__(self) -> str:
+        return f"{self.component}: {self.item}: {self.what}"
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a month of 730 hours costs; what is unknown is named, and not in the sums."""
+
+    currency: str = "USD"
+    books: tuple[str, ...] = ()
+    """The price books that were asked, `<name>@<day>`, in their order."""
+    charges: tuple[Charge, ...] = ()
+    unknown: tuple[Gap, ...] = ()
+    assumptions: tuple[tuple[str, Assumed], ...] = ()
+
+    @property
+    def monthly(self) -> Range[MicroUnits] | None:
+        """The sum of all that is known; None where nothing is."""
+        return _known(self.charges) if self.charges or not self.unknown else None
+
+    @property
+    def components(self) -> dict[str, Range[MicroUnits] | None]:
+        """What is known of each part; the parts add up to `monthly`."""
+        names = dict.fromkeys(charge.component for charge in self.charges)
+        return {
+            name: _known([charge for charge in self.charges if charge.component == name]) for name in names
+        }
+
+
+def _known(charged: Sequence[Charge]) -> Range[MicroUnits] | None:
+    costs = [cost for charge in charged if (cost := charge.cost)]
+    return total(costs) if costs or not charged else None
+
+
+def estimate(
+    stack: ResolvedStack, prices: Prices = NO_PRICES, assumptions: Assumptions = DEFAULTS
+) -> Estimate:
+    """The cost of a stack: pure, exact, and the same whoever asks."""
+    with localcontext(EXACT):
+        coming = demand.requests(stack, assumptions)
+        charged = tuple(charges(stack, prices, assumptions, coming))
+        return Estimate(
+            currency=prices.currency,
+            books=prices.books,
+            charges=charged,
+            unknown=tuple(_unknown(stack, charged, coming)),
+            assumptions=tuple(used(stack, assumptions)),
+        )
+
+
+def _unknown(
+    stack: ResolvedStack, charged: Sequence[Charge], coming: demand.Requests | None
+) -> Iterator[Gap]:
+    for charge in charged:
+        if isinstance(charge.price, Unknown):
+            yield Gap(charge.component, charge.item, charge.price.what)
+    if coming is None:
+        reached = {model.name for model in stack.gateway.reached}
+        for model in stack.managed:
+            if model.name in reached:
+                yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC)
+
+
+def cost_status(estimated: Estimate, verdicts: Sequence[BreakEven] = ()) -> CostStatus:
+    """What a stack's status says of its cost; month to date and forecast are metered, not estimated."""
+    monthly = estimated.monthly
+    tokens = [verdict.tokens for verdict in verdicts if verdict.tokens is not None]
+    return CostStatus(
+        currency=estimated.currency,
+        monthly=_monthly(monthly) if monthly else None,
+        break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
+        price_book=", ".join(estimated.books)[:LINE] or None,
+        unknown_prices=tuple(str(gap)[:LINE] for gap in estimated.unknown[:MOST_UNKNOWN]),
+    )
+
+
+def _monthly(cost: Range[MicroUnits]) -> MonthlyRange:
+    return MonthlyRange(min=cents(cost.min), expected=cents(cost.expected), max=cents(cost.max))

@@ -1,0 +1,157 @@
+"""Charges as rows of FOCUS 1.2, the FinOps Open Cost and Usage Specification: a CSV that FinOps tools read.
+
+https://focus.finops.org/focus-specification/v1-2 names the columns, their types and their values. An estimate
+is not a bill: its rows are marked by x_Estimate, and their costs are the expected ones.
+"""
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from aistack.cost.charges import Charge
+from aistack.cost.estimate import Estimate
+from aistack.cost.money import MicroUnits, Range, exact
+from aistack.cost.prices import Price
+from aistack.resolve import StackRef
+
+COLUMNS = (
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingAccountType",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargeFrequency",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ConsumedQuantity",
+    "ConsumedUnit",
+    "ContractedCost",
+    "ContractedUnitPrice",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "ListUnitPrice",
+    "PricingCategory",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "RegionId",
+    "RegionName",
+    "ResourceId",
+    "ResourceName",
+    "ResourceType",
+    "ServiceCategory",
+    "ServiceName",
+    "SkuId",
+    "SkuPriceId",
+    "SubAccountId",
+    "SubAccountName",
+    "Tags",
+    "x_Estimate",
+    "x_MaxCost",
+    "x_MinCost",
+    "x_PriceAsOf",
+    "x_PriceSource",
+)
+"""All mandatory columns of FOCUS 1.2, the conditional ones that we can fill, then ours (x_…)."""
+
+Row = dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """A calendar month in UTC."""
+
+    year: int
+    month: int
+
+    @property
+    def start(self) -> str:
+        return f"{self.year:04}-{self.month:02}-01T00:00:00Z"
+
+    @property
+    def end(self) -> str:
+        """Exclusive."""
+        return (Month(self.year, self.month + 1) if self.month < 12 else Month(self.year + 1, 1)).start
+
+
+def rows(ref: StackRef, estimated: Estimate, month: Month, tags: Mapping[str, str]) -> Iterator[Row]:
+    """A row for each charge with a known price: an unknown cost can't be written, and zero would be a lie."""
+    whole = {
+        "BillingCurrency": estimated.currency,
+        "BillingPeriodEnd": month.end,
+        "BillingPeriodStart": month.start,
+        "ChargePeriodEnd": month.end,
+        "ChargePeriodStart": month.start,
+        "Tags": json.dumps(tags, sort_keys=True),
+    }
+    for charge in estimated.charges:
+        if isinstance(charge.price, Price) and charge.cost:
+            yield {**whole, **_row(ref, charge, charge.price, charge.cost)}
+
+
+def _row(ref: StackRef, charge: Charge, price: Price, cost: Range[MicroUnits]) -> Row:
+    expected, quantity = exact(cost.expected), plain(charge.quantity.expected)
+    part = f"{ref.namespace}/{ref.name}/{charge.component}"
+    return {
+        "BilledCost": expected,
+        "BillingAccountId": ref.namespace,
+        "BillingAccountName": ref.namespace,
+        "BillingAccountType": "Namespace",
+        "ChargeCategory": "Usage",
+        "ChargeClass": "",  # null: no correction of an earlier period
+        "ChargeDescription": f"{charge.component} of {ref.name}: {charge.item}",
+        "ChargeFrequency": "Usage-Based",
+        "ConsumedQuantity": quantity,
+        "ConsumedUnit": charge.unit,
+        "ContractedCost": expected,
+        "ContractedUnitPrice": plain(price.amount),
+        "EffectiveCost": expected,
+        "InvoiceIssuerName": charge.provider,
+        "ListCost": expected,
+        "ListUnitPrice": plain(price.amount),
+        "PricingCategory": "Dynamic" if charge.item.endswith(" spot") else "Standard",
+        "PricingQuantity": quantity,
+        "PricingUnit": charge.unit,
+        "ProviderName": charge.provider,
+        "PublisherName": charge.provider,
+        "RegionId": charge.region or "",
+        "RegionName": charge.region or "",
+        "ResourceId": part,
+        "ResourceName": charge.component,
+        "ResourceType": charge.component.partition("/")[0],
+        "ServiceCategory": charge.category,
+        "ServiceName": "AIStack",
+        "SkuId": charge.item,
+        "SkuPriceId": f"{price.listed_in}: {charge.item}",
+        "SubAccountId": f"{ref.namespace}/{ref.name}",
+        "SubAccountName": ref.name,
+        "x_Estimate": "true",
+        "x_MaxCost": exact(cost.max),
+        "x_MinCost": exact(cost.min),
+        "x_PriceAsOf": price.as_of,
+        "x_PriceSource": price.source,
+    }
+
+
+def table(all_rows: Iterable[Row]) -> str:
+    """The CSV with its header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(all_rows)
+    return text.getvalue()
+
+
+def plain(number: Decimal) -> str:
+    """Decimal digits without an exponent, twelve after the point at most: `394.2`."""
+    return f"{number:.12f}".rstrip("0").rstrip(".")

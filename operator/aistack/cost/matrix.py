@@ -1,0 +1,116 @@
+"""What the alternatives of a stack would cost at other volumes: as it is, all managed, all self-hosted."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal, localcontext
+from enum import StrEnum
+
+from aistack.cost import demand
+from aistack.cost.assumptions import DEFAULTS, Assumptions
+from aistack.cost.estimate import Estimate, estimate
+from aistack.cost.money import EXACT
+from aistack.cost.prices import Prices
+from aistack.resolve import (
+    ManagedModel,
+    ResolvedModel,
+    ResolvedRoute,
+    ResolvedStack,
+    SelfHostedModel,
+    WeightedTarget,
+)
+
+VOLUMES = (Decimal("0.1"), Decimal(1), Decimal(10))
+"""Times the declared requests."""
+
+
+class Alternative(StrEnum):
+    AS_IS = "as is"
+    ALL_MANAGED = "all managed"
+    ALL_SELF_HOSTED = "all self-hosted"
+
+
+KEPT: dict[Alternative, type[ResolvedModel]] = {
+    Alternative.ALL_MANAGED: ManagedModel,
+    Alternative.ALL_SELF_HOSTED: SelfHostedModel,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One alternative at one volume."""
+
+    alternative: Alternative
+    volume: Decimal
+    estimate: Estimate
+    remarks: tuple[str, ...] = ()
+    """What the number doesn't say: a model that stays, replicas that are too few, an unknown throughput."""
+
+
+def matrix(stack: ResolvedStack, prices: Prices, assumptions: Assumptions = DEFAULTS) -> tuple[Cell, ...]:
+    """Every alternative at every volume; none without traffic, for there is nothing to multiply."""
+    if stack.spec.traffic is None or stack.spec.suspend:
+        return ()
+    others = {kind: _alternative(stack, kept) for kind, kept in KEPT.items()}
+    alternatives = {Alternative.AS_IS: stack} | {kind: each for kind, each in others.items() if each}
+    return tuple(
+        _cell(kind, volume, _at(each, volume), prices, assumptions)
+        for kind, each in alternatives.items()
+        for volume in VOLUMES
+    )
+
+
+def _cell(
+    kind: Alternative, volume: Decimal, stack: ResolvedStack, prices: Prices, assumptions: Assumptions
+) -> Cell:
+    with localcontext(EXACT):
+        remarks = tuple(_remarks(kind, stack, assumptions))
+    return Cell(kind, volume, estimate(stack, prices, assumptions), remarks)
+
+
+def _at(stack: ResolvedStack, volume: Decimal) -> ResolvedStack:
+    if stack.spec.traffic is None:
+        return stack
+    requests = int(stack.spec.traffic.requests_per_month * volume)
+    traffic = stack.spec.traffic.model_copy(update={"requests_per_month": requests})
+    return replace(stack, spec=stack.spec.model_copy(update={"traffic": traffic}))
+
+
+def _alternative(stack: ResolvedStack, kept: type[ResolvedModel]) -> ResolvedStack | None:
+    """The stack with models of one sort only, but for those whose task none of them does.
+
+    None where the stack has no model of the sort, for which one it would be is not for us to guess, and where
+    it has no others.
+    """
+    of_the_sort = [model for model in stack.models if isinstance(model, kept)]
+    if len(of_the_sort) in {0, len(stack.models)}:
+        return None
+    tasks = {model.spec.task for model in of_the_sort}
+    models = tuple(m for m in stack.models if isinstance(m, kept) or m.spec.task not in tasks)
+    routes = tuple(_route(route, models) for route in stack.gateway.routes)
+    return replace(stack, models=models, gateway=replace(stack.gateway, routes=routes))
+
+
+def _route(route: ResolvedRoute, models: tuple[ResolvedModel, ...]) -> ResolvedRoute:
+    """Its own models where it keeps a target; else its first fallback, else the stack's first of the task."""
+    targets = tuple(target for target in route.targets if target.model in models and target.weight)
+    fallbacks = tuple(model for model in route.fallbacks if model in models)
+    if not targets:
+        task = route.targets[0].model.spec.task
+        instead = next(model for model in (*fallbacks, *models) if model.spec.task == task)
+        targets = (WeightedTarget(instead, 1),)
+    return replace(route, targets=targets, fallbacks=fallbacks)
+
+
+def _remarks(kind: Alternative, stack: ResolvedStack, assumptions: Assumptions) -> Iterator[str]:
+    coming = demand.requests(stack, assumptions) or {}
+    for model in stack.models:
+        if kind in KEPT and not isinstance(model, KEPT[kind]):
+            yield f"{model.name} stays: no other model does {model.spec.task}"
+        if isinstance(model, SelfHostedModel) and model.name in coming:
+            needed = demand.replicas_needed(model, coming, stack, assumptions)
+            if needed is None and model.replicas.min < model.replicas.max:
+                yield f"{model.name} is counted at its most replicas: its throughput is unknown"
+            elif needed is None:
+                yield f"{model.name} may need more replicas: its throughput is unknown"
+            elif needed > model.replicas.max:
+                yield f"{model.name} needs {needed} replicas and may have {model.replicas.max}"
