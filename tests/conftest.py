@@ -7,11 +7,16 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests import controllers
 from tests.controllers import Stacks
 from tests.controlplane import ControlPlane, control_plane
 from tests.stacks import accelerator_class
+
+# How long an example takes says more of what else the machine does than of the code.
+settings.register_profile("aistack", deadline=None)
+settings.load_profile("aistack")
 
 CRDS = Path(__file__).parents[1] / "crds"
 
