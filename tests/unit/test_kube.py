@@ -203,12 +203,10 @@ async def test_requests_are_counted_with_verb_and_code() -> None:
 
 
 async def test_events_are_whole_whatever_the_pieces_that_they_arrive_in() -> None:
-    text = line("ADDED", CONFIG) + line("BOOKMARK", {"metadata": {"resourceVersion": "9"}})
+    bookmark = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"resourceVersion": "9"}}
+    text = line("ADDED", CONFIG) + line("BOOKMARK", bookmark)
     events = await watched(streaming(text[:10], text[10:-5], text[-5:]))
-    assert events == [
-        WatchEvent("ADDED", CONFIG),
-        WatchEvent("BOOKMARK", {"metadata": {"resourceVersion": "9"}}),
-    ]
+    assert events == [WatchEvent("ADDED", CONFIG), WatchEvent("BOOKMARK", bookmark)]
 
 
 async def test_an_event_may_be_larger_than_every_buffer() -> None:
