@@ -28,6 +28,7 @@ from aistack.references import (
     routes_of,
     unreached_models,
 )
+from aistack.routing import routing_problems
 from aistack.unsupported import unsupported_fields
 
 __all__ = [
@@ -226,6 +227,7 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *broken_names,
         *hosting_problems(spec, catalog),
         *provider_problems(spec),
+        *routing_problems(names),
         *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
     )
     warnings = (

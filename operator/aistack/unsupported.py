@@ -100,6 +100,5 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
         "limits": route.limits.dump(),
         "cache.mode": route.cache.mode != "Off",
         "guardrails": route.guardrails,
-        "whenDown": route.when_down,
     }
     yield from ((f"{path}.{name}", LATER) for name, value in used.items() if value)

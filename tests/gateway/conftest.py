@@ -9,6 +9,9 @@ from tests.gateway.front import Front, managed
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
 
+RESTING = '😴 100 % at rest: %REQ(authorization)%, "later"\n'.ljust(1024, "…")
+"""The longest text that is allowed, with what a format or JSON would read otherwise."""
+
 
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def stand_ins() -> AsyncIterator[dict[str, StandIn]]:
@@ -86,6 +89,15 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "targets": [{"model": "llama"}, {"model": "mistral", "weight": 0}],
                 },
                 {"name": "alone", "targets": [{"model": "llama"}], "retries": 0, "timeout": "1s"},
+                {
+                    "name": "resting",
+                    "targets": [{"model": "llama"}],
+                    "fallbacks": ["mistral"],
+                    "retries": 0,
+                    "timeout": "1s",
+                    "firstTokenTimeout": "400ms",
+                    "whenDown": {"message": RESTING},
+                },
                 {"name": "provider", "targets": [{"model": "claude"}], "retries": 0},
                 {"name": "embed", "targets": [{"model": "minilm"}]},
             ]

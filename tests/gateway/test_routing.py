@@ -64,6 +64,7 @@ async def test_the_list_of_models_is_the_list_of_routes(front: Front) -> None:
         "llama-first",
         "mistral-off",
         "alone",
+        "resting",
         "provider",
         "embed",
     ]

@@ -46,7 +46,6 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.gateway.routes[chat].limits",
         "spec.gateway.routes[chat].cache.mode",
         "spec.gateway.routes[chat].guardrails",
-        "spec.gateway.routes[chat].whenDown",
     }
 
 

@@ -7,8 +7,9 @@ from functools import cache
 from importlib import resources
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
-from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
+from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, key_of, provider_of
 from aistack.render.gateway.site import Site
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
@@ -33,6 +34,7 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted:
         found.append(adapter(site.adapter_address(gateway.stack)))
+    found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
     lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
     return [*found, *lists.values()]
 
@@ -52,17 +54,27 @@ def egress_host(model: ManagedModel) -> str:
     return f"{model.name}.managed"
 
 
-def attempts_name(attempts: tuple[ResolvedModel, ...], hold: bool) -> str:
+def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool) -> str:
     """Made from what it is: a changed list is a new cluster, so no route ever meets it half changed."""
-    members = " ".join((*map(target_name, attempts), "hold" if hold else ""))
+    hold = "hold" if _holds(route, stream) else ""
+    members = " ".join((*_members(route, choice, stream), hold))
     return f"attempts-{hashlib.sha256(members.encode()).hexdigest()[:12]}"
+
+
+def _members(route: NeutralRoute, choice: Choice, stream: bool) -> list[str]:
+    """The clusters that are tried in order."""
+    last = [] if route.when_down is None else [last_answer_name(route, stream=stream)]
+    return [*map(target_name, choice.attempts), *last]
+
+
+def _holds(route: NeutralRoute, stream: bool) -> bool:
+    return stream and bool(route.first_token_timeout)
 
 
 def _lists(route: NeutralRoute) -> Iterator[Manifest]:
     for choice in route.choices:
-        yield attempts_in_order(choice.attempts, hold=False)
-        if route.first_token_timeout:
-            yield attempts_in_order(choice.attempts, hold=True)
+        for stream in (False, True) if route.streams else (False,):
+            yield attempts_in_order(route, choice, stream=stream)
 
 
 def _target(model: ResolvedModel, site: Site) -> Manifest:
@@ -112,9 +124,20 @@ def way_out(model: ManagedModel) -> Manifest:
     A list of attempts runs no filter of its members, so a provider named in one would get the client's
     headers and no key; behind the egress listener it gets what it should.
     """
-    listener = {"server_listener_name": EGRESS, "endpoint_id": model.name}
-    endpoint = {"hostname": egress_host(model), "address": {"envoy_internal_address": listener}}
-    return {**_cluster(target_name(model), model.name, endpoint), "type": "STATIC", "connect_timeout": "1s"}
+    return _to_egress(target_name(model), model.name, egress_host(model))
+
+
+def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
+    """A route's last answers come from the egress listener too; they are the target `whenDown` in the log."""
+    if route.when_down is not None:
+        for name in (last_answer_name(route, stream=stream) for stream in (False, True)):
+            yield _to_egress(name, "whenDown", name)
+
+
+def _to_egress(name: str, target: str, host: str) -> Manifest:
+    listener = {"server_listener_name": EGRESS, "endpoint_id": host}
+    endpoint = {"hostname": host, "address": {"envoy_internal_address": listener}}
+    return {**_cluster(name, target, endpoint), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def provider(model: ManagedModel, site: Site) -> Manifest:
@@ -142,15 +165,16 @@ def adapter(address: Address) -> Manifest:
     }
 
 
-def attempts_in_order(attempts: tuple[ResolvedModel, ...], hold: bool) -> Manifest:
+def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool) -> Manifest:
     """Attempt n goes to member n; members without a healthy replica are skipped at once.
 
-    With `hold`, an answer's headers wait for its first byte: a timeout for headers is then one for the first
-    token.
+    A stream's headers wait for its first byte where the first token has a timeout: one for headers is then
+    one for the first token.
     """
-    members = [{"name": target_name(model)} for model in attempts]
+    members = [{"name": name} for name in _members(route, choice, stream)]
+    filters = {"typed_extension_protocol_options": _upstream_filters([_hold(), _codec()])}
     return {
-        "name": attempts_name(attempts, hold),
+        "name": attempts_name(route, choice, stream=stream),
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": NO_LIMITS,
@@ -158,7 +182,7 @@ def attempts_in_order(attempts: tuple[ResolvedModel, ...], hold: bool) -> Manife
         "cluster_type": extension(
             "envoy.clusters.composite", "clusters.composite.v3.ClusterConfig", clusters=members
         ),
-        **({"typed_extension_protocol_options": _upstream_filters([_hold(), _codec()])} if hold else {}),
+        **(filters if _holds(route, stream) else {}),
     }
 
 

@@ -2,6 +2,7 @@
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import egress_host, provider_name
+from aistack.render.gateway.degradation import DEGRADED_HEADER, last_answers
 from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_of
@@ -24,19 +25,22 @@ CLIENT_HEADERS = (
     "tracestate",
 )
 """What a request says of its client: no provider learns it."""
-PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie")
-"""What an answer says of the gateway's account: no client learns it."""
+PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie", DEGRADED_HEADER)
+"""What an answer says of the gateway's account, which no client learns, or in the gateway's name."""
 
 
 def egress_configuration(gateway: NeutralGateway) -> Manifest:
-    """One virtual host a managed model."""
+    """A virtual host for each managed model, and for each route's last answers."""
     return typed(
         "config.route.v3.RouteConfiguration",
         name="egress",
         most_specific_header_mutations_wins=True,
         request_headers_to_remove=list(CLIENT_HEADERS),
         response_headers_to_remove=list(PROVIDER_HEADERS),
-        virtual_hosts=[virtual_host(model) for model in gateway.managed],
+        virtual_hosts=[
+            *(virtual_host(model) for model in gateway.managed),
+            *(host for route in gateway.routes for host in last_answers(route)),
+        ],
     )
 
 

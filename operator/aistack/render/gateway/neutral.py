@@ -31,11 +31,18 @@ class NeutralRoute:
     first_token_timeout: float | None
     clients: tuple[str, ...] | None
     """The clients that may use it; None is every client that may enter."""
+    when_down: str | None
+    """The text that is answered when every attempt has failed; None is an error."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether an answer may come as a stream."""
+        return self.task == "chat"
 
     @property
     def attempts(self) -> int:
-        """How often a request is tried at most; the same for every choice."""
-        return len(self.choices[0].attempts)
+        """How often a request is tried at most, the last answer included; the same for every choice."""
+        return len(self.choices[0].attempts) + (self.when_down is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +98,7 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
         timeout=seconds(spec.timeout),
         first_token_timeout=first_token or None,
         clients=_allowed(route.name, clients),
+        when_down=spec.when_down.message if spec.when_down else None,
     )
 
 

@@ -78,27 +78,30 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
     named = _metadata("model", {"exact": route.name})
     streamed = {"filter": METADATA, "path": [{"key": "stream"}], "value": {"bool_match": True}}
     begin = route.first_token_timeout or route.timeout
-    if route.task == "chat":
+    if route.streams:
         yield {
             "name": f"{route.name}-stream",
             "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named, streamed]},
-            "route": _action(route, hold=bool(route.first_token_timeout), per_attempt=begin, whole=0),
+            "route": _action(route, stream=True, per_attempt=begin, whole=0),
             **_permission(route),
         }
     yield {
         "name": route.name,
         "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named]},
-        "route": _action(route, hold=False, per_attempt=route.timeout, whole=route.timeout * route.attempts),
+        "route": _action(
+            route, stream=False, per_attempt=route.timeout, whole=route.timeout * route.attempts
+        ),
         **_permission(route),
     }
 
 
-def _action(route: NeutralRoute, *, hold: bool, per_attempt: float, whole: float) -> Manifest:
+def _action(route: NeutralRoute, *, stream: bool, per_attempt: float, whole: float) -> Manifest:
     """Times in seconds; `whole` 0 is no limit. An exchange in which nothing moves is ended after as long as
     all attempts may take.
     """
     weighted = [
-        {"name": attempts_name(choice.attempts, hold), "weight": choice.weight} for choice in route.choices
+        {"name": attempts_name(route, choice, stream=stream), "weight": choice.weight}
+        for choice in route.choices
     ]
     return {
         "weighted_clusters": {"clusters": weighted},
