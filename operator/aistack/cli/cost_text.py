@@ -38,10 +38,11 @@ def _headline(title: str, estimated: Estimate) -> Text:
 
 
 def _charges(estimated: Estimate) -> list[Text]:
+    total = "total of what is known" if estimated.unknown and estimated.monthly else "total"
     table: list[Row] = [
         ("component", "what", "price", "min", "expected", "max"),
         *((each.component, each.item, _price(each), *_money(each.cost)) for each in estimated.charges),
-        (f"total{' of what is known' if estimated.unknown else ''}", "", "", *_money(estimated.monthly)),
+        (total, "", "", *_money(estimated.monthly)),
     ]
     return columns(_right(table, first=3))
 

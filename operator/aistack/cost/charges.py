@@ -65,7 +65,8 @@ class Charge:
     @property
     def cost(self) -> Range[MicroUnits] | None:
         """None is unknown."""
-        return self.amount.map(micro_units) if self.amount else None
+        amount = self.amount
+        return amount.map(micro_units) if amount else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -101,19 +101,18 @@ def _price(key: str, fields: Mapping[str, Any], origin: Origin) -> dict[str, str
     provider, prefix = _provider(fields)
     task = TASKS.get(str(fields.get("mode")))
     model = key.removeprefix(prefix)
-    read = fields.get("input_cost_per_token")
-    written = fields.get("output_cost_per_token", None if task == "chat" else 0)
-    if not provider or not task or not read or written is None or (task == "chat" and not written):
+    read, written = fields.get("input_cost_per_token"), fields.get("output_cost_per_token")
+    if not provider or not task or not read or (task == "chat" and not written):
         return None
     if not re.fullmatch(LINE, model):
         return None
-    cached, source = fields.get("cache_read_input_token_cost"), str(fields.get("source"))
-    retires = str(fields.get("deprecation_date"))
+    cached = fields.get("cache_read_input_token_cost")
+    source, retires = fields.get("source") or "", fields.get("deprecation_date") or ""
     return {
         "provider": provider,
         "model": model,
         "inputPerMillion": _amount(read),
-        "outputPerMillion": _amount(written),
+        "outputPerMillion": _amount(written or Decimal(0)),
         **({"cachedInputPerMillion": _amount(cached)} if cached else {}),
         "source": source if re.fullmatch(URI, source) else f"pypi:litellm@{origin.version}",
         **({"retires": retires} if re.fullmatch(DATE, retires) else {}),

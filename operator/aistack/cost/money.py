@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal, localcontext
+from decimal import ROUND_CEILING, ROUND_HALF_UP, Context, Decimal
 from typing import Generic, TypeVar
 
 MicroUnits = int
@@ -37,7 +37,7 @@ def same(number: N) -> Range[N]:
 
 def times(counts: Range[N], factor: Decimal) -> Range[Decimal]:
     """Each times a factor that isn't negative."""
-    return counts.map(lambda count: count * factor)
+    return counts.map(lambda count: EXACT.multiply(Decimal(count), factor))
 
 
 def total(ranges: Iterable[Range[MicroUnits]]) -> Range[MicroUnits]:
@@ -50,8 +50,7 @@ def total(ranges: Iterable[Range[MicroUnits]]) -> Range[MicroUnits]:
 
 def micro_units(amount: Decimal) -> MicroUnits:
     """Rounded up: what is reserved is never less than what is owed."""
-    with localcontext(EXACT):
-        return int((amount * 1_000_000).to_integral_value(ROUND_CEILING))
+    return int(EXACT.multiply(amount, Decimal(1_000_000)).to_integral_value(ROUND_CEILING, EXACT))
 
 
 def cents(micro: MicroUnits) -> str:
