@@ -5,6 +5,7 @@ measured (1.45.2): five discovery requests at the start, none later, 5 MB.
 """
 
 import asyncio
+import gc
 import logging
 from itertools import repeat
 
@@ -40,6 +41,8 @@ def run_controller(settings: Settings) -> None:
     kopf.on.login(registry=registry)(process.login)
     kopf.on.startup(registry=registry)(process.start)
     kopf.on.cleanup(registry=registry)(process.end)
+    # What was imported stays: looking through it for garbage stopped everything for 60 ms, again and again.
+    gc.freeze()
     kopf.run(registry=registry, standalone=True, clusterwide=True, stop_flag=process.stop)
     process.raise_failure()
 
