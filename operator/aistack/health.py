@@ -132,7 +132,7 @@ def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
     for claim in seen.of_kind(VOLUME_CLAIM.kind):
         waiting = any(pod.cause and pod.cause.reason is Reason.UNSCHEDULABLE for pod in seen.pods)
         if claim.problem and (waiting or not seen.pods):
-            return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid, "")
+            return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid, claim.created)
     worst = _worst([pod for pod in seen.pods if not pod.ended and pod.cause]) or _worst(
         [pod for pod in seen.pods if pod.cause and pod.cause.reason is Reason.EVICTED]
     )

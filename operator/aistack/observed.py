@@ -62,6 +62,8 @@ class Child:
     owns_replicas: bool
     """Whether `spec.replicas` is among those fields."""
     deleting: bool
+    created: str = ""
+    """RFC 3339, UTC."""
     workload: Workload | None = None
     problem: Cause | None = None
 
@@ -127,6 +129,7 @@ def observe(manifest: Manifest) -> Child:
         owned=digest(fields) if fields else "",
         owns_replicas="f:replicas" in fields.get("f:spec", {}),
         deleting="deletionTimestamp" in meta,
+        created=meta.get("creationTimestamp", ""),
         workload=_workload(manifest) if manifest["kind"] == DEPLOYMENT.kind else None,
         problem=_problem(manifest),
     )

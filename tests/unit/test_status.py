@@ -135,11 +135,13 @@ def test_a_volume_that_is_not_bound_is_named_rather_than_the_pod_that_waits_for_
         kind="PersistentVolumeClaim",
         name="support-llama-cache",
         workload=None,
+        created="2026-11-01T11:59:59Z",
         problem=Cause(Reason.VOLUME_PENDING, "volume claim support-llama-cache is not bound"),
     )
     waits = pod("a", Cause(Reason.UNSCHEDULABLE, "pod has unbound immediate PersistentVolumeClaims"))
     health = assess(resolved(), seeing(STARTING, waits, more=(claim,)), ())
     assert health.parts[0].reason is Reason.VOLUME_PENDING
+    assert health.unexplained[0].created == "2026-11-01T11:59:59Z", "a new claim isn't asked about at once"
     words = {subject.uid: 'storageclass "fast" not found' for subject in health.unexplained}
     assert health.explained(words).parts[0].message == (
         'volume claim support-llama-cache is not bound: storageclass "fast" not found'
