@@ -39,6 +39,7 @@ def _restart(scene: Scene, process: Process, count: int, begun: float) -> list[M
     controllers.eventually(all_seen, "every stack was looked at", process, PATIENCE)
     seconds = time.monotonic() - begun
     writes = _writes(scene.settled(mark, at_least=len(children(fresh[0])) + 1))
+    scene.send(list(map(delete, fresh)))
     asked = scene.cluster.audit.requests(mark, verb="create", resource=AISTACK.plural)
     ours = [each for each in writes if each.namespace == fresh[0]["metadata"]["namespace"]]
     made = [each for each in ours if not each.subresource]
