@@ -1,0 +1,84 @@
+"""What is wrong stands in `kubectl get aistack` within 15 s, in words that say what to do."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.controlplane.progress import step
+from tests.e2e.stacks import Stack, eventually, example, namespace
+from tests.e2e.world import World
+
+WITHIN = 15.0  # seconds after it happened
+STARTED_WITHIN = 120.0  # seconds that vLLM may take to get as far as its mistake
+
+
+@pytest.fixture(scope="module")
+def causes(world: World) -> Iterator[World]:
+    with namespace(world.cluster, "causes"):
+        yield world
+
+
+def broken(name: str, **hosted: Any) -> dict[str, Any]:
+    """examples/smallest.yaml under another name, with these fields of its model."""
+    stack = example("smallest")
+    stack["metadata"]["name"] = name
+    stack["spec"]["models"][0]["selfHosted"] |= hosted
+    return stack
+
+
+def shown(stack: Stack) -> str:
+    """What a user sees first."""
+    return stack.kubectl("get", "aistack", stack.name, "--output=wide", "--no-headers")
+
+
+@pytest.mark.parametrize(
+    ("name", "hosted", "words"),
+    [
+        (
+            "image",
+            {"runtime": {"image": "docker.io/vllm/no-such:v0.32.0"}},
+            ["docker.io/vllm/no-such:v0.32.0"],
+        ),
+        ("secret", {"credentials": {"secretKeyRef": {"name": "absent", "key": "token"}}}, ["absent"]),
+        ("claim", {"source": "pvc://no-such-claim", "revision": None}, ["no-such-claim"]),
+    ],
+)
+def test_what_the_kubelet_or_the_scheduler_refuses_is_said(
+    causes: World, name: str, hosted: dict[str, Any], words: list[str]
+) -> None:
+    stack = Stack(causes.cluster, "causes", name)
+    stack.apply(broken(name, **hosted))
+    eventually(lambda: all(word in shown(stack) for word in words), stack.story, WITHIN)
+    print(shown(stack))
+    stack.kubectl("delete", "aistack", name)
+
+
+@pytest.mark.parametrize(
+    ("name", "hosted", "words"),
+    [
+        ("hub", {"source": "hf://acme/missing-model"}, ["missing-model"]),
+        ("gated", {"source": "hf://meta-llama/Llama-3.1-8B-Instruct"}, ["meta-llama"]),
+        (
+            "memory",
+            {"resources": {"limits": {"memory": "300Mi"}, "requests": {"memory": "300Mi"}}},
+            ["memory"],
+        ),
+    ],
+)
+def test_what_vllm_dies_of_is_said(
+    causes: World, name: str, hosted: dict[str, Any], words: list[str]
+) -> None:
+    stack = Stack(causes.cluster, "causes", name)
+    stack.apply(broken(name, **hosted))
+    with step(f"{name}: vLLM ends"):
+        eventually(lambda: has_ended(stack), stack.story, STARTED_WITHIN)
+    eventually(lambda: all(word in shown(stack) for word in words), stack.story, WITHIN)
+    print(shown(stack))
+    stack.kubectl("delete", "aistack", name)
+
+
+def has_ended(stack: Stack) -> bool:
+    selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component=model"
+    path = "--output=jsonpath={.items[*].status.containerStatuses[*]['state','lastState'].terminated}"
+    return bool(stack.kubectl("get", "pods", selector, path))
