@@ -1,0 +1,176 @@
+"""Charges as a FOCUS file that FinOps tools read, and a FOCUS file as a PriceBook."""
+
+import csv
+import io
+import json
+import re
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from aistack.api import PriceBook
+from aistack.cost.bill import BillError, SkuMap, book
+from aistack.cost.estimate import estimate
+from aistack.cost.focus import COLUMNS, Month, rows, table
+from aistack.cost.money import micro_units
+from aistack.cost.prices import NO_PRICES
+from tests.costs import TRAFFIC, managed, priced, prices, shared
+from tests.stacks import hosted
+
+MANDATORY = {
+    "BilledCost",
+    "BillingAccountId",
+    "BillingAccountName",
+    "BillingCurrency",
+    "BillingPeriodEnd",
+    "BillingPeriodStart",
+    "ChargeCategory",
+    "ChargeClass",
+    "ChargeDescription",
+    "ChargePeriodEnd",
+    "ChargePeriodStart",
+    "ContractedCost",
+    "EffectiveCost",
+    "InvoiceIssuerName",
+    "ListCost",
+    "PricingQuantity",
+    "PricingUnit",
+    "ProviderName",
+    "PublisherName",
+    "ServiceCategory",
+    "ServiceName",
+}
+"""Columns that FOCUS 1.2 demands of every file."""
+NUMBERS = {name for name in COLUMNS if re.search(r"(Cost|Quantity|UnitPrice)$", name)}
+TIMES = {name for name in COLUMNS if re.search(r"Period(Start|End)$", name)}
+NOVEMBER = Month(2026, 11)
+STACK = priced(**shared(hosted(cache={"size": "40Gi"}), managed(region="eu"), traffic=TRAFFIC))
+TAGS = {"team": "care", "environment": "production"}
+
+
+def read(text: str) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(text)))
+
+
+def test_every_mandatory_column_is_there_and_of_its_type() -> None:
+    written = read(table(rows(STACK.ref, estimate(STACK, prices()), NOVEMBER, TAGS)))
+    assert written
+    for row in written:
+        assert row.keys() == set(COLUMNS)
+        assert row.keys() >= MANDATORY
+        assert all(re.fullmatch(r"[0-9]+(\.[0-9]+)?", row[name]) for name in NUMBERS)
+        assert all(re.fullmatch(r"2026-1[12]-01T00:00:00Z", row[name]) for name in TIMES)
+        assert all(row[name] for name in MANDATORY - {"ChargeClass"})
+        assert json.loads(row["Tags"]) == TAGS
+
+
+def test_the_costs_are_the_expected_ones_and_add_up() -> None:
+    estimated = estimate(STACK, prices())
+    written = list(rows(STACK.ref, estimated, NOVEMBER, TAGS))
+    assert estimated.monthly
+    assert sum(micro_units(Decimal(row["BilledCost"])) for row in written) == estimated.monthly.expected
+    for row in written:
+        product = Decimal(row["PricingQuantity"]) * Decimal(row["ListUnitPrice"])
+        assert abs(product - Decimal(row["ListCost"])) < Decimal("0.00001")
+
+
+def test_a_managed_model_names_its_provider_and_region() -> None:
+    (first, *_) = [row for row in rows(STACK.ref, estimate(STACK, prices()), NOVEMBER, {}) if row["RegionId"]]
+    assert (first["ProviderName"], first["RegionId"], first["PricingUnit"]) == (
+        "openai",
+        "eu",
+        "1000000 Tokens",
+    )
+    assert first["ServiceCategory"] == "AI and Machine Learning"
+
+
+def test_what_has_no_price_is_no_row() -> None:
+    written = list(rows(STACK.ref, estimate(STACK, NO_PRICES), NOVEMBER, TAGS))
+    assert {row["ResourceName"] for row in written} == {"model/llama"}
+
+
+def test_december_ends_in_january() -> None:
+    assert Month(2026, 12).end == "2027-01-01T00:00:00Z"
+
+
+HEADER = "BillingCurrency,ChargePeriodStart,ContractedUnitPrice,ListUnitPrice,PricingUnit,SkuId,SkuPriceId"
+BILL = (
+    HEADER,
+    "USD,2026-10-01T00:00:00Z,0.05,0.06,Hours,CPU,",
+    "USD,2026-11-01T00:00:00Z,0.04,0.06,Hours,CPU,",
+    "USD,2026-11-01T00:00:00Z,,0.005,GiB-Hours,RAM,",
+    "USD,2026-11-01T00:00:00Z,0.10,,GB-Months,DISK,",
+    "USD,2026-11-01T00:00:00Z,0.09,,GB,OUT,",
+    "USD,2026-11-01T00:00:00Z,0.003,,1000 Tokens,LLM,LLM-IN",
+    "USD,2026-11-01T00:00:00Z,0.000015,,Tokens,LLM,LLM-OUT",
+    "USD,2026-11-01T00:00:00Z,,,Hours,SUPPORT,",
+)
+SKUS = {
+    "compute": {"default": {"cpu": "CPU", "memory": "RAM"}},
+    "storage": {"fast": "DISK"},
+    "traffic": {"internet": "OUT"},
+    "tokens": [
+        {"provider": "bedrock", "model": "claude", "input": "LLM-IN", "output": "LLM-OUT"},
+        {
+            "provider": "bedrock",
+            "model": "cached",
+            "input": "LLM-IN",
+            "output": "LLM-OUT",
+            "cachedInput": "LLM-IN",
+        },
+    ],
+}
+
+
+def imported(lines: tuple[str, ...] = BILL, skus: Mapping[str, Any] = SKUS) -> PriceBook:
+    return PriceBook.parse(book(lines, SkuMap.parse(dict(skus)), "ours", "my bill.csv"))
+
+
+def test_a_bill_becomes_a_price_book_in_the_apis_units() -> None:
+    """A GiB is 1.073741824 GB."""
+    spec = imported().spec
+    assert spec.as_of == "2026-11-01"
+    assert [each.dump() for each in spec.storage] == [
+        {"storageClassName": "fast", "perGibMonth": "0.107374", "source": "focus:my_bill.csv#DISK"}
+    ]
+    assert spec.traffic[0].per_gib == "0.096637"
+    assert (spec.tokens[0].input_per_million, spec.tokens[0].output_per_million) == ("3", "15")
+    assert spec.tokens[0].cached_input_per_million is None
+    assert spec.tokens[1].cached_input_per_million == "3"
+
+
+def test_of_a_sku_the_newest_price_counts_and_what_is_paid_comes_before_what_is_listed() -> None:
+    (compute,) = imported().spec.compute
+    assert (compute.cpu_hourly, compute.memory_gib_hourly) == ("0.04", "0.005")
+
+
+@pytest.mark.parametrize(
+    ("lines", "skus", "words"),
+    [
+        pytest.param(("a,b", "1,2"), {}, "no column BillingCurrency", id="no FOCUS file"),
+        pytest.param((HEADER,), {}, "no row has a unit price", id="no rows"),
+        pytest.param(BILL, {"storage": {"fast": "TAPE"}}, "SKU TAPE: no row", id="an unknown SKU"),
+        pytest.param(BILL, {"storage": {"fast": "CPU"}}, "its PricingUnit is 'Hours'", id="a wrong unit"),
+        pytest.param(
+            (*BILL, "EUR,2026-11-01T00:00:00Z,1,,Hours,X,"), {}, "several currencies", id="two currencies"
+        ),
+        pytest.param(
+            (*BILL, "USD,2026-11-01T00:00:00Z,cheap,,Hours,X,"), {}, "line 10: 'cheap'", id="no number"
+        ),
+        pytest.param((*BILL, "USD,2026-11-01T00:00:00Z,NaN,,Hours,X,"), {}, "line 10", id="not a number"),
+        pytest.param((HEADER, "USD,,1"), {"storage": {"fast": "X"}}, "no row", id="a short row"),
+    ],
+)
+def test_a_bill_that_can_not_be_read_says_what_is_wrong(
+    lines: tuple[str, ...], skus: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(BillError, match=re.escape(words)):
+        imported(lines, skus)
+
+
+def test_a_map_with_an_unknown_field_is_refused() -> None:
+    with pytest.raises(ValidationError):
+        SkuMap.parse({"disks": {}})
