@@ -88,10 +88,18 @@ def revision() -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=False).stdout.strip()
 
 
-def write(folder: Path, measures: Sequence[Measure], now: datetime) -> Path:
-    """One JSON and one Markdown file, named by the time; the Markdown's path."""
+def write(folder: Path, measures: Sequence[Measure], now: datetime, load: float) -> Path:
+    """One JSON and one Markdown file, named by the time; the Markdown's path.
+
+    `load` is the machine's load average before: on a busy one the numbers say little.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    about = {"time": now.isoformat(timespec="seconds"), "commit": revision(), "machine": machine()}
+    about = {
+        "time": now.isoformat(timespec="seconds"),
+        "commit": revision(),
+        "machine": machine(),
+        "load": f"{load:.1f} before the first measure",
+    }
     name = now.strftime("%Y-%m-%dT%H-%M-%SZ")
     rows = [asdict(each) | {"verdict": each.verdict} for each in measures]
     content = orjson.dumps(about | {"measures": rows}, option=orjson.OPT_INDENT_2)
@@ -106,11 +114,11 @@ def main(arguments: Sequence[str]) -> int:
     options = _parser().parse_args(arguments)
     plan = QUICK if options.quick else WHOLE
     rounds = {count: options.rounds or plan.rounds.get(count, 1) for count in options.stacks or plan.rounds}
-    begun, measures = time.monotonic(), []
+    begun, load, measures = time.monotonic(), os.getloadavg()[0], []
     for measure in measured(replace(plan, rounds=rounds)):
         measures.append(measure)
         print(f"{time.monotonic() - begun:6.0f} s  {table([measure]).splitlines()[-1]}", flush=True)
-    report = write(options.output, measures, datetime.now(UTC))
+    report = write(options.output, measures, datetime.now(UTC), load)
     print(f"\n{report.read_text()}\nwritten to {report}")
     return 0
 

@@ -28,7 +28,7 @@ def test_a_small_benchmark_counts_what_happened(tmp_path: Path) -> None:
     assert found["ready: reads a stack", 1] == 0
     assert found["ready: children → stack, 99 % within", 1] > 0
 
-    report = write(tmp_path, measures, datetime(2026, 11, 1, tzinfo=UTC))
+    report = write(tmp_path, measures, datetime(2026, 11, 1, tzinfo=UTC), load=0.0)
     assert "| create: writes a stack | 2 | 13 |" in report.read_text()
     content = orjson.loads(report.with_suffix(".json").read_bytes())
     assert len(content["measures"]) == len(measures)
