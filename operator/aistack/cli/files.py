@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,6 +37,7 @@ class Document:
     kind: str
     namespace: str
     name: str
+    labels: Mapping[str, str] = field(default_factory=dict)
     parsed: Model | None = None
     problems: tuple[str, ...] = ()
 
@@ -58,8 +59,14 @@ def read(paths: Sequence[str], namespace: str = "default") -> list[Document]:
         _document(file, manifest, namespace)
         for path in paths
         for file, text in _texts(path)
-        for manifest in _manifests(file, text)
+        for where, value in _values(file, text)
+        for manifest in _objects(value, where)
     ]
+
+
+def values(path: str) -> list[Any]:
+    """Every document of a file or folder that needs to be no Kubernetes object, as JSON."""
+    return [value for file, text in _texts(path) for _, value in _values(file, text)]
 
 
 def accelerator_classes(documents: Sequence[Document]) -> Mapping[str, AcceleratorClass]:
@@ -102,8 +109,8 @@ def _text(file: Path) -> str:
         raise InputError(f"{file}: {error.strerror}") from None
 
 
-def _manifests(file: str, text: str) -> Iterator[Manifest]:
-    """The objects of one file; empty documents are passed over."""
+def _values(file: str, text: str) -> Iterator[tuple[str, Any]]:
+    """The documents of one file, each with the words for where it is; empty ones are passed over."""
     try:
         _require_shallow(file, text)
         loaded = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
@@ -112,7 +119,7 @@ def _manifests(file: str, text: str) -> Iterator[Manifest]:
     for position, value in enumerate(loaded, start=1):
         where = f"{file}, document {position}"
         if value is not None:
-            yield from _objects(_as_json(value, where), where)
+            yield where, _as_json(value, where)
 
 
 def _require_shallow(file: str, text: str) -> None:
@@ -167,7 +174,14 @@ def _document(file: str, manifest: Manifest, namespace: str) -> Document:
         metadata = {"namespace": namespace, **metadata}
         manifest = {**manifest, "metadata": metadata}
     known = metadata if isinstance(metadata, dict) else {}
-    named = Document(file, manifest["kind"], known.get("namespace", ""), known.get("name", ""))
+    labels = known.get("labels")
+    named = Document(
+        file,
+        manifest["kind"],
+        known.get("namespace", ""),
+        known.get("name", ""),
+        labels if isinstance(labels, dict) else {},
+    )
     if not str(manifest.get("apiVersion", "")).startswith(f"{GROUP}/"):
         return named
     if named.kind not in TYPES:

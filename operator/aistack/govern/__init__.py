@@ -14,7 +14,7 @@ from aistack.govern.rules import Failure, activation, condition, text
 from aistack.govern.survey import Money, facts_of
 from aistack.govern.verdict import Action, Outcome, Result, Verdict
 from aistack.kinds import Manifest
-from aistack.resolve import ResolvedStack
+from aistack.resolve import ResolvedStack, StackRef
 
 __all__ = ["Money", "Outcome", "Result", "Verdict", "evaluate", "facts_of"]
 
@@ -40,36 +40,31 @@ def evaluate(
     applying = [policy for policy in policies if matches(policy.spec.match, stack, namespace_labels)]
     if not applying:
         return Verdict()
-    case = _Case(
-        stack=stack,
-        this=wire(stack),
+    applying.sort(key=lambda policy: policy.metadata.name)
+    this = wire(stack)
+    variables = activation(
+        this=this,
         old=wire(old) if old else None,
         namespace={"metadata": {"name": stack.ref.namespace, "labels": dict(namespace_labels)}},
         facts=(facts or facts_of(stack, now.date())).dump(),
-        exceptions=exceptions,
-        now=now,
+        params={
+            policy.metadata.name: {name: list(values) for name, values in policy.spec.params.items()}
+            for policy in applying
+        },
     )
-    applying.sort(key=lambda policy: policy.metadata.name)
+    case = _Case(stack.ref, this, variables, exceptions, now)
     return Verdict(tuple(result for policy in applying for result in _results(policy, case)))
 
 
 @dataclass(frozen=True, slots=True)
 class _Case:
-    """What is judged, as rules see it, and what may excuse it."""
+    """What is judged, and what may excuse it."""
 
-    stack: ResolvedStack
+    ref: StackRef
     this: Manifest
-    old: Manifest | None
-    namespace: Manifest
-    facts: Manifest
+    variables: Any
     exceptions: Sequence[AIPolicyException]
     now: datetime
-
-    def variables(self, policy: AIPolicy) -> Any:
-        params = {name: list(values) for name, values in policy.spec.params.items()}
-        return activation(
-            this=self.this, old=self.old, namespace=self.namespace, facts=self.facts, params=params
-        )
 
 
 def wire(stack: ResolvedStack) -> Manifest:
@@ -93,18 +88,17 @@ def _without_empty(value: Any) -> Any:
 
 def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
     action, denies_from = _in_force(policy, case.now)
-    variables = case.variables(policy)
     for rule in policy.spec.rules:
-        outcome, found = _answer(rule, variables, case.this)
+        outcome, found = _answer(rule, policy.metadata.name, case)
         waived_by = None
         if outcome is not Outcome.PASSED:
-            waived_by = waiver(case.exceptions, policy, rule.id, case.stack.ref, case.now)
+            waived_by = waiver(case.exceptions, policy, rule.id, case.ref, case.now)
         yield Result(
             policy=policy.metadata.name,
             rule=rule,
             outcome=Outcome.WAIVED if waived_by else outcome,
             action=action,
-            namespace=case.stack.ref.namespace,
+            namespace=case.ref.namespace,
             found=found,
             waived_by=waived_by,
             waivable=policy.spec.exceptions == "Allowed",
@@ -120,22 +114,22 @@ def _in_force(policy: AIPolicy, now: datetime) -> tuple[Action, str]:
     return policy.spec.action, ""
 
 
-def _answer(rule: Rule, variables: Any, this: Manifest) -> tuple[Outcome, tuple[str, ...]]:
+def _answer(rule: Rule, policy: str, case: _Case) -> tuple[Outcome, tuple[str, ...]]:
     """A rule that has no answer is broken: it never passes in silence."""
-    answer = condition(rule.expression).answer(variables)
+    answer = condition(rule.expression, policy).answer(case.variables)
     if answer is True:
         return Outcome.PASSED, ()
     if answer is False:
-        return Outcome.FAILED, _found(rule, variables, this)
+        return Outcome.FAILED, _found(rule, policy, case)
     why = answer.why if isinstance(answer, Failure) else f"gives {answer!r}, not true or false"
     return Outcome.ERROR, (why,)
 
 
-def _found(rule: Rule, variables: Any, this: Manifest) -> tuple[str, ...]:
+def _found(rule: Rule, policy: str, case: _Case) -> tuple[str, ...]:
     """What a reader should see: the rule's own words, or else what stands at its field."""
     if not rule.found:
-        return (_standing(rule, this),)
-    answer = text(rule.found).answer(variables)
+        return (_standing(rule, case.this),)
+    answer = text(rule.found, policy).answer(case.variables)
     if isinstance(answer, Failure):
         return (f"(what was found can't be told: {answer.why})",)
     told = [str(each) for each in (answer if isinstance(answer, list) else [answer])]

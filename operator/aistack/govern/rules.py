@@ -5,6 +5,7 @@ at most 4,096 characters (the API's types) and is nested at most 32 deep, and an
 10,000 steps of comprehensions (both the library's).
 """
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,10 +28,18 @@ extensions:
   - {name: two-var-comprehensions}
 """
 VARIABLES = ("object", "oldObject", "namespaceObject", "facts", "params")
+PARAMS = "paramsByPolicy"
 
 _ENVIRONMENT = cel.NewEnv(
     config=cel.NewEnvConfigFromYaml(EXTENSIONS),
     variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
+    functions=declarations(),
+)
+# Turning a stack into CEL's values takes thirty times as long as a rule, so that all policies share one set
+# of variables; a rule that reads its policy's params is bound to them here, after it was checked above.
+_SHARED = cel.NewEnv(
+    config=cel.NewEnvConfigFromYaml(f"{EXTENSIONS}  - {{name: bindings}}"),
+    variables=dict.fromkeys((*VARIABLES, PARAMS), cel.Type.DYN),
     functions=declarations(),
 )
 _CEL_ERROR = re.compile(r"ERROR: <input>:(?P<line>-?[0-9]+):(?P<column>-?[0-9]+): (?P<what>.*)")
@@ -69,18 +78,18 @@ def activation(
     old: Manifest | None,
     namespace: Manifest,
     facts: Mapping[str, Any],
-    params: Mapping[str, Any],
+    params: Mapping[str, Mapping[str, Any]],
 ) -> Any:
-    """The variables of an evaluation; the library converts each of them once, however many rules read it."""
-    return _ENVIRONMENT.Activation(
-        {"object": this, "oldObject": old, "namespaceObject": namespace, "facts": facts, "params": params}
+    """The variables of all rules; `params` are each policy's, by its name."""
+    return _SHARED.Activation(
+        {"object": this, "oldObject": old, "namespaceObject": namespace, "facts": facts, PARAMS: params}
     )
 
 
 @lru_cache(maxsize=4096)
-def condition(expression: str) -> Program:
+def condition(expression: str, policy: str) -> Program:
     """A rule's expression: it must give true or false."""
-    program = text(expression)
+    program = text(expression, policy)
     if isinstance(program.compiled, Failure):
         return program
     gives = program.compiled.return_type()
@@ -90,19 +99,30 @@ def condition(expression: str) -> Program:
 
 
 @lru_cache(maxsize=4096)
-def text(expression: str) -> Program:
-    """An expression for a reader."""
+def text(expression: str, policy: str) -> Program:
+    """An expression for a reader; `policy` is the name of the one whose params it reads."""
     if unknown := _unknown_fact(expression):
         return Program(unknown)
     try:
-        return Program(_ENVIRONMENT.compile(expression))
+        _ENVIRONMENT.compile(expression)
+        return Program(_SHARED.compile(_bound(expression, policy)))
     except RuntimeError as error:
         return Program(_compile_error(str(error)))
 
 
+def _bound(expression: str, policy: str) -> str:
+    if not _mentions("params", expression):
+        return expression
+    return f"cel.bind(params, {PARAMS}[{json.dumps(policy)}],\n{expression}\n)"
+
+
+def _mentions(variable: str, expression: str) -> bool:
+    return bool(re.search(rf"\b{variable}\b", _STRING.sub("''", expression)))
+
+
 def reads_facts(expression: str) -> bool:
     """Whether only the operator can decide it; the API server itself can decide the others."""
-    return bool(re.search(r"\bfacts\b", _STRING.sub("''", expression)))
+    return _mentions("facts", expression)
 
 
 def _unknown_fact(expression: str) -> Failure | None:
