@@ -79,7 +79,6 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
 
 def _in_client(path: str, client: Client) -> Iterator[tuple[str, str]]:
     limits = {
-        "requestsPerMinute": client.requests_per_minute,
         "tokensPerMinute": client.tokens_per_minute,
         "monthlyLimit": client.monthly_limit,
     }
@@ -97,7 +96,8 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     used = {
         "longContextFallbacks": route.long_context_fallbacks,
-        "limits": route.limits.dump(),
+        "limits.tokensPerMinute": route.limits.tokens_per_minute,
+        "limits.maxOutputTokens": route.limits.max_output_tokens,
         "cache.mode": route.cache.mode != "Off",
         "guardrails": route.guardrails,
     }

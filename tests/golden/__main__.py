@@ -2,7 +2,7 @@
 
 import sys
 
-from tests.golden import cases, texts
+from tests.golden import cases, cost, texts
 
 
 def main() -> None:
@@ -15,6 +15,9 @@ def main() -> None:
         for name, text in rendered.items():
             (folder / name).write_text(text)
         sys.stdout.write(f"{case.name}: {len(rendered)} objects\n")
+    for case in cost.cases():
+        cost.golden(case).write_text(cost.text(case))
+        sys.stdout.write(f"cost/{case.stem}: {cost.golden(case).name}\n")
 
 
 if __name__ == "__main__":

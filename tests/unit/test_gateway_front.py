@@ -141,6 +141,7 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
         "api_key_auth",
         "json_to_metadata",
         "rbac",
+        "local_ratelimit",
         "router",
     ]
     assert "default_config" not in manager["http_filters"][0]["config_discovery"]

@@ -273,7 +273,8 @@ class Gateway(Model):
     """How many replicas of the front run."""
 
     limit_scope: Literal["Global", "PerReplica"] = "PerReplica"
-    """Global limits hold exactly over all replicas and need Redis; default PerReplica."""
+    """PerReplica: each replica of the front allows as much as a limit says. Global limits hold exactly over
+    all replicas and need Redis. Default PerReplica."""
 
     expose: Expose = Expose()
     """How the endpoint is reached from outside the cluster."""

@@ -19,6 +19,7 @@ from aistack.render.gateway.envoy import (
     typed,
     watched_file,
 )
+from aistack.render.gateway.limits import limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
 from aistack.render.gateway.site import Site
@@ -68,10 +69,10 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
 
 
 def client_listener(site: Site, with_keys: bool) -> Manifest:
-    """Where clients arrive: who are they, what do they ask for, may they, and on to a model."""
-    filters = [read_body(), router()]
+    """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
+    filters = [read_body(), limit_requests(), router()]
     if with_keys:
-        filters = [keys(site), read_body(), permissions(), router()]
+        filters = [keys(site), read_body(), permissions(), limit_requests(), router()]
     return {
         "name": "gateway",
         "address": socket_address(site.listen),

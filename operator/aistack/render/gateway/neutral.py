@@ -31,6 +31,8 @@ class NeutralRoute:
     first_token_timeout: float | None
     clients: tuple[str, ...] | None
     """The clients that may use it; None is every client that may enter."""
+    requests_per_minute: int | None
+    """How many requests a replica takes in a minute, over all clients; None is no limit."""
     when_down: str | None
     """The text that is answered when every attempt has failed; None is an error."""
 
@@ -98,6 +100,7 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
         timeout=seconds(spec.timeout),
         first_token_timeout=first_token or None,
         clients=_allowed(route.name, clients),
+        requests_per_minute=spec.limits.requests_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
     )
 

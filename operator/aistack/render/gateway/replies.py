@@ -34,6 +34,11 @@ WRONG_KEY = error("The API key is missing or wrong.", "invalid_request_error", "
 FORBIDDEN = error(
     f"This API key may not use the model '{MODEL}'.", "permission_error", "model_not_allowed", "model"
 )
+TOO_MANY = error(
+    f"There were too many requests for the model '{MODEL}' or of this client; try again a little later.",
+    "requests",
+    "rate_limit_exceeded",
+)
 TOO_SLOW = error("The request did not arrive in time.", "invalid_request_error", "request_timeout")
 TOO_LARGE = error(
     "The request is larger than the gateway accepts.", "invalid_request_error", "request_too_large"
@@ -60,6 +65,7 @@ def front_replies() -> Manifest:
             _mapper("EQ", 403, FORBIDDEN),
             _mapper("EQ", 408, TOO_SLOW),
             _mapper("EQ", 413, TOO_LARGE),
+            _mapper("EQ", 429, TOO_MANY),
             _mapper("EQ", 431, HEADERS_TOO_LARGE),
             {**_mapper("GE", 500, NO_ANSWER), "status_code": 503},
         ]

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
+from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
 
@@ -32,6 +33,7 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
             {
                 "name": "gateway",
                 "domains": ["*"],
+                "typed_per_filter_config": limits(gateway),
                 "routes": [
                     list_of_models(gateway),
                     *bad_bodies(),
