@@ -35,24 +35,27 @@ class Proxy:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.cut()
+        # What was aborted is closed in the loop's next turn.
+        await asyncio.sleep(0)
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._open.add(writer)
         task = asyncio.ensure_future(self._connect(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
-        pair = {writer, far_writer}
-        self._open |= pair
+        ends = [writer]
         try:
+            far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
+            ends.append(far_writer)
+            self._open.add(far_writer)
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
         finally:
-            self._open -= pair
-            for each in pair:
-                each.transport.abort()
-                with suppress(OSError):
-                    await each.wait_closed()
+            self._open.difference_update(ends)
+            for end in ends:
+                end.transport.abort()
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
