@@ -40,6 +40,12 @@ def stack(name: str = "support", namespace: str = "care", **spec: Any) -> dict[s
     }
 
 
+def tiny(name: str = "support") -> dict[str, Any]:
+    """A stack of which nothing runs but one replica of its gateway."""
+    model = {"name": "gpt", "managed": {"provider": "openai", "model": "gpt-5-mini"}}
+    return stack(name, models=[model], gateway={"replicas": {"min": 1, "max": 1}})
+
+
 def catalog(**abilities: bool) -> Catalog:
     """nvidia-l4 and cpu, the default images, and the abilities of the cluster that are named."""
     classes = [accelerator_class(), accelerator_class("cpu", resource=None)]
