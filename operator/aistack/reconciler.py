@@ -15,7 +15,7 @@ from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
 from aistack.cost import estimate, reserve
-from aistack.errors import NotFound
+from aistack.errors import Conflict, NotFound, Unavailable
 from aistack.govern import evaluate
 from aistack.health import Subject
 from aistack.kinds import AISTACK, EVENT, Manifest
@@ -124,6 +124,8 @@ async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kub
         )
     except NotFound:
         return outcome
+    except Conflict as error:  # another stack by now, or too many writers at once: look again
+        raise Unavailable(error.status, error.reason, error.message) from error
     return replace(outcome, written=(answer,))
 
 

@@ -32,7 +32,7 @@ from tests.controlplane.process import Process
 HOST = "127.0.0.1"
 LARGEST = 64 * 1024**2
 """Bytes of a body that is passed on."""
-PASSED_ON = ("Accept", "Content-Type", "User-Agent")
+PASSED_ON = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
 PASSED_BACK = ("Content-Type", "Retry-After")
 VERBS = {"POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 
