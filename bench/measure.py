@@ -49,7 +49,13 @@ def table(measures: Sequence[Measure]) -> str:
 
 
 def _row(measure: Measure) -> str:
-    spread = "" if measure.low is None or measure.high is None else f"{measure.low:.4g} to {measure.high:.4g}"
+    low, high = measure.low, measure.high
+    spread = "" if low is None or high is None else f"{_digits(low)} to {_digits(high)}"
     goal = "" if measure.goal is None else f"≤ {measure.goal:g}"
-    value = "not known" if isnan(measure.value) else f"{measure.value:.4g} {measure.unit}".rstrip()
+    value = "not known" if isnan(measure.value) else f"{_digits(measure.value)} {measure.unit}".rstrip()
     return f"| {measure.what} | {measure.stacks:,} | {value} | {spread} | {goal} | {measure.verdict} |"
+
+
+def _digits(value: float) -> str:
+    """Three digits that count, or all of a larger number's whole ones."""
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
