@@ -38,12 +38,16 @@ def test_each_further_replica_is_dearer_again_until_it_is_busy() -> None:
     assert first.cheaper_from < first.capacity < second.cheaper_from < second.capacity
     assert second.cheaper_from == pytest.approx(2 * first.cheaper_from, abs=2)
     assert third.replicas == 3
+    assert verdict(price="0.5").cheaper == tuple(
+        (step.cheaper_from, step.capacity) for step in (first, second, third)
+    )
 
 
 def test_a_step_begins_where_one_replica_less_is_not_enough() -> None:
     """At 100 a million one replica pays off at once, and so does each further one that is needed."""
-    first, second, _ = verdict(price="100").steps
+    first, second, third = verdict(price="100").steps
     assert second.cheaper_from == first.capacity + 1
+    assert verdict(price="100").cheaper == ((first.cheaper_from, third.capacity),)
 
 
 def test_where_it_never_pays_off_as_far_as_it_serves_the_verdict_is_never() -> None:

@@ -47,15 +47,15 @@ def test_all_self_hosted_has_the_replicas_that_the_volume_needs() -> None:
 
 
 def test_replicas_that_would_be_too_few_are_said() -> None:
-    assert cells(**BOTH)[Alternative.ALL_SELF_HOSTED, "10"].remarks == (
-        "llama needs 11 replicas and may have 4",
-    )
+    cell = cells(**BOTH)[Alternative.ALL_SELF_HOSTED, "10"]
+    assert cell.remarks == ("llama needs 11 replicas and may have 4",)
+    assert cell.is_lower_bound
 
 
 def test_an_unknown_throughput_is_said() -> None:
     spec = shared(hosted(), managed(), traffic=TRAFFIC)
     assert cells(**spec)[Alternative.AS_IS, "1"].remarks == (
-        "llama may need more replicas: its throughput is unknown",
+        "llama may need more than its 1 replicas: its throughput is unknown",
     )
 
 

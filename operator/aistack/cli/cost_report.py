@@ -93,6 +93,6 @@ def _cell(cell: Cell) -> dict[str, Any]:
         "alternative": cell.alternative.value,
         "volume": plain(cell.volume),
         "monthly": _money(cell.estimate.monthly),
-        "complete": not cell.estimate.unknown,
+        "isLowerBound": cell.is_lower_bound,
         "remarks": list(cell.remarks),
     }

@@ -88,10 +88,8 @@ def _verdict(verdict: BreakEven) -> str:
     if verdict.tokens is None or verdict.band is None:
         return f"never, as far as it can serve ({verdict.capacity:,} tokens a month)"
     low, high = verdict.band
-    return (
-        f"from {verdict.tokens:,} tokens a month ({low:,} to {high:,}, ±25 %), "
-        f"up to the {verdict.capacity:,} that it can serve"
-    )
+    ranges = ", and ".join(f"from {start:,} to {end:,}" for start, end in verdict.cheaper)
+    return f"{ranges} tokens a month (break-even {low:,} to {high:,}, ±25 %)"
 
 
 def _matrix(cells: Sequence[Cell]) -> list[Text]:
@@ -106,11 +104,10 @@ def _matrix(cells: Sequence[Cell]) -> list[Text]:
 
 
 def _amount(cell: Cell) -> str:
-    """A sum in which something is missing is only a lower bound."""
     monthly = cell.estimate.monthly
     if monthly is None:
         return UNKNOWN
-    return f"{'> ' if cell.estimate.unknown else ''}{cents(monthly.expected)}"
+    return f"{'> ' if cell.is_lower_bound else ''}{cents(monthly.expected)}"
 
 
 def _remarks(cells: Sequence[Cell]) -> Iterator[Text]:

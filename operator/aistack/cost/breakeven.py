@@ -50,6 +50,19 @@ class BreakEven:
         return next((step.cheaper_from for step in self.steps if step.cheaper_from is not None), None)
 
     @property
+    def cheaper(self) -> tuple[tuple[int, int], ...]:
+        """The tokens a month, from and to, between which self-hosting is cheaper."""
+        ranges: list[tuple[int, int]] = []
+        for step in self.steps:
+            if step.cheaper_from is None:
+                continue
+            if ranges and ranges[-1][1] + 1 == step.cheaper_from:
+                ranges[-1] = ranges[-1][0], step.capacity
+            else:
+                ranges.append((step.cheaper_from, step.capacity))
+        return tuple(ranges)
+
+    @property
     def band(self) -> tuple[int, int] | None:
         """The tokens less and more a quarter."""
         if self.tokens is None:

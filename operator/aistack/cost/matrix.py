@@ -43,7 +43,14 @@ class Cell:
     volume: Decimal
     estimate: Estimate
     remarks: tuple[str, ...] = ()
-    """What the number doesn't say: a model that stays, replicas that are too few, an unknown throughput."""
+    """What the number doesn't say: a model that stays, an unknown throughput, replicas that are too few."""
+    too_few: bool = False
+    """Some model needs more replicas than it may have, or nobody knows whether it does."""
+
+    @property
+    def is_lower_bound(self) -> bool:
+        """It would cost more: a price is missing, or replicas are."""
+        return self.too_few or bool(self.estimate.unknown)
 
 
 def matrix(stack: ResolvedStack, prices: Prices, assumptions: Assumptions = DEFAULTS) -> tuple[Cell, ...]:
@@ -63,8 +70,9 @@ def _cell(
     kind: Alternative, volume: Decimal, stack: ResolvedStack, prices: Prices, assumptions: Assumptions
 ) -> Cell:
     with localcontext(EXACT):
-        remarks = tuple(_remarks(kind, stack, assumptions))
-    return Cell(kind, volume, estimate(stack, prices, assumptions), remarks)
+        shortages = tuple(_shortages(stack, assumptions))
+    remarks = (*_staying(kind, stack), *shortages)
+    return Cell(kind, volume, estimate(stack, prices, assumptions), remarks, too_few=bool(shortages))
 
 
 def _at(stack: ResolvedStack, volume: Decimal) -> ResolvedStack:
@@ -101,16 +109,20 @@ def _route(route: ResolvedRoute, models: tuple[ResolvedModel, ...]) -> ResolvedR
     return replace(route, targets=targets, fallbacks=fallbacks)
 
 
-def _remarks(kind: Alternative, stack: ResolvedStack, assumptions: Assumptions) -> Iterator[str]:
-    coming = demand.requests(stack, assumptions) or {}
+def _staying(kind: Alternative, stack: ResolvedStack) -> Iterator[str]:
     for model in stack.models:
         if kind in KEPT and not isinstance(model, KEPT[kind]):
             yield f"{model.name} stays: no other model does {model.spec.task}"
-        if isinstance(model, SelfHostedModel) and model.name in coming:
-            needed = demand.replicas_needed(model, coming, stack, assumptions)
-            if needed is None and model.replicas.min < model.replicas.max:
-                yield f"{model.name} is counted at its most replicas: its throughput is unknown"
-            elif needed is None:
-                yield f"{model.name} may need more replicas: its throughput is unknown"
-            elif needed > model.replicas.max:
-                yield f"{model.name} needs {needed} replicas and may have {model.replicas.max}"
+
+
+def _shortages(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[str]:
+    coming = demand.requests(stack, assumptions) or {}
+    for model in stack.self_hosted:
+        if model.name not in coming:
+            continue
+        most = model.replicas.max
+        needed = demand.replicas_needed(model, coming, stack, assumptions)
+        if needed is None:
+            yield f"{model.name} may need more than its {most} replicas: its throughput is unknown"
+        elif needed > most:
+            yield f"{model.name} needs {needed} replicas and may have {most}"

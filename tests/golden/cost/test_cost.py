@@ -1,11 +1,14 @@
 """What `aistack cost` says is what was read in review, and what docs/cost.md shows."""
 
+from decimal import Decimal
+from math import ceil
 from pathlib import Path
 
 import pytest
 
 from tests.golden.cost import FOLDER, cases, golden, text
 
+EXAMPLE = FOLDER / "known.yaml"
 DOCUMENT = Path(__file__).parents[3] / "docs" / "cost.md"
 
 
@@ -15,5 +18,32 @@ def test_a_stacks_cost_is_said_as_in_its_golden_text(case: Path) -> None:
 
 
 def test_the_document_shows_the_worked_example_as_it_is_printed() -> None:
-    example = FOLDER / "known.yaml"
-    assert f"```\n{golden(example).read_text().strip()}\n```" in DOCUMENT.read_text()
+    assert f"```\n{golden(EXAMPLE).read_text().strip()}\n```" in DOCUMENT.read_text()
+
+
+def test_the_worked_example_is_what_a_person_computes() -> None:
+    """With the numbers of known.yaml and nothing of ours."""
+    requests = 3_000_000 * Decimal("0.75")
+    hours = 730
+    claude = {
+        "min": requests * Decimal("0.2"),
+        "expected": requests * (Decimal("0.2") * Decimal("0.99") + Decimal("0.8") * Decimal("0.01")),
+        "max": requests * (Decimal("0.2") * Decimal("0.9") + Decimal("0.8") * Decimal("0.1")),
+    }
+    one_replica = 1200 * Decimal("0.6") * hours * 3600
+    wanted = ceil((requests - claude["expected"]) * 1150 / one_replica)
+    replicas = {"min": 1, "expected": wanted, "max": 4}
+    pods = {"min": 2, "expected": 2, "max": 4}
+    core_hours = Decimal("0.27") + Decimal("0.5")
+    memory_hours = Decimal("0.15625") + Decimal("0.75")
+    sums = [
+        replicas[use] * hours * Decimal("0.80")
+        + 40 * Decimal("0.10")
+        + pods[use] * hours * (core_hours * Decimal("0.03") + memory_hours * Decimal("0.004"))
+        + claude[use] * (900 * 3 + 250 * 15) / 1_000_000
+        + claude[use] * 900 * 4 / 2**30 * Decimal("0.09")
+        for use in ("min", "expected", "max")
+    ]
+    (line,) = [line for line in golden(EXAMPLE).read_text().splitlines() if line.startswith("total")]
+    assert line.split()[1:] == [f"{amount:.2f}" for amount in sums]
+    assert wanted == 2

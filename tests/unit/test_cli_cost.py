@@ -1,0 +1,140 @@
+"""`aistack cost` and `aistack prices` on files: what they print, and the exit code."""
+
+import csv
+import io
+import json
+import re
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import yaml
+
+from aistack.api import PriceBook
+from aistack.cli.parser import main
+from aistack.cost.focus import COLUMNS
+
+KNOWN = "tests/golden/cost/known.yaml"
+UNKNOWN = "tests/golden/cost/unknown.yaml"
+SUPPORT = ["examples/support.yaml", "--catalog=examples/accelerators.yaml", "--catalog=examples/prices.yaml"]
+
+
+def test_the_example_has_a_price_for_everything(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", *SUPPORT, "--strict"]) == 0
+    said = capsys.readouterr().out
+    assert "by cluster@2026-11-01, default@" in said
+    assert "unknown" not in said.replace("its throughput is unknown", "")
+
+
+def test_unknown_prices_count_only_with_strict() -> None:
+    assert main(["cost", UNKNOWN]) == 0
+    assert main(["cost", UNKNOWN, "--strict"]) == 3
+
+
+def test_a_book_in_the_files_comes_before_the_shipped_one(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["cost", KNOWN, "--output=json"])
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["priceBooks"] == ["default@2026-11-01"]
+
+
+def test_json_has_every_number_with_its_source(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", KNOWN, "--output=json"]) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert all(charge["price"]["source"].startswith("https://") for charge in found["charges"])
+    assert {each["provenance"] for each in found["assumptions"]} == {"declared", "default"}
+    parts = sum(Decimal(charge["monthly"]["max"]) for charge in found["charges"])
+    assert parts == Decimal(found["monthly"]["max"])
+    assert found["breakEvens"][0]["tokensPerMonth"] == 104832305
+    assert len(found["alternatives"]) == 9
+
+
+def test_json_says_null_for_what_is_unknown(capsys: pytest.CaptureFixture[str]) -> None:
+    main(["cost", UNKNOWN, "--output=json"])
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["components"]["model/llama"] is None
+    assert found["unknown"][0]["write"] == "write price into AcceleratorClass nvidia-h100, in USD"
+
+
+def test_csv_is_a_focus_file_of_this_month_and_what_is_unknown_is_said_beside_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labelled = Path(UNKNOWN).read_text().replace("{name: draft,", "{name: draft, labels: {team: care},")
+    stack = tmp_path / "stack.yaml"
+    stack.write_text(labelled)
+
+    assert main(["cost", str(stack), "--output=csv"]) == 0
+
+    printed = capsys.readouterr()
+    written = list(csv.DictReader(io.StringIO(printed.out)))
+    assert tuple(written[0]) == COLUMNS
+    assert all(re.fullmatch(r"20\d\d-\d\d-01T00:00:00Z", row["ChargePeriodStart"]) for row in written)
+    assert json.loads(written[0]["Tags"]) == {"team": "care", "environment": "development"}
+    assert "write price into AcceleratorClass nvidia-h100" in printed.err
+
+
+def test_a_stack_that_can_not_be_served_has_no_price(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "examples/support.yaml"]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "nvidia-l4" in printed.err
+
+
+def test_files_without_a_stack_are_bad_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["cost", "examples/prices.yaml"]) == 2
+    assert "no AIStack" in capsys.readouterr().err
+
+
+def test_the_shipped_prices_can_be_applied(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prices", "shipped"]) == 0
+    shipped = PriceBook.parse(yaml.load(capsys.readouterr().out, Loader=yaml.CSafeLoader))
+    assert shipped.metadata.name == "default"
+
+
+def bill(folder: Path, price: str = "0.10") -> str:
+    header = "BillingCurrency,ChargePeriodStart,ContractedUnitPrice,PricingUnit,SkuId"
+    path = folder / "bill.csv"
+    path.write_text(f"{header}\nUSD,2026-11-01T00:00:00Z,{price},GiB-Months,DISK\n")
+    return str(path)
+
+
+def sku_map(folder: Path, text: str = "storage: {fast: DISK}") -> str:
+    path = folder / "skus.yaml"
+    path.write_text(text)
+    return str(path)
+
+
+def test_a_bill_is_printed_as_a_price_book(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prices", "import", bill(tmp_path), "--map", sku_map(tmp_path), "--name=ours"]) == 0
+    parsed = PriceBook.parse(yaml.safe_load(capsys.readouterr().out))
+    assert parsed.metadata.name == "ours"
+    assert parsed.spec.storage[0].per_gib_month == "0.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("storage: {fast: TAPE}", "SKU TAPE", id="a SKU that the bill hasn't"),
+        pytest.param("storage: [", "not YAML", id="no YAML"),
+        pytest.param("disks", "no map", id="no map"),
+        pytest.param("disks: {}", "disks", id="an unknown field"),
+    ],
+)
+def test_a_map_that_can_not_be_read_says_what_is_wrong(
+    text: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prices", "import", bill(tmp_path), "--map", sku_map(tmp_path, text)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert words in said
+
+
+def test_a_price_that_the_api_can_not_say_is_refused_with_its_field(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["prices", "import", bill(tmp_path, "1e15"), "--map", sku_map(tmp_path)]) == 2
+    assert "perGibMonth" in capsys.readouterr().err
+
+
+def test_a_missing_bill_is_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["prices", "import", str(tmp_path / "gone.csv"), "--map", sku_map(tmp_path)]) == 2
+    assert "gone.csv" in capsys.readouterr().err
