@@ -13,7 +13,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
           --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv python demo demo-down test lint unit crds golden lock bench pin-images image clean
+.PHONY: help venv python demo demo-down test lint unit e2e crds golden lock bench pin-images prices image clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -37,6 +37,9 @@ unit: venv ## pytest (ARGS="tests/unit -k queue" for a part)
 	@$(BIN)/python -m tests.controlplane build
 	@$(BIN)/pytest $(ARGS)
 
+e2e: venv ## what is rendered, on a real node: needs Linux and root (KEEP=1 leaves it up, ARGS="--report …")
+	@$(BIN)/python -m tests.e2e run $(if $(KEEP),--keep) $(ARGS)
+
 crds: venv ## write crds/ from the API types
 	@$(BIN)/python -m aistack.api.crd crds/
 
@@ -48,6 +51,9 @@ bench: venv ## measure against a raw writer; writes bench/results/
 
 pin-images: venv ## look up the default images' digests where a registry can be reached
 	@$(BIN)/python -m aistack.pin_images
+
+prices: venv ## write the shipped token prices from LiteLLM's packaged price map
+	@$(BIN)/python -m aistack.ship_prices
 
 lock: venv ## resolve the dependencies again, with hashes
 	@$(STEP) "requirements.lock" $(LOCK) --output-file requirements.lock
