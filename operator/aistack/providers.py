@@ -1,7 +1,7 @@
 """What a managed model asks of its provider, and can't have."""
 
 import ipaddress
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from aistack.api import Reason
@@ -17,11 +17,18 @@ WITHOUT_KEY = frozenset({"sagemaker"})
 """Providers that know the cloud's identities only."""
 KEYED = frozenset({"openai", "anthropic"})
 """Providers that answer nobody without a key."""
+TAKERS: Mapping[str, frozenset[str]] = {
+    "endpoint": DIRECT_PROVIDERS | {"anthropic", "azure", "bedrock", "sagemaker"},
+    "project": frozenset({"vertex"}),
+    "apiVersion": frozenset({"azure"}),
+}
+"""Fields that some providers know nothing of. A region may be written for all: residency rules read it."""
 
 
 def provider_problems(spec: AIStackSpec) -> Iterator[Problem]:
     """Every field of the managed models that neither the front nor the adapter can honour."""
     for path, managed in _managed(spec):
+        yield from _not_taken(path, managed)
         yield from _endpoint(f"{path}.endpoint", managed)
         yield from _credentials(f"{path}.credentials", managed)
     yield from _identities(spec)
@@ -41,6 +48,17 @@ def _managed(spec: AIStackSpec) -> Iterator[tuple[str, Managed]]:
     for model in spec.models:
         if model.managed:
             yield f"spec.models[{model.name}].managed", model.managed
+
+
+def _not_taken(path: str, managed: Managed) -> Iterator[Problem]:
+    given = {"endpoint": managed.endpoint, "project": managed.project, "apiVersion": managed.api_version}
+    for field, value in given.items():
+        if value and managed.provider not in TAKERS[field]:
+            yield Problem(
+                f"{path}.{field}",
+                Reason.NOT_SUPPORTED,
+                f"{managed.provider} is called without it; leave it out",
+            )
 
 
 def _endpoint(path: str, managed: Managed) -> Iterator[Problem]:

@@ -6,6 +6,7 @@ Each stack has the same name and a namespace of its own, in which its n-th write
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -214,19 +215,20 @@ def test_once_all_is_well_nothing_is_written(survivors: World) -> None:
 def test_a_controller_that_is_killed_at_any_write_goes_on_where_it_was(
     unharmed: World, folder: Path, settings: dict[str, str], fault: Fault
 ) -> None:
-    expected = unharmed.end_state(UNHARMED)
-    for nth in each_write(unharmed):
-        namespace = harmed(fault, nth)
-        unharmed.proxy.plan = [Planned(fault, nth, namespace=namespace)]
-        with controllers.controller(unharmed.cluster, folder, **settings) as victim:
+    expected, created = unharmed.end_state(UNHARMED), unharmed.created(UNHARMED)
+    with ExitStack() as running:
+        victim = running.enter_context(controllers.controller(unharmed.cluster, folder, **settings))
+        for nth in each_write(unharmed):
+            namespace = harmed(fault, nth)
+            unharmed.proxy.plan = [Planned(fault, nth, namespace=namespace)]
             unharmed.proxy.victim = victim
             unharmed.apply(namespace, tiny())
             wait_for_end(victim)
-        with controllers.controller(unharmed.cluster, folder, **settings) as successor:
-            unharmed.wait_ready([namespace], successor)
-        assert unharmed.end_state(namespace) == expected, f"{fault.value} at write {nth}"
-        assert unharmed.created(namespace) == unharmed.created(UNHARMED)
-        assert unharmed.deleted(namespace) == []
+            victim = running.enter_context(controllers.controller(unharmed.cluster, folder, **settings))
+            unharmed.wait_ready([namespace], victim)
+            assert unharmed.end_state(namespace) == expected, f"{fault.value} at write {nth}"
+            assert unharmed.created(namespace) == created
+            assert unharmed.deleted(namespace) == []
     assert contradictions(unharmed.proxy.statuses) == []
 
 
