@@ -64,9 +64,10 @@ def followed(fallbacks: tuple[str, ...], names: Names) -> tuple[str, ...]:
 
 
 def members_of(route: Route, names: Names) -> tuple[str, ...]:
-    """Every model that may answer for `route`: its targets, then its fallbacks."""
+    """Every model that may answer for `route`: its targets, then its fallbacks of both sorts."""
     targets = (target.model for target in route.targets)
-    return tuple(dict.fromkeys((*targets, *fallbacks_of(route, names))))
+    long = followed(route.long_context_fallbacks, names)
+    return tuple(dict.fromkeys((*targets, *fallbacks_of(route, names), *long)))
 
 
 def reference_problems(spec: AIStackSpec, names: Names, catalog: Catalog) -> Iterator[Problem]:
@@ -83,6 +84,7 @@ def unreached_models(names: Names) -> Iterator[Problem]:
     routes = names.routes.values()
     reached = {target.model for route in routes for target in route.targets if target.weight}
     reached |= {name for route in routes for name in fallbacks_of(route, names)}
+    reached |= {name for route in routes for name in followed(route.long_context_fallbacks, names)}
     for name in names.models:
         if name not in reached:
             yield Problem(
@@ -138,14 +140,18 @@ def _routes(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
                     Reason.INVALID_REFERENCE,
                     f"no model is named {target.model!r}; {instead(models, 'add it to spec.models')}",
                 )
-        for fallback in route.fallbacks:
-            if fallback not in models and fallback not in names.routes:
-                known = {*models, *names.routes} - {route.name}
-                yield Problem(
-                    f"{path}.fallbacks[{fallback}]",
-                    Reason.INVALID_REFERENCE,
-                    f"no model or route is named {fallback!r}; {instead(known, 'add it to spec.models')}",
-                )
+        for field, fallbacks in (
+            ("fallbacks", route.fallbacks),
+            ("longContextFallbacks", route.long_context_fallbacks),
+        ):
+            for fallback in fallbacks:
+                if fallback not in models and fallback not in names.routes:
+                    known = {*models, *names.routes} - {route.name}
+                    yield Problem(
+                        f"{path}.{field}[{fallback}]",
+                        Reason.INVALID_REFERENCE,
+                        f"no model or route is named {fallback!r}; {instead(known, 'add it to spec.models')}",
+                    )
         yield from _mixed_tasks(path, [models[name] for name in members_of(route, names) if name in models])
 
 

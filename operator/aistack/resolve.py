@@ -155,6 +155,11 @@ class ResolvedRoute:
         by_weight = [target.model for target in sorted(targets, key=lambda target: -target.weight)]
         return tuple(Way(picked.weight, self._each_once((picked.model, *by_weight))) for picked in targets)
 
+    @property
+    def long_way(self) -> Way | None:
+        """What is tried for a request that is too long for a target; None when that is nothing else."""
+        return Way(1, self.long_context_fallbacks) if self.long_context_fallbacks else None
+
     def _each_once(self, targets: Iterable[ResolvedModel]) -> tuple[ResolvedModel, ...]:
         return tuple({model.name: model for model in (*targets, *self.fallbacks)}.values())
 
@@ -179,7 +184,7 @@ class ResolvedGateway:
     @property
     def reached(self) -> tuple[ResolvedModel, ...]:
         """Every model that some request may arrive at, each once; a target of weight 0 is no way."""
-        ways = (way for route in self.routes for way in route.ways)
+        ways = (way for route in self.routes for way in (*route.ways, route.long_way) if way)
         return tuple({model.name: model for way in ways for model in way.models}.values())
 
     @property

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 from aistack.api import Reason
 from aistack.api.gateway import Route
 from aistack.problem import Problem
-from aistack.references import Names, members_of
+from aistack.references import Names, followed, members_of
 
 
 def routing_problems(names: Names) -> Iterator[Problem]:
     """Every field of the routes that doesn't fit the models that they lead to."""
     for route in names.routes.values():
-        yield from _when_down(f"spec.gateway.routes[{route.name}]", route, names)
+        path = f"spec.gateway.routes[{route.name}]"
+        yield from _when_down(f"{path}.whenDown", route, names)
+        yield from _long_context(f"{path}.longContextFallbacks", route, names)
 
 
 def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:
@@ -19,7 +21,28 @@ def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:
     other = next((model for model in members if model.task != "chat"), None)
     if route.when_down and other:
         yield Problem(
-            f"{path}.whenDown",
+            path,
             Reason.INVALID_SPEC,
             f"a text can't stand for what {other.name} answers, whose task is {other.task}; leave it out",
         )
+
+
+def _long_context(path: str, route: Route, names: Names) -> Iterator[Problem]:
+    if not route.long_context_fallbacks:
+        return
+    weighted = [target.model for target in route.targets if target.weight]
+    targets = [names.models[name] for name in weighted if name in names.models]
+    for target in targets:
+        if target.context_window is None:
+            field = f"spec.models[{target.name}].contextWindow"
+            message = f"which requests are too long for {target.name} is not known; write {field}"
+            yield Problem(path, Reason.INVALID_SPEC, message)
+    smallest = min((target.context_window for target in targets if target.context_window), default=0)
+    for model in (names.models[name] for name in followed(route.long_context_fallbacks, names)):
+        if model.context_window is not None and model.context_window <= smallest:
+            yield Problem(
+                path,
+                Reason.INVALID_SPEC,
+                f"{model.name} holds {model.context_window} tokens, and every target {smallest} or more; write a "
+                "model with a larger contextWindow",
+            )

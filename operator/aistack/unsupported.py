@@ -97,7 +97,6 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
         if limit and not seconds(limit):
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     used = {
-        "longContextFallbacks": route.long_context_fallbacks,
         "limits.tokensPerMinute": route.limits.tokens_per_minute,
         "limits.maxOutputTokens": route.limits.max_output_tokens,
         "cache.mode": route.cache.mode != "Off",

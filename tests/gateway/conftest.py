@@ -63,7 +63,7 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
     provider = managed("claude", "http://claude.example/api/v1", key="provider")
     spec = {
         "models": [
-            hosted("llama"),
+            hosted("llama") | {"contextWindow": 1000},
             hosted("mistral"),
             hosted("minilm") | {"task": "embedding"},
             provider,
@@ -97,6 +97,12 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "timeout": "1s",
                     "firstTokenTimeout": "400ms",
                     "whenDown": {"message": RESTING},
+                },
+                {
+                    "name": "any-length",
+                    "targets": [{"model": "llama"}],
+                    "longContextFallbacks": ["mistral", "claude"],
+                    "timeout": "1s",
                 },
                 {"name": "provider", "targets": [{"model": "claude"}], "retries": 0},
                 {"name": "embed", "targets": [{"model": "minilm"}]},

@@ -65,6 +65,7 @@ async def test_the_list_of_models_is_the_list_of_routes(front: Front) -> None:
         "mistral-off",
         "alone",
         "resting",
+        "any-length",
         "provider",
         "embed",
     ]

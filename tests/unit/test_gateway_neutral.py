@@ -61,9 +61,20 @@ def test_attempts(targets: list[str], fields: dict[str, Any], expected: dict[str
     assert choices(route(*targets, **fields)) == expected, why
 
 
+def test_a_request_too_long_for_the_smallest_target_has_choices_of_its_own() -> None:
+    """Two bytes a token of the smallest context; its fallbacks are the long ones alone."""
+    windows = {"a": 8000, "b": 4000, "c": 32_000}
+    models = [{**hosted(name), "contextWindow": tokens} for name, tokens in windows.items()]
+    fields = {"fallbacks": ["a"], "longContextFallbacks": ["c"]}
+    routes = [{"name": "chat", "targets": [{"model": "a"}, {"model": "b"}], **fields}]
+    [found] = neutral(resolved(models=models, gateway={"routes": routes}).gateway).routes
+    assert found.longest_body == 8000
+    assert ["".join(model.name for model in choice.attempts) for choice in found.long_choices] == ["ccc"]
+
+
 def test_every_choice_of_a_route_has_the_same_number_of_attempts() -> None:
     found = route("a:3", "b", "c", fallbacks=["d"], retries=7)
-    assert {len(choice.attempts) for choice in found.choices} == {found.attempts} == {8}
+    assert {len(choice.attempts) for choice in found.choices} == {found.attempts(found.choices)} == {8}
 
 
 def test_times_are_seconds_and_no_first_token_timeout_is_none() -> None:

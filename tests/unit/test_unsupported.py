@@ -41,7 +41,6 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.gateway.clients[web].tokensPerMinute",
         "spec.gateway.clients[web].monthlyLimit",
         "spec.gateway.routes[chat].strategy",
-        "spec.gateway.routes[chat].longContextFallbacks",
         "spec.gateway.routes[chat].limits.tokensPerMinute",
         "spec.gateway.routes[chat].limits.maxOutputTokens",
         "spec.gateway.routes[chat].cache.mode",

@@ -205,7 +205,8 @@ class Route(Model):
     """Models to try in this order when the targets fail, time out or are out of budget; default none."""
 
     long_context_fallbacks: Annotated[tuple[Name, ...], Field(max_length=8)] = ()
-    """Models to try when a request is too long for a target; default none."""
+    """Models or routes to try instead when a request is too long for a target, at 2 bytes of its body a token
+    of the target's contextWindow; default none."""
 
     timeout: Duration = "10m"
     """Longest time for one attempt: a whole answer is complete by then, a stream has begun. Default 10m."""

@@ -83,5 +83,8 @@ def _key(model: ManagedModel) -> Manifest:
 def _timeout(model: ManagedModel, gateway: NeutralGateway) -> float:
     """Seconds: the longest that any route waits for it, so that the front gives up first."""
     return max(
-        route.timeout for route in gateway.routes if any(model in choice.attempts for choice in route.choices)
+        route.timeout
+        for route in gateway.routes
+        for choice in (*route.choices, *route.long_choices)
+        if model in choice.attempts
     )

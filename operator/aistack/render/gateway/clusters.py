@@ -72,7 +72,7 @@ def _holds(route: NeutralRoute, stream: bool) -> bool:
 
 
 def _lists(route: NeutralRoute) -> Iterator[Manifest]:
-    for choice in route.choices:
+    for choice in (*route.choices, *route.long_choices):
         for stream in (False, True) if route.streams else (False,):
             yield attempts_in_order(route, choice, stream=stream)
 

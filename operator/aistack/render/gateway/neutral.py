@@ -6,6 +6,12 @@ from aistack.api.gateway import Client
 from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
 from aistack.units import seconds
 
+BYTES_PER_TOKEN = 2
+"""By how many bytes of its body a request's tokens are estimated. In most languages text has 3 to 4.5 bytes a
+token, code about 3: that leaves room for the answer, and little is underestimated. A request that is sent on
+for nothing costs more; one that isn't sent on would fail.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:
@@ -27,6 +33,10 @@ class NeutralRoute:
     name: str
     task: str
     choices: tuple[Choice, ...]
+    long_choices: tuple[Choice, ...]
+    """The choices for a request of more than `longest_body`; empty: the same."""
+    longest_body: int
+    """The bytes of a request's body that fit into every target's context; 0 without `long_choices`."""
     timeout: float
     first_token_timeout: float | None
     clients: tuple[str, ...] | None
@@ -41,10 +51,9 @@ class NeutralRoute:
         """Whether an answer may come as a stream."""
         return self.task == "chat"
 
-    @property
-    def attempts(self) -> int:
-        """How often a request is tried at most, the last answer included; the same for every choice."""
-        return len(self.choices[0].attempts) + (self.when_down is not None)
+    def attempts(self, choices: tuple[Choice, ...]) -> int:
+        """How often a request is tried at most, the last answer included; the same for each choice."""
+        return len(choices[0].attempts) + (self.when_down is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +105,9 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
     return NeutralRoute(
         name=route.name,
         task=route.targets[0].model.spec.task,
-        choices=_choices(route),
+        choices=tuple(_choice(way, spec.retries) for way in route.ways),
+        long_choices=(_choice(route.long_way, spec.retries),) if route.long_way else (),
+        longest_body=_longest_body(route) if route.long_way else 0,
         timeout=seconds(spec.timeout),
         first_token_timeout=first_token or None,
         clients=_allowed(route.name, clients),
@@ -105,14 +116,16 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
     )
 
 
-def _choices(route: ResolvedRoute) -> tuple[Choice, ...]:
-    return tuple(Choice(way.weight, _attempts(way, route.spec.retries)) for way in route.ways)
-
-
-def _attempts(way: Way, retries: int) -> tuple[ResolvedModel, ...]:
+def _choice(way: Way, retries: int) -> Choice:
     """Attempts that are left over go to further replicas of the first model."""
     left_over = max(0, 1 + retries - len(way.models))
-    return (*[way.models[0]] * left_over, *way.models)
+    return Choice(way.weight, (*[way.models[0]] * left_over, *way.models))
+
+
+def _longest_body(route: ResolvedRoute) -> int:
+    """Bytes. A route whose target has no contextWindow declares no way for what is too long."""
+    windows = (target.model.spec.context_window or 0 for target in route.targets if target.weight)
+    return BYTES_PER_TOKEN * min(windows)
 
 
 def _allowed(route: str, clients: tuple[Client, ...]) -> tuple[str, ...] | None:

@@ -7,7 +7,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.limits import limits
-from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
+from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
 
 PATHS = {
@@ -76,45 +76,57 @@ def unknown() -> Iterator[Manifest]:
 
 
 def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    """A request without a length counts as a long one."""
+    if not route.long_choices:
+        yield from _entries(route, route.name, route.choices)
+        return
+    length = {"name": "content-length", "range_match": {"start": 0, "end": route.longest_body + 1}}
+    yield from _entries(route, route.name, route.choices, headers=[length])
+    yield from _entries(route, f"{route.name}-long", route.long_choices)
+
+
+def _entries(
+    route: NeutralRoute, name: str, choices: tuple[Choice, ...], **conditions: object
+) -> Iterator[Manifest]:
     """Streams have an entry of their own: they must begin in time, whole answers must end in time."""
     named = _metadata("model", {"exact": route.name})
     streamed = {"filter": METADATA, "path": [{"key": "stream"}], "value": {"bool_match": True}}
-    begin = route.first_token_timeout or route.timeout
+    match = {**_path(PATHS[route.task]), **conditions}
     if route.streams:
         yield {
-            "name": f"{route.name}-stream",
-            "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named, streamed]},
-            "route": _action(route, stream=True, per_attempt=begin, whole=0),
+            "name": f"{name}-stream",
+            "match": {**match, "dynamic_metadata": [named, streamed]},
+            "route": _action(route, choices, stream=True),
             **_permission(route),
         }
     yield {
-        "name": route.name,
-        "match": {**_path(PATHS[route.task]), "dynamic_metadata": [named]},
-        "route": _action(
-            route, stream=False, per_attempt=route.timeout, whole=route.timeout * route.attempts
-        ),
+        "name": name,
+        "match": {**match, "dynamic_metadata": [named]},
+        "route": _action(route, choices, stream=False),
         **_permission(route),
     }
 
 
-def _action(route: NeutralRoute, *, stream: bool, per_attempt: float, whole: float) -> Manifest:
-    """Times in seconds; `whole` 0 is no limit. An exchange in which nothing moves is ended after as long as
-    all attempts may take.
+def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:
+    """A stream that has begun is not cut. An exchange in which nothing moves is ended after as long as all
+    attempts may take.
     """
+    attempts = route.attempts(choices)
+    longest = duration(route.timeout * attempts)
+    begin = route.first_token_timeout or route.timeout
     weighted = [
-        {"name": attempts_name(route, choice, stream=stream), "weight": choice.weight}
-        for choice in route.choices
+        {"name": attempts_name(route, choice, stream=stream), "weight": choice.weight} for choice in choices
     ]
     return {
         "weighted_clusters": {"clusters": weighted},
-        "timeout": duration(whole),
-        "idle_timeout": duration(route.timeout * route.attempts),
+        "timeout": "0s" if stream else longest,
+        "idle_timeout": longest,
         "auto_host_rewrite": True,
         "retry_policy": {
             "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
             "retriable_status_codes": [429],
-            "num_retries": route.attempts - 1,
-            "per_try_timeout": duration(per_attempt),
+            "num_retries": attempts - 1,
+            "per_try_timeout": duration(begin if stream else route.timeout),
             "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},
             "retry_host_predicate": [
                 {
