@@ -6,9 +6,8 @@ from typing import Any
 from aistack.cost.breakeven import BreakEven
 from aistack.cost.charges import Charge
 from aistack.cost.estimate import Estimate
-from aistack.cost.focus import plain
 from aistack.cost.matrix import Cell
-from aistack.cost.money import MicroUnits, Range, exact
+from aistack.cost.money import MicroUnits, Range, exact, plain
 from aistack.cost.prices import AnyPrice, Price
 
 

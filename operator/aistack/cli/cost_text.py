@@ -8,9 +8,8 @@ from aistack.cli.output import columns
 from aistack.cost.breakeven import BreakEven
 from aistack.cost.charges import Charge
 from aistack.cost.estimate import Estimate
-from aistack.cost.focus import plain
 from aistack.cost.matrix import VOLUMES, Alternative, Cell
-from aistack.cost.money import MicroUnits, Range, cents
+from aistack.cost.money import MicroUnits, Range, cents, plain
 from aistack.cost.prices import Price
 
 UNKNOWN = "unknown"

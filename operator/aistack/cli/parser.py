@@ -120,7 +120,9 @@ def _run_cost(arguments: argparse.Namespace) -> int:
 
 
 def _prices(commands: Commands) -> None:
-    parser = commands.add_parser("prices", help="show the shipped prices, or make a PriceBook of a bill")
+    parser = commands.add_parser(
+        "prices", help="show the shipped prices, or make others of what was paid"
+    )
     sorts = parser.add_subparsers(title="commands", metavar="command", required=True)
     shipped = sorts.add_parser(
         "shipped",
@@ -136,8 +138,20 @@ def _prices(commands: Commands) -> None:
     )
     imported.add_argument("file", metavar="FOCUS.csv", help="a cost and usage file in the form of FOCUS 1.x")
     imported.add_argument("--map", required=True, metavar="FILE", help="YAML: what is which SKU")
-    imported.add_argument("--name", default="imported", help="the PriceBook's name (default: imported)")
     imported.set_defaults(run=_run_prices_import)
+    measured = sorts.add_parser(
+        "opencost",
+        help="print a PriceBook from what OpenCost says",
+        description="Prints a PriceBook with what cores, memory and volumes have cost. For example: "
+        "curl --get --data window=7d http://localhost:9003/allocation | aistack prices opencost -",
+    )
+    measured.add_argument(
+        "file", metavar="FILE", help="the JSON of OpenCost's /allocation, or - for standard input"
+    )
+    measured.add_argument("--currency", default="USD", help="that OpenCost is set to (default: USD)")
+    measured.set_defaults(run=_run_prices_opencost)
+    for made in (imported, measured):
+        made.add_argument("--name", default="imported", help="the PriceBook's name (default: imported)")
 
 
 def _run_prices_shipped(_arguments: argparse.Namespace) -> int:
@@ -150,6 +164,12 @@ def _run_prices_import(arguments: argparse.Namespace) -> int:
     from aistack.cli.prices import import_focus
 
     return import_focus(arguments.file, arguments.map, arguments.name)
+
+
+def _run_prices_opencost(arguments: argparse.Namespace) -> int:
+    from aistack.cli.prices import import_opencost
+
+    return import_opencost(arguments.file, arguments.currency, arguments.name)
 
 
 def _status(commands: Commands) -> None:

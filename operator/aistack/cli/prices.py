@@ -1,5 +1,8 @@
-"""`aistack prices`: the shipped PriceBook, and one made of a bill."""
+"""`aistack prices`: the shipped PriceBook, and one made of a bill or of what OpenCost measured."""
 
+import json
+import sys
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +13,10 @@ from aistack.api import PriceBook
 from aistack.api.validation import problems
 from aistack.cli.files import InputError
 from aistack.cli.output import Exit, as_yaml, complain, emit
-from aistack.cost.bill import SkuMap, book
+from aistack.cost import bill, opencost
+from aistack.cost.bill import SkuMap
 from aistack.cost.prices import shipped_text
+from aistack.kinds import Manifest
 
 
 def shipped() -> Exit:
@@ -23,9 +28,23 @@ def import_focus(file: str, sku_map: str, name: str) -> Exit:
     """Prints the PriceBook of a FOCUS file; BillError and InputError say what can't be read."""
     mapped = _map(sku_map)
     try:
-        manifest = book(_text(file).splitlines(), SkuMap.parse(mapped), name, Path(file).name)
+        skus = SkuMap.parse(mapped)
     except ValidationError as error:
         return _refused(sku_map, problems(error, mapped))
+    return _print(bill.book(_text(file).splitlines(), skus, name, Path(file).name), file)
+
+
+def import_opencost(file: str, currency: str, name: str) -> Exit:
+    """Prints the PriceBook of OpenCost's answer; AllocationError and InputError say what can't be read."""
+    try:
+        document = json.loads(_text(file), parse_float=Decimal)
+    except ValueError as error:
+        raise InputError(f"{file}: not JSON: {error}") from None
+    return _print(opencost.book(document, name, currency, Path(file).name), file)
+
+
+def _print(manifest: Manifest, file: str) -> Exit:
+    """A price that the API can't hold is the file's fault."""
     try:
         PriceBook.parse(manifest)
     except ValidationError as error:
@@ -52,7 +71,7 @@ def _map(file: str) -> dict[str, Any]:
 
 def _text(file: str) -> str:
     try:
-        return Path(file).read_text()
+        return sys.stdin.read() if file == "-" else Path(file).read_text()
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -15,13 +15,13 @@ from pydantic import Field
 
 from aistack.api.base import API_VERSION, Model
 from aistack.api.scalars import Line
+from aistack.cost.money import price_text
 from aistack.errors import AIStackError
 
 NEEDED = ("BillingCurrency", "ChargePeriodStart", "PricingUnit", "SkuId")
 """Columns that the file must have, and one of UNIT_PRICES."""
 UNIT_PRICES = ("ContractedUnitPrice", "ListUnitPrice")
 """What is paid comes before what is listed."""
-SIX_DECIMALS = Decimal("0.000001")
 GIB_IN_GB = Decimal(1024**3) / Decimal(10**9)
 
 UNITS = {
@@ -82,10 +82,10 @@ class UnitPrice:
 
     def of(self, what: str) -> str:
         """The price of one `what`, a key of UNITS, as the API writes it."""
-        return _amount(self.amount / self._units(what))
+        return price_text(self.amount / self._units(what))
 
     def of_million_tokens(self) -> str:
-        return _amount(self.amount / self._units("token") * 1_000_000)
+        return price_text(self.amount / self._units("token") * 1_000_000)
 
     def _units(self, what: str) -> Decimal:
         """How many of `what` one pricing unit is: `1000 Tokens` is a thousand tokens."""
@@ -201,7 +201,3 @@ def _decimal(text: str, line: int) -> Decimal:
     if not amount.is_finite() or amount < 0:
         raise BillError(f"line {line}: {text!r} is no price; write a decimal number of at least 0")
     return amount
-
-
-def _amount(amount: Decimal) -> str:
-    return f"{amount.quantize(SIX_DECIMALS).normalize():f}"

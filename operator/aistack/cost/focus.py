@@ -9,11 +9,10 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 
 from aistack.cost.charges import Charge
 from aistack.cost.estimate import Estimate
-from aistack.cost.money import MicroUnits, Range, exact
+from aistack.cost.money import MicroUnits, Range, exact, plain
 from aistack.cost.prices import Price
 from aistack.resolve import StackRef
 
@@ -150,8 +149,3 @@ def table(all_rows: Iterable[Row]) -> str:
     writer.writeheader()
     writer.writerows(all_rows)
     return text.getvalue()
-
-
-def plain(number: Decimal) -> str:
-    """Decimal digits without an exponent, twelve after the point at most: `394.2`."""
-    return f"{number:.12f}".rstrip("0").rstrip(".")

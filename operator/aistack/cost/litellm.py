@@ -9,6 +9,7 @@ from typing import Any
 
 from aistack.api.base import API_VERSION
 from aistack.api.scalars import DATE, LINE, URI
+from aistack.cost.money import EXACT, price_text
 
 PRICE_MAP = "litellm/model_prices_and_context_window_backup.json"
 """Where it stands in LiteLLM's wheel."""
@@ -39,8 +40,7 @@ TASKS = {
 }
 """LiteLLM's mode → our task; images and sound are no models of a stack."""
 
-MILLION = 1_000_000
-SIX_DECIMALS = Decimal("0.000001")
+MILLION = Decimal(1_000_000)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,5 +125,4 @@ def _provider(fields: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def _amount(a_token: Decimal) -> str:
-    """A million tokens' price with at most six decimals, as the API takes it."""
-    return f"{(Decimal(a_token) * MILLION).quantize(SIX_DECIMALS).normalize():f}"
+    return price_text(EXACT.multiply(Decimal(a_token), MILLION))

@@ -62,3 +62,14 @@ def cents(micro: MicroUnits) -> str:
 def exact(micro: MicroUnits) -> str:
     """To compute with: `812.000000`."""
     return str(Decimal(micro).scaleb(-6, EXACT).quantize(Decimal("0.000001"), context=EXACT))
+
+
+def plain(number: Decimal, places: int = 12) -> str:
+    """Digits without an exponent and without zeros at the end, `394.2`; rounded to `places` decimals."""
+    text = f"{number:.{places}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def price_text(amount: Decimal) -> str:
+    """A price as the API takes it: at most six decimals."""
+    return plain(amount, 6)
