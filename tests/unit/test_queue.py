@@ -70,6 +70,15 @@ def test_a_changed_stack_overtakes_the_backlog_of_a_restart(queue: Queue, clock:
     assert taken(queue) == [C, A, B]
 
 
+def test_a_burst_of_changes_and_a_swarm_of_news_both_go_on(queue: Queue, clock: Clock) -> None:
+    changed = [("care", f"changed-{number}") for number in range(6)]
+    seen = [("care", f"seen-{number}") for number in range(6)]
+    queue.add(changed, Priority.CHANGED)
+    queue.add(seen, Priority.OBSERVED)
+    clock.forward(SETTLE_SECONDS)
+    assert taken(queue)[:8] == [changed[0], *seen[:3], changed[1], *seen[3:]]
+
+
 def test_a_change_brings_a_key_of_the_backlog_forward(queue: Queue) -> None:
     queue.add([A, B], Priority.BACKLOG)
     queue.add([B], Priority.CHANGED)

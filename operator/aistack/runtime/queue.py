@@ -7,10 +7,11 @@ after. A key that failed waits alone, longer each time; only a change of the sta
 import asyncio
 import heapq
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import IntEnum
-from itertools import count
+from itertools import count, cycle
 
 from aistack.runtime.backoff import delay
 from aistack.runtime.store import Key
@@ -23,7 +24,7 @@ LONGEST_RETRY = 60.0
 
 
 class Priority(IntEnum):
-    """Lower runs first."""
+    """Lower runs first, except as TURNS says."""
 
     CHANGED = 0
     """Somebody changed the stack and waits for it."""
@@ -31,6 +32,13 @@ class Priority(IntEnum):
     """Something happened to one of its objects."""
     BACKLOG = 2
     """A restart or a resync: nobody waits."""
+
+
+OBSERVED_FIRST = (Priority.OBSERVED, Priority.CHANGED, Priority.BACKLOG)
+TURNS = (tuple(Priority), OBSERVED_FIRST, OBSERVED_FIRST, OBSERVED_FIRST)
+"""Who goes first, turn by turn. A new stack is a dozen writes, news of an object one or none: three short
+runs delay a change by little, while a burst of new stacks would keep others for long from saying that they
+are ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +67,10 @@ class Queue:
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
         self._entries: dict[Key, _Entry] = {}
-        # Both heaps may hold entries that were replaced since; only those in `_entries` count.
+        # Both may hold entries that were replaced since; only those in `_entries` count.
         self._waiting: list[tuple[float, int, _Entry]] = []
-        self._ready: list[tuple[Priority, float, int, _Entry]] = []
+        self._ready: dict[Priority, deque[_Entry]] = {priority: deque() for priority in Priority}
+        self._turns = cycle(TURNS)
         self._numbers = count()
         self._running: dict[Key, Priority | None] = {}
         self._failures: dict[Key, int] = {}
@@ -82,12 +91,14 @@ class Queue:
     def take(self) -> Key | None:
         """The key whose turn it is, if any is due; it counts as running until `finish`."""
         self._promote()
-        while self._ready:
-            _, _, _, entry = heapq.heappop(self._ready)
-            if self._entries.get(entry.key) is entry:
-                del self._entries[entry.key]
-                self._running[entry.key] = None
-                return entry.key
+        for priority in next(self._turns):
+            ready = self._ready[priority]
+            while ready:
+                entry = ready.popleft()
+                if self._entries.get(entry.key) is entry:
+                    del self._entries[entry.key]
+                    self._running[entry.key] = None
+                    return entry.key
         return None
 
     def finish(self, key: Key, result: Next) -> None:
@@ -109,7 +120,8 @@ class Queue:
         """Forgets every key that waits, and every failure."""
         self._entries.clear()
         self._waiting.clear()
-        self._ready.clear()
+        for ready in self._ready.values():
+            ready.clear()
         self._failures.clear()
 
     def next_due(self) -> float | None:
@@ -167,9 +179,9 @@ class Queue:
         """Moves what has become due to where priority decides."""
         now = self._clock()
         while self._waiting and self._waiting[0][0] <= now:
-            due, number, entry = heapq.heappop(self._waiting)
+            _, _, entry = heapq.heappop(self._waiting)
             if self._entries.get(entry.key) is entry:
-                heapq.heappush(self._ready, (entry.priority, due, number, entry))
+                self._ready[entry.priority].append(entry)
 
     def _due(self) -> list[_Entry]:
         now = self._clock()
