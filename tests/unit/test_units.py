@@ -1,8 +1,10 @@
 """Written amounts mean what Kubernetes and the API say they mean."""
 
+from decimal import Decimal
+
 import pytest
 
-from aistack.units import number, seconds
+from aistack.units import decimal, number, seconds
 
 
 @pytest.mark.parametrize(
@@ -32,3 +34,8 @@ def test_a_quantity_is_in_its_base_unit(written: str, meant: float) -> None:
 def test_what_is_no_quantity_is_said_to_be_none(written: str) -> None:
     with pytest.raises(ValueError, match="24Gi"):
         number(written)
+
+
+def test_as_a_decimal_a_quantity_keeps_every_digit() -> None:
+    assert decimal("123456789012345.123456789") == Decimal("123456789012345.123456789")
+    assert decimal("0.1m") * 10 == Decimal("0.001")

@@ -24,7 +24,7 @@ def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
     if traffic is None:
         return None
     arriving = traffic.requests_per_month * (1 - Decimal(str(traffic.cache_hit_ratio)))
-    routes = meant_for(stack.gateway.routes)
+    routes = _meant_for(stack.gateway.routes)
     expected = assumptions.falls_back.value
     most = max(expected, assumptions.falls_back_at_most.value)
     seldom, often = _shares(routes, Decimal(0)), _shares(routes, most)
@@ -34,7 +34,7 @@ def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
     }
 
 
-def meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
+def _meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
     """The routes that spec.traffic speaks of: those of chat models; all of them where there are none."""
     chats = tuple(route for route in routes if route.targets[0].model.spec.task == "chat")
     return chats or routes

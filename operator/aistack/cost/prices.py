@@ -57,7 +57,7 @@ class Listing:
     name: str
     as_of: str
 
-    def __call__(self, amount: str, source: str) -> Price:
+    def price(self, amount: str, source: str) -> Price:
         return Price(Decimal(amount), f"PriceBook {self.name}", source, self.as_of)
 
 
@@ -139,9 +139,9 @@ def token_prices(prices: Prices, managed: Managed) -> TokenPrices:
         return TokenPrices(unknown, unknown, unknown)
     listed, price = found
     return TokenPrices(
-        input=listed(price.input_per_million, price.source),
-        cached_input=listed(price.cached_input_per_million or price.input_per_million, price.source),
-        output=listed(price.output_per_million, price.source),
+        input=listed.price(price.input_per_million, price.source),
+        cached_input=listed.price(price.cached_input_per_million or price.input_per_million, price.source),
+        output=listed.price(price.output_per_million, price.source),
     )
 
 
@@ -168,7 +168,7 @@ def storage_price(prices: Prices, storage_class: str | None) -> AnyPrice:
     if name not in prices.storage:
         return _missing(prices, f"storage[{name}]")
     listed, price = prices.storage[name]
-    return listed(price.per_gib_month, price.source)
+    return listed.price(price.per_gib_month, price.source)
 
 
 def compute_prices(prices: Prices) -> tuple[AnyPrice, AnyPrice]:
@@ -177,7 +177,7 @@ def compute_prices(prices: Prices) -> tuple[AnyPrice, AnyPrice]:
         unknown = _missing(prices, f"compute[{DEFAULT}]")
         return unknown, unknown
     listed, price = prices.compute[DEFAULT]
-    return listed(price.cpu_hourly, price.source), listed(price.memory_gib_hourly, price.source)
+    return listed.price(price.cpu_hourly, price.source), listed.price(price.memory_gib_hourly, price.source)
 
 
 def traffic_price(prices: Prices) -> AnyPrice:
@@ -185,7 +185,7 @@ def traffic_price(prices: Prices) -> AnyPrice:
     if INTERNET not in prices.traffic:
         return _missing(prices, f"traffic[{INTERNET}]")
     listed, price = prices.traffic[INTERNET]
-    return listed(price.per_gib, price.source)
+    return listed.price(price.per_gib, price.source)
 
 
 def _missing(prices: Prices, what: str) -> Unknown:
