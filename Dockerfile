@@ -11,7 +11,8 @@ RUN python3 -m compileall -q /app
 
 FROM ${BASE_IMAGE}
 COPY --from=build /app /app
-ENV PYTHONPATH=/app PYTHONUNBUFFERED=1
+# Kopf asks for the user's name, and the number below has none.
+ENV PYTHONPATH=/app PYTHONUNBUFFERED=1 USER=aistack
 USER 65532:65532
 ENTRYPOINT ["python3", "-m", "aistack"]
 CMD ["--help"]

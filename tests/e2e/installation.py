@@ -15,8 +15,9 @@ NAMESPACE = "aistack-system"
 
 def install(cluster: ControlPlane) -> None:
     """Installs or upgrades it; returns when all its pods are ready."""
-    cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
     where = (f"--namespace={NAMESPACE}", "--create-namespace")
+    if "aistack" in helm(cluster, "list", "--short", where[0]):  # an upgrade: Helm leaves CRDs as they are
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
     helm(cluster, "upgrade", "--install", "aistack", str(CHART), *where, "--wait", "--timeout=120s")
     cluster.kubectl("apply", "--server-side", f"--filename={ROOT / 'examples/accelerators.yaml'}")
 

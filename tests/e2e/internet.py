@@ -8,6 +8,7 @@ certificate. So what is rendered for the real ones, NetworkPolicies included, ru
 
 import hashlib
 import json
+import logging
 import re
 import ssl
 import sys
@@ -30,6 +31,7 @@ ANSWER = ("I ", "am ", "a ", "provider.")
 def main(address: str, certificate: str, key: str) -> None:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate, key)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     web.run_app(application(), host=address, port=443, ssl_context=context, access_log_format="%t %r %s")
 
 

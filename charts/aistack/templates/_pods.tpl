@@ -19,6 +19,7 @@ app.kubernetes.io/component: {{ . }}
 {{- define "aistack.pod" -}}
 {{- $root := index . 0 }}{{ $program := index . 1 }}
 serviceAccountName: aistack-{{ $program }}
+enableServiceLinks: false # the Service aistack-webhook would set AISTACK_WEBHOOK_PORT, a setting of ours
 securityContext:
   runAsNonRoot: true
   runAsUser: 65532
