@@ -1,65 +1,130 @@
 """`aistack check`: every problem of the stacks in files, as admission would find them."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from rich.text import Text
 
-from aistack.api import AIStack
-from aistack.cli.files import Document, accelerator_classes, read
-from aistack.cli.output import Exit, show, write
+from aistack.api import AIPolicy, AIPolicyException, AIStack
+from aistack.bill import money
+from aistack.cli import exchange
+from aistack.cli.files import Document, accelerator_classes, price_books, read
+from aistack.cli.findings import Checked, Finding, Sort
+from aistack.cli.output import Exit, emit, show, write
+from aistack.cost.estimate import estimate
+from aistack.cost.prices import DEFAULT, NO_PRICES, Prices, index, shipped_book
+from aistack.govern import Outcome, Result, Verdict, evaluate, facts_of
+from aistack.govern.rules import problems as unusable
 from aistack.images import default_images
-from aistack.resolve import Catalog, Problem, Resolution, resolve
+from aistack.problem import Problem
+from aistack.resolve import Catalog, ResolvedStack, resolve
+
+__all__ = ["Checked", "Rulebook", "check", "lines", "rulebook", "run", "verdict"]
+
+COLOURS = {Sort.INVALID: "red", Sort.DENIED: "red", Sort.WARNING: "yellow", Sort.AUDIT: "blue"}
+FORMS: Mapping[str, Callable[[Sequence[Checked]], str]] = {
+    "sarif": exchange.sarif,
+    "junit": exchange.junit,
+    "markdown": exchange.markdown,
+}
+NAMESPACE_NAME = "kubernetes.io/metadata.name"
+"""The label that every namespace has."""
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
-    """One object of our own kinds, and, when it is a readable AIStack, what its names resolve to."""
+class Rulebook:
+    """What stacks are held to, and on which day."""
 
-    document: Document
-    resolution: Resolution | None = None
+    now: datetime
+    """UTC."""
+    policies: Sequence[AIPolicy] = ()
+    exceptions: Sequence[AIPolicyException] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The labels of each namespace that is known."""
+    prices: Prices = NO_PRICES
 
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        return self.resolution.problems if self.resolution else ()
+    def judge(self, stack: ResolvedStack) -> Verdict:
+        if not self.policies:
+            return Verdict()
+        namespace = stack.ref.namespace
+        labels = {**self.namespaces.get(namespace, {}), NAMESPACE_NAME: namespace}
+        bill = money(stack, estimate(stack, self.prices), self.prices)
+        facts = facts_of(stack, self.now.date(), bill)
+        return evaluate(stack, self.policies, self.exceptions, labels, self.now, facts=facts)
 
-    @property
-    def warnings(self) -> tuple[Problem, ...]:
-        return self.resolution.warnings if self.resolution else ()
+
+NO_RULES = Rulebook(datetime.min.replace(tzinfo=UTC))
 
 
-def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, strict: bool) -> Exit:
-    checked = check(read(files, namespace), read(catalog))
+def rulebook(documents: Sequence[Document], now: datetime) -> Rulebook:
+    """The policies, exceptions, namespaces and price books among the documents."""
+    policies = [each.parsed for each in documents if isinstance(each.parsed, AIPolicy)]
+    if not policies:
+        return Rulebook(now)
+    return Rulebook(
+        now,
+        policies=policies,
+        prices=index({DEFAULT: shipped_book(), **price_books(documents)}),
+        exceptions=[each.parsed for each in documents if isinstance(each.parsed, AIPolicyException)],
+        namespaces={each.name: each.labels for each in documents if each.kind == "Namespace"},
+    )
+
+
+def run(
+    files: Sequence[str],
+    catalog: Sequence[str],
+    policies: Sequence[str],
+    namespace: str,
+    output: str,
+    *,
+    strict: bool,
+    now: datetime,
+) -> Exit:
+    documents, referred, held_to = read(files, namespace), read(catalog), read(policies, namespace)
+    rules = rulebook([*referred, *held_to, *documents], now)
+    unreadable = [each for each in check(held_to, referred) if each.findings]
+    checked = [*unreadable, *check(documents, [*referred, *held_to], rules)]
     if output == "text":
         show(*lines(checked))
+    elif output in FORMS:
+        emit(FORMS[output](checked))
     else:
         write([_report(each) for each in checked], output)
     return verdict(checked, strict=strict)
 
 
-def check(documents: Sequence[Document], catalog: Sequence[Document]) -> list[Checked]:
+def check(
+    documents: Sequence[Document], catalog: Sequence[Document], rules: Rulebook = NO_RULES
+) -> list[Checked]:
     """Checks `documents`; those of `catalog` are only referred to."""
     known = Catalog(default_images(), accelerator_classes([*catalog, *documents]))
-    return [
-        Checked(each, resolve(each.parsed, known) if isinstance(each.parsed, AIStack) else None)
-        for each in documents
-        if each.is_ours
-    ]
+    return [_checked(each, known, rules) for each in documents if each.is_ours]
+
+
+def _checked(document: Document, catalog: Catalog, rules: Rulebook) -> Checked:
+    if isinstance(document.parsed, AIPolicy):
+        return Checked(document, unusable=tuple(unusable(document.parsed)))
+    if not isinstance(document.parsed, AIStack):
+        return Checked(document)
+    resolution = resolve(document.parsed, catalog)
+    said = rules.judge(resolution.meaning) if resolution.meaning else Verdict()
+    return Checked(document, resolution, said)
 
 
 def verdict(checked: Sequence[Checked], *, strict: bool) -> Exit:
-    if any(each.document.problems for each in checked):
+    if any(each.has(Sort.INVALID) for each in checked):
         return Exit.BAD_INPUT
-    if any(each.problems for each in checked):
+    if any(each.has(Sort.DENIED) for each in checked):
         return Exit.DENIED
-    if strict and any(each.warnings for each in checked):
+    if strict and any(each.has(Sort.WARNING) for each in checked):
         return Exit.WARNED
     return Exit.FINE
 
 
 def lines(checked: Sequence[Checked]) -> list[Text]:
-    """The findings for a reader: one line an object, then one a finding."""
+    """The findings for a reader: one line an object, then a few a finding."""
     if not checked:
         return [Text("nothing to check: no object of aistack.dev in these files")]
     found = [line for each in checked for line in _lines(each)]
@@ -69,29 +134,58 @@ def lines(checked: Sequence[Checked]) -> list[Text]:
 
 
 def _lines(checked: Checked) -> list[Text]:
-    document = checked.document
-    found = [
-        *(_finding("invalid", "red", message) for message in document.problems),
-        *(_finding("denied", "red", str(problem)) for problem in checked.problems),
-        *(_finding("warning", "yellow", str(warning)) for warning in checked.warnings),
+    document, findings = checked.document, checked.findings
+    fine = ("", "") if findings else (": fine", "green")
+    heading = Text.assemble(f"{document.file}: ", (document.title, "bold"), fine)
+    return [
+        heading,
+        *(line for finding in findings for line in _finding(finding)),
+        *_summary(checked.verdict),
     ]
-    fine = ("", "") if found else (": fine", "green")
-    return [Text.assemble(f"{document.file}: ", (document.title, "bold"), fine), *found]
 
 
-def _finding(sort: str, colour: str, message: str) -> Text:
-    return Text.assemble("  ", (f"{sort:8}", colour), message)
+def _finding(finding: Finding) -> list[Text]:
+    policy = f"{finding.name}: " if "/" in finding.name else ""
+    sort = (f"{finding.sort:8}", COLOURS.get(finding.sort, ""))
+    heading = Text.assemble("  ", sort, f"{finding.field}: {policy}{finding.message}")
+    return [heading, *(Text(f"          {name}: {text}", "dim") for name, text in finding.details)]
+
+
+def _summary(said: Verdict) -> list[Text]:
+    counts = {outcome: said.count(outcome) for outcome in Outcome}
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    return [Text(f"  rules: {told}")] if told else []
 
 
 def _report(checked: Checked) -> dict[str, Any]:
     return {
         "file": checked.document.file,
         "object": checked.document.title,
-        "invalid": list(checked.document.problems),
+        "invalid": [*checked.document.problems, *map(str, checked.unusable)],
         "problems": [_row(problem) for problem in checked.problems],
         "warnings": [_row(warning) for warning in checked.warnings],
+        "rules": [_rule(result) for result in checked.verdict.results],
     }
 
 
 def _row(problem: Problem) -> dict[str, str]:
     return {"path": problem.path, "reason": problem.reason.value, "message": problem.message}
+
+
+def _rule(result: Result) -> dict[str, Any]:
+    rule = result.rule
+    return {
+        "policy": result.policy,
+        "rule": rule.id,
+        "result": result.outcome.value,
+        "action": result.action,
+        "severity": rule.severity,
+        "references": list(rule.references),
+        "path": rule.field,
+        "message": rule.message,
+        "found": list(result.found),
+        "remediation": rule.remediation,
+        "evidence": rule.evidence,
+        "deniesFrom": result.denies_from or None,
+        "waivedBy": result.waived_by.metadata.name if result.waived_by else None,
+    }

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
+from rich.text import Text
 
 from aistack.api import AIPolicy, AIStack
 from aistack.api.base import Model
 from aistack.api.scalars import Date
 from aistack.api.validation import problems
 from aistack.cli.files import SUFFIXES, Document, InputError, accelerator_classes, read, values
+from aistack.cli.output import Exit, show
 from aistack.govern import Outcome, Result, evaluate, facts_of
 from aistack.govern.facts import Facts
 from aistack.images import default_images
@@ -25,6 +27,26 @@ from aistack.kinds import Manifest
 from aistack.resolve import Catalog, resolve
 
 Changes = dict[str, Any]
+
+
+def run(folders: Sequence[str]) -> Exit:
+    """Runs every fixture of these folders of policies; DENIED when one comes out otherwise."""
+    complaints: list[str] = []
+    count = 0
+    for folder in folders:
+        policies, rows = _policies(folder), list(fixtures(folder))
+        count += len(rows)
+        complaints += untested(policies, rows)
+        complaints += [f"{row.title}: {why}" for row in rows if (why := row.complaint(policies))]
+    show(*map(Text, complaints), Text(f"{count} fixtures, {len(complaints)} complaints"))
+    return Exit.DENIED if complaints else Exit.FINE
+
+
+def _policies(folder: str) -> list[AIPolicy]:
+    documents = read([folder])
+    if unreadable := [f"{each.title}: {problem}" for each in documents for problem in each.problems]:
+        raise InputError(f"{folder}: {'; '.join(unreadable)}")
+    return [each.parsed for each in documents if isinstance(each.parsed, AIPolicy)]
 
 
 class Table(Model):

@@ -8,6 +8,7 @@ import argparse
 import os
 import sys
 from dataclasses import replace
+from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TypeAlias
 
@@ -49,6 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(title="commands", metavar="command", required=True)
     _check(commands)
+    _facts(commands)
     _render(commands)
     _cost(commands)
     _prices(commands)
@@ -64,19 +66,67 @@ def _check(commands: Commands) -> None:
     parser = commands.add_parser(
         "check",
         help="find every problem of stacks in files; needs no cluster",
-        description="Finds every problem that the operator would find in the AIStacks of these files.",
+        description="Finds every problem that the operator would find in the AIStacks of these files, and "
+        "holds them to the AIPolicies among them.",
     )
     _add_files(parser)
-    _add_output(parser, "text")
+    policies = parser.add_argument(
+        "--policies",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="AIPolicies and AIPolicyExceptions to hold the stacks to, or a folder of them; may be repeated",
+    )
+    policies.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
+    _add_date(parser)
+    _add_output(parser, "text", "json", "yaml", "sarif", "junit", "markdown")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
+    parser.add_argument(
+        "--test",
+        action="store_true",
+        help="FILE is a folder of policies: run the fixtures in its folder tests",
+    )
     parser.set_defaults(run=_run_check)
 
 
 def _run_check(arguments: argparse.Namespace) -> int:
-    from aistack.cli.check import run
+    from aistack.cli import check, fixtures
+
+    if arguments.test:
+        return fixtures.run(arguments.files)
+    return check.run(
+        arguments.files,
+        arguments.catalog,
+        arguments.policies,
+        arguments.namespace,
+        arguments.output,
+        strict=arguments.strict,
+        now=arguments.date,
+    )
+
+
+def _facts(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "facts",
+        help="print what policies can ask of stacks in files; needs no cluster",
+        description="Prints the facts of the AIStacks of these files, as rules read them. docs/facts.md says "
+        "what each is.",
+    )
+    _add_files(parser)
+    _add_date(parser)
+    _add_output(parser, "text")
+    parser.set_defaults(run=_run_facts)
+
+
+def _run_facts(arguments: argparse.Namespace) -> int:
+    from aistack.cli.facts import run
 
     return run(
-        arguments.files, arguments.catalog, arguments.namespace, arguments.output, strict=arguments.strict
+        arguments.files,
+        arguments.catalog,
+        arguments.namespace,
+        arguments.output,
+        today=arguments.date.date(),
     )
 
 
@@ -272,6 +322,23 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     for argument in (files, catalog):
         argument.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
+
+
+def _add_date(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--date",
+        type=_midnight,
+        default=datetime.now(UTC),
+        metavar="YYYY-MM-DD",
+        help="judge as on this day (UTC), such as one on which a policy begins to deny; default today",
+    )
+
+
+def _midnight(day: str) -> datetime:
+    try:
+        return datetime.combine(date.fromisoformat(day), time(), UTC)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{day!r} is no day; write one such as 2027-12-02") from None
 
 
 def _add_output(parser: argparse.ArgumentParser, default: str, *others: str) -> None:

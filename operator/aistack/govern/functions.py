@@ -15,6 +15,7 @@ What can't be had:
 """
 
 from collections.abc import Callable, Sequence
+from itertools import count
 from typing import Any
 
 from cel_expr_python import cel
@@ -123,9 +124,8 @@ def _find(text: str, pattern: str) -> str:
 
 def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
     """Python's own `re` can take exponential time; RE2 marks the matches here, and can't."""
-    mark = "\x01"
-    while mark in text:
-        mark += "\x01"
+    # No mark begins as one ends, so that none arises where a text and a mark meet.
+    mark = next(each for each in map("\x01{}\x02".format, count()) if each not in text)
     data = {"text": text, "pattern": pattern, "marked": f"{mark}\\0{mark}", "most": most}
     found = _MARK_MATCHES.eval(data=data)
     if found.type() == cel.Type.ERROR:

@@ -7,7 +7,7 @@ at most 4,096 characters (the API's types) and is nested at most 32 deep, and an
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -15,9 +15,11 @@ from typing import Any
 
 from cel_expr_python import cel
 
+from aistack.api import AIPolicy, Reason
 from aistack.govern.facts import FACTS
 from aistack.govern.functions import declarations
 from aistack.kinds import Manifest
+from aistack.problem import Problem
 
 EXTENSIONS = """
 name: rules
@@ -118,6 +120,18 @@ def _bound(expression: str, policy: str) -> str:
 
 def _mentions(variable: str, expression: str) -> bool:
     return bool(re.search(rf"\b{variable}\b", _STRING.sub("''", expression)))
+
+
+def problems(policy: AIPolicy) -> Iterator[Problem]:
+    """Every expression of a policy that can't be evaluated on any stack."""
+    for rule in policy.spec.rules:
+        path, name = f"spec.rules[{rule.id}]", policy.metadata.name
+        programs = {"expression": condition(rule.expression, name)}
+        if rule.found:
+            programs["found"] = text(rule.found, name)
+        for field, program in programs.items():
+            if isinstance(program.compiled, Failure):
+                yield Problem(f"{path}.{field}", Reason.INVALID_SPEC, program.compiled.why)
 
 
 def reads_facts(expression: str) -> bool:

@@ -61,10 +61,7 @@ class Result:
         """How to ask for an exception, or that there is none."""
         if not self.waivable:
             return "no exception can waive it"
-        return (
-            f"an exception: an AIPolicyException in namespace {self.namespace} for policy {self.policy}, "
-            f"rule {self.rule.id}"
-        )
+        return f"an AIPolicyException in namespace {self.namespace} that names {self.name}"
 
     def problem(self) -> Problem:
         """The whole on one line, as a denial, a warning and a condition say it."""
@@ -73,12 +70,8 @@ class Result:
             parts = [f"the rule could not be evaluated: {', '.join(self.found)}"]
         if self.denies_from:
             parts.append(f"denied from {self.denies_from}")
-        heading = f"{self.name} ({self.rule.severity}): "
-        return Problem(
-            self.rule.field,
-            Reason.POLICY_VIOLATED,
-            heading + "; ".join(part.rstrip(".") for part in (*parts, self.way_out) if part),
-        )
+        told = "; ".join(part.rstrip(".") for part in (*parts, f"exception: {self.way_out}") if part)
+        return Problem(self.rule.field, Reason.POLICY_VIOLATED, f"{self.name} ({self.rule.severity}): {told}")
 
 
 @dataclass(frozen=True, slots=True)

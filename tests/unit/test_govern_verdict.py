@@ -1,0 +1,174 @@
+"""A verdict lists everything that is broken, and says what follows from it."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aistack.api import AIPolicy, AIPolicyException, Reason
+from aistack.govern import Outcome, Verdict, evaluate
+from aistack.resolve import ResolvedStack
+from tests.rulebook import OWNED, exception, policy
+from tests.stacks import resolved
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TRUE = {"id": "kept", "expression": "true", "message": "Never said."}
+
+
+def judge(
+    *policies: AIPolicy,
+    stack: ResolvedStack | None = None,
+    exceptions: tuple[AIPolicyException, ...] = (),
+    labels: dict[str, str] | None = None,
+    now: datetime = NOW,
+    old: ResolvedStack | None = None,
+) -> Verdict:
+    return evaluate(stack or resolved(), policies, exceptions, labels or {}, now, old=old)
+
+
+def test_a_denial_says_policy_rule_severity_field_what_is_and_what_must_be_and_the_way_out() -> None:
+    (denial,) = judge(policy()).denials
+    assert denial.path == "spec.governance.owner"
+    assert denial.reason is Reason.POLICY_VIOLATED
+    assert denial.message == (
+        "mine/owner (high): Nobody answers for it; found: not set; Write governance.owner; "
+        "exception: an AIPolicyException in namespace care that names mine/owner"
+    )
+
+
+def test_all_failures_of_all_policies_come_at_once_in_the_order_of_their_names() -> None:
+    both = [OWNED, {**OWNED, "id": "again"}]
+    verdict = judge(policy("b", rules=both), policy("a", rules=both))
+    assert [each.message.split(" ")[0] for each in verdict.denials] == [
+        "a/owner",
+        "a/again",
+        "b/owner",
+        "b/again",
+    ]
+
+
+def test_what_was_found_is_told_in_the_rules_words() -> None:
+    rule = {**OWNED, "found": "object.spec.models.map(model, 'model ' + model.name)"}
+    (result,) = judge(policy(rules=[rule])).results
+    assert result.found == ("model llama",)
+
+
+def test_many_findings_are_counted_and_a_broken_one_hides_nothing() -> None:
+    many = {**OWNED, "found": "'abcdefghijkl'.split('')"}
+    broken = {**OWNED, "id": "broken", "found": "object.nothing"}
+    told, untold = judge(policy(rules=[many, broken])).results
+    assert told.found[-1] == "… and 4 more"
+    assert untold.outcome is Outcome.FAILED
+    assert "can't be told" in untold.found[0]
+
+
+def test_wanted_evidence_is_named() -> None:
+    rule = {**OWNED, "expression": "false", "evidence": "red-team", "field": "spec.governance.evidence"}
+    (denial,) = judge(policy(rules=[rule])).denials
+    assert "found: evidence red-team is not declared" in denial.message
+    assert "evidence wanted: red-team" in denial.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        pytest.param("object.spec.absent == 1", "absent", id="an absent field"),
+        pytest.param("object ==", "line 1", id="what can't be compiled"),
+        pytest.param("object.spec.environment", "not true or false", id="a text"),
+    ],
+)
+def test_a_rule_without_an_answer_denies_where_its_policy_denies(expression: str, why: str) -> None:
+    verdict = judge(policy(rules=[{**OWNED, "expression": expression}]))
+    assert verdict.results[0].outcome is Outcome.ERROR
+    assert "could not be evaluated" in verdict.denials[0].message
+    assert why in verdict.denials[0].message
+
+
+def test_warn_warns_and_audit_only_reports() -> None:
+    verdict = judge(policy("warns", action="Warn"), policy("reports", action="Audit"))
+    assert verdict.denials == ()
+    assert [each.message.split("/")[0] for each in verdict.warnings] == ["warns"]
+    assert [result.policy for result in verdict.failed("Audit")] == ["reports"]
+
+
+def test_deny_warns_until_its_day_and_denies_from_it() -> None:
+    coming = policy(effectiveFrom="2026-11-24")
+    before = judge(coming)
+    assert before.denials == ()
+    assert "denied from 2026-11-24" in before.warnings[0].message
+    assert len(judge(coming, now=datetime(2026, 11, 24, tzinfo=UTC)).denials) == 1
+
+
+@pytest.mark.parametrize(
+    ("match", "applies"),
+    [
+        ({"environments": ["production"]}, True),
+        ({"environments": ["staging"]}, False),
+        ({"riskTiers": ["high"]}, False),
+        ({"namespaceSelector": {"matchLabels": {"team": "care"}}}, True),
+        ({"namespaceSelector": {"matchLabels": {"team": "sales"}}}, False),
+        (
+            {
+                "namespaceSelector": {
+                    "matchExpressions": [{"key": "team", "operator": "In", "values": ["care"]}]
+                }
+            },
+            True,
+        ),
+        (
+            {"namespaceSelector": {"matchExpressions": [{"key": "x", "operator": "NotIn", "values": ["y"]}]}},
+            True,
+        ),
+        ({"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "DoesNotExist"}]}}, False),
+        ({"stackSelector": {"matchExpressions": [{"key": "billed", "operator": "Exists"}]}}, False),
+    ],
+)
+def test_a_policy_is_about_the_stacks_that_all_it_says_matches(match: dict[str, Any], applies: bool) -> None:
+    verdict = judge(policy(match=match), stack=resolved(environment="production"), labels={"team": "care"})
+    assert bool(verdict.results) is applies
+
+
+def test_a_kept_rule_says_nothing() -> None:
+    verdict = judge(policy(rules=[TRUE]))
+    assert verdict.count(Outcome.PASSED) == 1
+    assert verdict.denials == verdict.warnings == ()
+
+
+def test_an_update_is_judged_with_what_was_there_before() -> None:
+    rule = {
+        **OWNED,
+        "expression": "oldObject == null || oldObject.spec.environment == object.spec.environment",
+    }
+    moved = resolved(environment="production")
+    assert judge(policy(rules=[rule]), stack=moved).denials == ()
+    assert len(judge(policy(rules=[rule]), stack=moved, old=resolved()).denials) == 1
+
+
+def test_a_rule_sees_the_namespace() -> None:
+    rule = {**OWNED, "expression": "namespaceObject.metadata.labels.tier == 'gold'"}
+    assert judge(policy(rules=[rule]), labels={"tier": "gold"}).denials == ()
+
+
+def test_a_rule_sees_defaults_and_no_empty_lists_as_the_api_server_shows_them() -> None:
+    rule = {
+        **OWNED,
+        "expression": "object.spec.models[0].selfHosted.scaling.min == 1 && !has(object.spec.pipelines) "
+        "&& !has(object.spec.governance.oversight) && object.spec.governance.disclosure.chat == false",
+    }
+    assert judge(policy(rules=[rule])).denials == ()
+
+
+def test_a_waived_rule_denies_nothing_and_is_counted() -> None:
+    verdict = judge(policy(), exceptions=(exception(),))
+    assert verdict.denials == ()
+    assert verdict.count(Outcome.WAIVED) == 1
+
+
+def test_an_error_can_be_waived_too() -> None:
+    verdict = judge(policy(rules=[{**OWNED, "expression": "object.no"}]), exceptions=(exception(),))
+    assert [result.outcome for result in verdict.results] == [Outcome.WAIVED]
+
+
+def test_what_takes_no_exception_says_so() -> None:
+    verdict = judge(policy(exceptions="Never"), exceptions=(exception(),))
+    assert "no exception can waive it" in verdict.denials[0].message
