@@ -138,6 +138,24 @@ def test_weights_divide_a_route_and_what_falls_back_comes_on_top() -> None:
     assert costs(estimate(priced(**spec), prices()), "model/gpt") == ("1200.07", "1236.07", "1560.09")
 
 
+def test_what_is_too_long_for_a_target_is_paid_for_where_it_goes() -> None:
+    """None, 1 in 100 and 1 in 10 of the requests are sent on to gpt: of 6000.34 nothing, 60.00 and 600.03."""
+    long = route(("llama", 1), longContextFallbacks=["gpt"])
+    models = [{**hosted(), "contextWindow": 8192}, {**managed(), "contextWindow": 200_000}]
+    estimated = estimate(priced(models=models, gateway={"routes": [long]}, traffic=TRAFFIC), prices())
+    assert costs(estimated, "model/gpt") == ("0.00", "60.00", "600.03")
+    assert "too long" in dict(estimated.assumptions)
+
+
+def test_a_published_endpoints_answers_leave_the_cluster() -> None:
+    """1e6 answers x 500 tokens x 4 bytes are 1.8626 GiB, at 0.09 each 0.17, beside 12.74 for the pods."""
+    stack = priced(traffic=TRAFFIC)
+    expose = stack.spec.gateway.expose.model_copy(update={"type": "Ingress"})
+    gateway = stack.spec.gateway.model_copy(update={"expose": expose})
+    published = replace(stack, spec=stack.spec.model_copy(update={"gateway": gateway}))
+    assert costs(estimate(published, prices()), "gateway") == ("12.91", "12.91", "12.91")
+
+
 def test_traffic_is_divided_equally_over_the_routes_of_chat_models() -> None:
     embedding = {**managed("ada"), "task": "embedding"}
     estimated = estimate(priced(models=[managed(), managed("two"), embedding], traffic=TRAFFIC), prices())

@@ -16,11 +16,16 @@ from tests.costs import GPT, managed, priced, prices, route
 from tests.stacks import hosted
 
 BASE = priced(
-    models=[hosted(cache={"size": "40Gi"}), hosted("mistral"), managed(), managed("other")],
+    models=[
+        hosted(cache={"size": "40Gi"}),
+        {**hosted("mistral"), "contextWindow": 8192},
+        managed(),
+        {**managed("other"), "contextWindow": 200_000},
+    ],
     gateway={
         "routes": [
             route(("llama", 3), ("gpt", 1), fallbacks=["other"]),
-            route(("mistral", 1), name="second", fallbacks=["gpt"]),
+            route(("mistral", 1), name="second", fallbacks=["gpt"], longContextFallbacks=["other"]),
             route(("other", 1), ("llama", 1), name="third", strategy="ordered"),
         ]
     },
@@ -60,6 +65,8 @@ def assumptions(draw: st.DrawFn) -> Assumptions:
         cached_input=assumed(draw(SHARES)),
         falls_back=assumed(draw(SHARES)),
         falls_back_at_most=assumed(draw(SHARES)),
+        too_long=assumed(draw(SHARES)),
+        too_long_at_most=assumed(draw(SHARES)),
         interruption=assumed(draw(SHARES)),
     )
 

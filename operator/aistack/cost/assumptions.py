@@ -53,10 +53,14 @@ class Assumptions:
     """The part of the requests that a model hands on to the next one."""
     falls_back_at_most: Assumed
     """The same in a bad month."""
+    too_long: Assumed
+    """The part of a route's requests that is too long for its targets' context."""
+    too_long_at_most: Assumed
+    """The same in a bad month."""
     interruption: Assumed
     """The part of spot hours that is lost and run again."""
     bytes_a_token: Assumed
-    """Bytes of a token that is sent to a provider."""
+    """Bytes of a token that is sent out of the cluster."""
 
 
 DEFAULTS = Assumptions(
@@ -65,6 +69,8 @@ DEFAULTS = Assumptions(
     cached_input=default("0", "no provider's cache is counted on"),
     falls_back=default("0.01", "1 request in 100"),
     falls_back_at_most=default("0.1", "1 request in 10, for the maximum"),
+    too_long=default("0.01", "1 request in 100"),
+    too_long_at_most=default("0.1", "1 request in 10, for the maximum"),
     interruption=default("0.05", "the lowest band of AWS's Spot Instance Advisor is below 5 %"),
     bytes_a_token=default("4", "about four characters of English, by OpenAI's rule of thumb"),
 )
@@ -105,6 +111,9 @@ def _of_traffic(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tupl
     if any(len(way.models) > 1 for route in stack.gateway.routes for way in route.ways):
         yield "falls back", assumptions.falls_back
         yield "falls back at most", assumptions.falls_back_at_most
+    if any(route.long_way for route in stack.gateway.routes):
+        yield "too long", assumptions.too_long
+        yield "too long at most", assumptions.too_long_at_most
     known = {model.name: throughput(model, assumptions) for model in stack.self_hosted}
     for name, value in known.items():
         if value:
@@ -113,6 +122,8 @@ def _of_traffic(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tupl
         yield "utilisation", assumptions.utilisation
     if any(isinstance(model, ManagedModel) and model.name in reached for model in stack.models):
         yield "cached input", assumptions.cached_input
+        yield "bytes a token", assumptions.bytes_a_token
+    elif stack.spec.gateway.expose.type != "ClusterIP":
         yield "bytes a token", assumptions.bytes_a_token
 
 

@@ -108,6 +108,8 @@ def _charges(
         for managed in stack.managed:
             if managed.name in coming:
                 yield from calls(managed, coming[managed.name], stack.spec.traffic, prices, assumptions)
+        if stack.spec.gateway.expose.type != "ClusterIP" and not stack.spec.suspend:
+            yield _answers(stack.spec.traffic, prices, assumptions)
 
 
 def hosting(
@@ -225,13 +227,17 @@ def _tokens(
 def _sent(
     model: ManagedModel, coming: Range[Decimal], traffic: Traffic, prices: Prices, assumptions: Assumptions
 ) -> Charge:
-    """What is sent to a provider leaves the cluster; answers come in, which clouds don't charge."""
-    a_request = traffic.input_tokens * assumptions.bytes_a_token.value / GIB
-    return Charge(
-        f"model/{model.name}",
-        "traffic to the provider",
-        Category.NETWORKING,
-        times(coming, a_request),
-        "GiB",
-        traffic_price(prices),
-    )
+    """What is sent to a provider leaves the cluster; its answers come in, which clouds don't charge."""
+    gib = times(coming, traffic.input_tokens * assumptions.bytes_a_token.value / GIB)
+    return _leaving(f"model/{model.name}", "traffic to the provider", gib, prices)
+
+
+def _answers(traffic: Traffic, prices: Prices, assumptions: Assumptions) -> Charge:
+    """A published endpoint answers clients outside of the cluster, out of the cache too."""
+    tokens = Decimal(traffic.requests_per_month * traffic.output_tokens)
+    gib = same(tokens * assumptions.bytes_a_token.value / GIB)
+    return _leaving("gateway", "traffic to clients", gib, prices)
+
+
+def _leaving(component: str, item: str, gib: Range[Decimal], prices: Prices) -> Charge:
+    return Charge(component, item, Category.NETWORKING, gib, "GiB", traffic_price(prices))

@@ -1,22 +1,25 @@
 """How many requests come to each model, and how many replicas they need."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from decimal import ROUND_CEILING, Decimal
+from itertools import product
 
 from aistack.cost.assumptions import Assumptions, capacity
 from aistack.cost.money import Range
-from aistack.resolve import ResolvedRoute, ResolvedStack, SelfHostedModel
+from aistack.resolve import ResolvedRoute, ResolvedStack, SelfHostedModel, Way
 
 Requests = Mapping[str, Range[Decimal]]
 """Requests a month that reach each model, by its name."""
+NOTHING = Decimal(0)
 
 
 def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
     """What the declared traffic brings to each model; None where none is declared.
 
-    A cache's hits reach no model. The rest is divided equally over the routes that it is meant for, then by
-    weight, and of what a model is sent a part falls back to the next one. Of the parts that fall back (none,
-    the expected, the most) each model has the least and the most that come of them.
+    A cache's hits reach no model. The rest is divided equally over the routes that it is meant for; there a
+    part is too long for the targets, the others go by weight, and of what a model is sent a part falls back
+    to the next one. Each model has the least and the most that come of these parts: nothing, the expected,
+    the most, in any combination.
     """
     if stack.spec.suspend:
         return {}
@@ -25,12 +28,24 @@ def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
         return None
     arriving = traffic.requests_per_month * (1 - Decimal(str(traffic.cache_hit_ratio)))
     routes = _meant_for(stack.gateway.routes)
-    expected = assumptions.falls_back.value
-    most = max(expected, assumptions.falls_back_at_most.value)
-    seldom, often = _shares(routes, Decimal(0)), _shares(routes, most)
+    falls_back, too_long = assumptions.falls_back.value, assumptions.too_long.value
+    expected = _shares(routes, falls_back, too_long)
+    extremes = [
+        _shares(routes, *parts)
+        for parts in product(
+            (NOTHING, max(falls_back, assumptions.falls_back_at_most.value)),
+            (NOTHING, max(too_long, assumptions.too_long_at_most.value))
+            if any(route.long_way for route in routes)
+            else (NOTHING,),
+        )
+    ]
     return {
-        name: _ordered(arriving * seldom[name], arriving * share, arriving * often[name])
-        for name, share in _shares(routes, expected).items()
+        name: Range(
+            arriving * min(share, *(each[name] for each in extremes)),
+            arriving * share,
+            arriving * max(share, *(each[name] for each in extremes)),
+        )
+        for name, share in expected.items()
     }
 
 
@@ -40,30 +55,32 @@ def _meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
     return chats or routes
 
 
-def _shares(routes: Iterable[ResolvedRoute], falls_back: Decimal) -> dict[str, Decimal]:
+def _shares(routes: tuple[ResolvedRoute, ...], falls_back: Decimal, too_long: Decimal) -> dict[str, Decimal]:
     """Each model's part of all requests; together they are 1."""
     shares: dict[str, Decimal] = {}
-    routes = tuple(routes)
     for route in routes:
-        for name, part in _of_route(route, falls_back):
-            shares[name] = shares.get(name, Decimal(0)) + part / len(routes)
+        for name, part in _of_route(route, falls_back, too_long):
+            shares[name] = shares.get(name, NOTHING) + part / len(routes)
     return shares
 
 
-def _of_route(route: ResolvedRoute, falls_back: Decimal) -> Iterator[tuple[str, Decimal]]:
-    """The last model that is tried keeps all that comes to it."""
+def _of_route(route: ResolvedRoute, falls_back: Decimal, too_long: Decimal) -> Iterator[tuple[str, Decimal]]:
+    fitting = Decimal(1)
+    if route.long_way:
+        fitting -= too_long
+        yield from _of_way(route.long_way, too_long, falls_back)
     weights = sum(way.weight for way in route.ways)
     for way in route.ways:
-        arriving = Decimal(way.weight) / weights
-        *earlier, last = way.models
-        for model in earlier:
-            yield model.name, arriving * (1 - falls_back)
-            arriving *= falls_back
-        yield last.name, arriving
+        yield from _of_way(way, fitting * way.weight / weights, falls_back)
 
 
-def _ordered(one: Decimal, expected: Decimal, other: Decimal) -> Range[Decimal]:
-    return Range(min(one, expected, other), expected, max(one, expected, other))
+def _of_way(way: Way, arriving: Decimal, falls_back: Decimal) -> Iterator[tuple[str, Decimal]]:
+    """The last model that is tried keeps all that comes to it."""
+    *earlier, last = way.models
+    for model in earlier:
+        yield model.name, arriving * (1 - falls_back)
+        arriving *= falls_back
+    yield last.name, arriving
 
 
 def replicas(

@@ -102,11 +102,12 @@ def _route(route: ResolvedRoute, models: tuple[ResolvedModel, ...]) -> ResolvedR
     """Its own models where it keeps a target; else its first fallback, else the stack's first of the task."""
     targets = tuple(target for target in route.targets if target.model in models and target.weight)
     fallbacks = tuple(model for model in route.fallbacks if model in models)
+    long_context = tuple(model for model in route.long_context_fallbacks if model in models)
     if not targets:
         task = route.targets[0].model.spec.task
         instead = next(model for model in (*fallbacks, *models) if model.spec.task == task)
         targets = (WeightedTarget(instead, 1),)
-    return replace(route, targets=targets, fallbacks=fallbacks)
+    return replace(route, targets=targets, fallbacks=fallbacks, long_context_fallbacks=long_context)
 
 
 def _staying(kind: Alternative, stack: ResolvedStack) -> Iterator[str]:
