@@ -18,8 +18,7 @@ def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
 
     A cache's hits reach no model. The rest is divided equally over the routes that it is meant for; there a
     part is too long for the targets, the others go by weight, and of what a model is sent a part falls back
-    to the next one. Each model has the least and the most that come of these parts: nothing, the expected,
-    the most, in any combination.
+    to the next one. A model's least and most are those at the extremes of both parts: nothing, or the most.
     """
     if stack.spec.suspend:
         return {}
