@@ -46,6 +46,7 @@ SERVICE_ACCOUNT = Kind("", "v1", "ServiceAccount", "serviceaccounts")
 CONFIG_MAP = Kind("", "v1", "ConfigMap", "configmaps")
 VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims")
 SERVICE = Kind("", "v1", "Service", "services")
+INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses")
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolicies")
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
@@ -59,6 +60,7 @@ CHILD_KINDS = (
     DEPLOYMENT,
     DISRUPTION_BUDGET,
     AUTOSCALER,
+    INGRESS,
 )
 """What a stack is rendered to, in the order of dependence: configuration before what mounts it."""
 

@@ -28,7 +28,7 @@ from aistack.references import (
     routes_of,
     unreached_models,
 )
-from aistack.routing import routing_problems
+from aistack.routing import exposure_warnings, routing_problems
 from aistack.unsupported import unsupported_fields
 
 __all__ = [
@@ -239,6 +239,7 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *unreached_models(names),
         *hosting_warnings(spec, catalog),
         *provider_warnings(spec),
+        *exposure_warnings(spec.gateway),
     )
     meaning = None if broken_names else _resolved(stack, names, catalog)
     return Resolution(None if problems else meaning, problems, warnings, meaning)

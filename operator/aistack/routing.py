@@ -1,9 +1,9 @@
-"""What a route asks of the gateway, and can't have."""
+"""What routes ask of the gateway and can't have, and what its publication lets happen."""
 
 from collections.abc import Iterator
 
 from aistack.api import Reason
-from aistack.api.gateway import Route
+from aistack.api.gateway import Gateway, Route
 from aistack.problem import Problem
 from aistack.references import Names, followed, members_of
 
@@ -14,6 +14,21 @@ def routing_problems(names: Names) -> Iterator[Problem]:
         path = f"spec.gateway.routes[{route.name}]"
         yield from _when_down(f"{path}.whenDown", route, names)
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
+
+
+def exposure_warnings(gateway: Gateway) -> Iterator[Problem]:
+    """What its owner may not have meant by publishing the endpoint."""
+    if gateway.expose.type == "ClusterIP":
+        return
+    path = "spec.gateway.expose"
+    if not gateway.clients:
+        message = f"whoever reaches {gateway.expose.host} may call every model; write clients with keys"
+        yield Problem(f"{path}.host", Reason.INVALID_SPEC, message)
+    if gateway.expose.type == "Ingress" and not gateway.expose.tls_secret_name:
+        message = (
+            "without it keys and prompts may travel unencrypted; write the Secret of the host's certificate"
+        )
+        yield Problem(f"{path}.tlsSecretName", Reason.INVALID_SPEC, message)
 
 
 def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:
@@ -43,6 +58,6 @@ def _long_context(path: str, route: Route, names: Names) -> Iterator[Problem]:
             yield Problem(
                 path,
                 Reason.INVALID_SPEC,
-                f"{model.name} holds {model.context_window} tokens, and every target {smallest} or more; write a "
-                "model with a larger contextWindow",
+                f"{model.name} holds {model.context_window} tokens, and every target {smallest} or more; "
+                "write a model with a larger contextWindow",
             )

@@ -68,7 +68,7 @@ def reported(
                 },
             ),
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
-            "endpoints": Endpoints(gateway=endpoint(stack)),
+            "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
             "components": tuple(_row(part, before, now) for part in health.parts),
             "inventory": inventory,
         }
@@ -78,6 +78,14 @@ def reported(
 def endpoint(stack: ResolvedStack) -> str:
     """Where the stack's models are called, from inside the cluster."""
     return f"http://{stack.gateway.object_name}.{stack.ref.namespace}.svc/v1"
+
+
+def public_endpoint(stack: ResolvedStack) -> str | None:
+    """The same from outside the cluster; None when it isn't published."""
+    expose = stack.gateway.spec.expose
+    if expose.type == "ClusterIP":
+        return None
+    return f"{'https' if expose.tls_secret_name else 'http'}://{expose.host}/v1"
 
 
 Judgement = tuple[bool, Cause]

@@ -198,6 +198,24 @@ def test_with_client_keys_every_namespace_may_call() -> None:
     assert rule["from"] == [{"namespaceSelector": {}}]
 
 
+def test_a_published_endpoint_lets_in_whoever_publishes_it() -> None:
+    """An ingress controller may run on the node's network, or outside the cluster: no selector picks it."""
+    expose = {"type": "Ingress", "host": "ai.example.com", "className": "nginx", "tlsSecretName": "tls"}
+    published = rendered(expose=expose)
+    [rule] = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule == {"ports": [{"protocol": "TCP", "port": 8080}]}
+    spec = published["Ingress support-gateway"]["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert spec["tls"] == [{"hosts": ["ai.example.com"], "secretName": "tls"}]
+    [path] = spec["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"] == {"name": "support-gateway", "port": {"name": "http"}}
+
+
+def test_without_a_class_and_a_certificate_the_ingress_names_none() -> None:
+    published = rendered(expose={"type": "Ingress", "host": "ai.example.com"})
+    assert set(published["Ingress support-gateway"]["spec"]) == {"rules"}
+
+
 def test_only_the_front_may_call_the_adapter() -> None:
     [rule] = rendered(managed("claude", ANTHROPIC))["NetworkPolicy support-adapter"]["spec"]["ingress"]
     [peer] = rule["from"]

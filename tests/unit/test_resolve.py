@@ -208,3 +208,25 @@ class TestProviders:
         assert warned(resolution(models=[managed()]), path)
         assert not warned(resolution(models=[managed(credentials=key)]), path)
         assert not warned(resolution(models=[managed(endpoint="http://proxy.ai.svc/v1")]), path)
+
+
+INGRESS = {"type": "Ingress", "host": "ai.example.com"}
+WEB = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}}
+
+
+@pytest.mark.parametrize(
+    ("gateway", "warned", "why"),
+    [
+        ({"expose": INGRESS}, {"host", "tlsSecretName"}, "anybody calls, and everybody reads along"),
+        ({"expose": INGRESS, "clients": [WEB]}, {"tlsSecretName"}, "the keys themselves can be read"),
+        ({"expose": {**INGRESS, "tlsSecretName": "tls"}}, {"host"}, "anybody calls"),
+        ({"expose": {**INGRESS, "tlsSecretName": "tls"}, "clients": [WEB]}, set(), "as it should be"),
+        ({}, set(), "nobody outside reaches it"),
+    ],
+)
+def test_an_endpoint_that_is_published_carelessly_is_warned_of(
+    gateway: dict[str, Any], warned: set[str], why: str
+) -> None:
+    warnings = resolve(AIStack.parse(stack(gateway=gateway)), catalog()).warnings
+    expose = [each.path for each in warnings if each.path.startswith("spec.gateway.expose.")]
+    assert {path.rpartition(".")[2] for path in expose} == warned, why

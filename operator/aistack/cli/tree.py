@@ -28,6 +28,7 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("gateway", "Deployment"): "runs Envoy and its loader",
     ("gateway", "PodDisruptionBudget"): "a drained node takes one replica at a time",
     ("gateway", "HorizontalPodAutoscaler"): "adds replicas under load",
+    ("gateway", "Ingress"): "publishes the endpoint at its host",
     ("adapter", "ServiceAccount"): "the pods' identity, with no right and no token",
     ("adapter", "ConfigMap"): "LiteLLM's list of models",
     ("adapter", "NetworkPolicy"): "lets the gateway in, and calls to providers out",

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import adapter_files
 from aistack.render.gateway.adapter_pod import adapter_pod
+from aistack.render.gateway.exposure import exposure
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import front_pod
 from aistack.render.gateway.network import adapter_policy, front_policy
@@ -19,6 +20,7 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     front = Part(stack.ref, "gateway", stack.gateway.replicas)
     yield front_policy(front, gateway)
     yield from workload(front, front_files(gateway), port=80, pod=front_pod(gateway))
+    yield from exposure(front, stack.gateway.spec.expose)
     if gateway.adapted:
         adapter = Part(stack.ref, "adapter", stack.gateway.replicas)
         yield adapter_policy(adapter, gateway)

@@ -19,11 +19,14 @@ METADATA_SERVERS = {
 
 
 def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
-    """With client keys every namespace may call, without them only the stack's own."""
+    """With client keys every namespace may call, without them only the stack's own. A published endpoint lets
+    everybody in: an ingress controller may be on a node's network, or outside the cluster.
+    """
     callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
+    exposed = gateway.resolved.spec.expose.type != "ClusterIP"
     return _policy(
         part,
-        ingress={"from": [callers], "ports": [_tcp(8080)]},
+        ingress={**({} if exposed else {"from": [callers]}), "ports": [_tcp(8080)]},
         egress=list(_front_egress(part.stack, gateway)),
     )
 
