@@ -62,7 +62,13 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def stack(version: int, name: str = "support") -> Manifest:
-    meta = {"name": name, "namespace": "care", "uid": f"uid-{name}", "resourceVersion": str(version)}
+    meta = {
+        "name": name,
+        "namespace": "care",
+        "uid": f"uid-{name}",
+        "resourceVersion": str(version),
+        "generation": version,
+    }
     return {"kind": "AIStack", "metadata": meta, "spec": {"version": version}}
 
 
@@ -105,6 +111,12 @@ async def test_a_list_fills_the_store_and_the_watch_goes_on_from_there() -> None
     assert following.is_synced()
     assert script.requests[:3] == [("list", ""), ("watch", "100"), ("watch", "101")]
     assert told.calls == [({SUPPORT}, Priority.BACKLOG), ({SUPPORT}, Priority.CHANGED)]
+
+
+async def test_the_echo_of_our_own_status_is_no_change_that_somebody_waits_for() -> None:
+    echo = stack(101) | {"status": {"observedGeneration": 101}}
+    _, told = await play(Script(("list", []), ("watch", [event("MODIFIED", echo)])), Store())
+    assert told.calls == [({SUPPORT}, Priority.OBSERVED)]
 
 
 async def test_nothing_is_in_sync_before_the_first_list_is_through() -> None:

@@ -115,7 +115,8 @@ class _Stream:
 
     def _take(self, event: WatchEvent) -> None:
         self._fruitless = 0
-        priority = Priority.CHANGED if self._kind is AISTACK else Priority.OBSERVED
+        new = self._kind is AISTACK and _has_new_spec(event.object)
+        priority = Priority.CHANGED if new else Priority.OBSERVED
         if event.type == "DELETED":
             self._learn(self._store.remove, event.object, priority)
         elif event.type != "BOOKMARK":
@@ -132,3 +133,9 @@ class _Stream:
     def _tell(self, keys: Set[Key], priority: Priority) -> None:
         if keys:
             self._on_change(keys, priority)
+
+
+def _has_new_spec(stack: Manifest) -> bool:
+    """Somebody waits for it; one whose status is for this very spec is mostly our own write's echo."""
+    seen: int = stack.get("status", {}).get("observedGeneration", 0)
+    return seen < stack["metadata"].get("generation", 0)
