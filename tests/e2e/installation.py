@@ -1,4 +1,4 @@
-"""The operator in the cluster, by its Helm chart, with nothing else set than what a user would set."""
+"""The operator in the cluster, by its Helm chart; what is set is which image, and nothing else."""
 
 import json
 import os
@@ -13,12 +13,14 @@ CHART = ROOT / "charts/aistack"
 NAMESPACE = "aistack-system"
 
 
-def install(cluster: ControlPlane) -> None:
-    """Installs or upgrades it; returns when all its pods are ready."""
+def install(cluster: ControlPlane, image: str) -> None:
+    """Installs or upgrades it to an image that the node has; returns when all its pods are ready."""
     where = (f"--namespace={NAMESPACE}", "--create-namespace")
     if "aistack" in helm(cluster, "list", "--short", where[0]):  # an upgrade: Helm leaves CRDs as they are
         cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
-    helm(cluster, "upgrade", "--install", "aistack", str(CHART), *where, "--wait", "--timeout=120s")
+    repository, _, tag = image.rpartition(":")
+    chosen = (f"--set=image.repository={repository}", f"--set=image.tag={tag}")
+    helm(cluster, "upgrade", "--install", "aistack", str(CHART), *where, *chosen, "--wait", "--timeout=180s")
     cluster.kubectl("apply", "--server-side", f"--filename={ROOT / 'examples/accelerators.yaml'}")
 
 

@@ -37,7 +37,7 @@ def up(folder: Path) -> World:
     world = World(cluster, Node.read(folder / node.NAME))
     images.load(world.node, list(recipes.values()))
     with step("installing the operator"):
-        install(cluster)
+        install(cluster, recipes["operator"].tag)
     return world
 
 
