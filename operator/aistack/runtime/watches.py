@@ -137,5 +137,5 @@ class _Stream:
 
 def _has_new_spec(stack: Manifest) -> bool:
     """Somebody waits for it; one whose status is for this very spec is mostly our own write's echo."""
-    seen: int = stack.get("status", {}).get("observedGeneration", 0)
-    return seen < stack["metadata"].get("generation", 0)
+    seen = stack.get("status", {}).get("observedGeneration", 0)
+    return bool(seen < stack["metadata"].get("generation", 0))
