@@ -95,6 +95,11 @@ class Failure:
     lasting: bool
     """Trying again changes nothing until a person does something."""
 
+    @property
+    def transient(self) -> bool:
+        """The API server didn't take it this time; there is nothing to wait for but the next try."""
+        return self.reason is Reason.APPLY_FAILED and not self.lasting
+
 
 @dataclass(frozen=True, slots=True)
 class Observed:

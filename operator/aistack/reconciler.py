@@ -14,7 +14,8 @@ from aistack import apply, health, status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
-from aistack.cost import estimate, reserve
+from aistack.cost import Prices, cost_status, estimate, reserve
+from aistack.cost.breakeven import break_evens
 from aistack.errors import Conflict, NotFound, Unavailable
 from aistack.govern import evaluate
 from aistack.health import Subject
@@ -31,6 +32,14 @@ UNEXPLAINED_AFTER = timedelta(seconds=10)
 
 
 @dataclass(frozen=True, slots=True)
+class Platform:
+    """What the platform team provides to every stack: what its names may refer to, and what that costs."""
+
+    catalog: Catalog
+    prices: Prices
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """What a run left behind: the objects as the API server answered, and when to look again."""
 
@@ -38,12 +47,14 @@ class Outcome:
     reason: str
     written: tuple[Manifest, ...] = ()
     deleted: tuple[Child, ...] = ()
+    failed: bool = False
+    """Something was not written that may be written at the next try."""
     retry_after: float | None = None
-    """Seconds."""
+    """Seconds until something that no watch will tell of is to be looked at."""
 
 
 async def reconcile(
-    raw: Manifest, observed: Observed, catalog: Catalog, kube: Kube, now: datetime
+    raw: Manifest, observed: Observed, platform: Platform, kube: Kube, now: datetime
 ) -> Outcome:
     """Takes one stack through the line. `now` is UTC.
 
@@ -51,19 +62,18 @@ async def reconcile(
     """
     generation = raw["metadata"]["generation"]
     before = _status(raw)
-    if "deletionTimestamp" in raw["metadata"]:
-        return Outcome(ready=False, reason=Reason.TERMINATING)
     try:
         stack = AIStack.read({**raw, "status": {}})
     except ValidationError as error:
         found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error, raw)]
         return await _write(raw, before, status.refused(generation, found, before, now), kube)
-    resolution = resolve(stack, catalog)
+    resolution = resolve(stack, platform.catalog)
     if resolution.stack is None:
         return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
     resolved = resolution.stack
     verdict = evaluate(resolved, (), (), {}, now)
-    reservation = reserve(estimate(resolved))
+    estimated = estimate(resolved, platform.prices)
+    reservation = reserve(estimated)
     if refusals := (*verdict.denials, *reservation.refusals):
         return await _write(raw, before, status.refused(generation, refusals, before, now), kube)
 
@@ -82,6 +92,7 @@ async def reconcile(
         resolved,
         state,
         generation=generation,
+        cost=cost_status(estimated, break_evens(resolved, platform.prices)),
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
@@ -92,6 +103,7 @@ async def reconcile(
         outcome,
         written=(*applied.written, *outcome.written),
         deleted=applied.deleted,
+        failed=any(failure.transient for failure in applied.failures),
         retry_after=_retry_after(applied.failures, state.unexplained),
     )
 
@@ -106,7 +118,7 @@ async def _still_there(stack: StackRef, kube: Kube) -> bool:
 
 
 def _retry_after(failures: Sequence[Failure], unexplained: Sequence[Subject]) -> float | None:
-    if unexplained or any(not failure.lasting for failure in failures):
+    if unexplained or any(failure.reason is Reason.TERMINATING for failure in failures):
         return SOON
     return LATER if failures else None
 

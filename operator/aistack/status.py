@@ -9,7 +9,14 @@ from datetime import datetime
 
 from aistack.api import ConditionType, Reason
 from aistack.api.conditions import STALLING
-from aistack.api.stack import AIStackStatus, ComponentStatus, Condition, Endpoints, InventoryItem
+from aistack.api.stack import (
+    AIStackStatus,
+    ComponentStatus,
+    Condition,
+    CostStatus,
+    Endpoints,
+    InventoryItem,
+)
 from aistack.health import Health, Part
 from aistack.observed import Cause, Failure
 from aistack.resolve import Problem, ResolvedStack
@@ -45,6 +52,7 @@ def reported(
     health: Health,
     *,
     generation: int,
+    cost: CostStatus,
     failures: Sequence[Failure],
     inventory: tuple[InventoryItem, ...],
     before: AIStackStatus,
@@ -71,6 +79,7 @@ def reported(
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
             "components": tuple(_row(part, before, now) for part in health.parts),
             "inventory": inventory,
+            "cost": cost,
         }
     )
 

@@ -8,7 +8,7 @@ import pytest
 from tests.controllers import USER, Stacks, eventually
 from tests.controlplane import ControlPlane
 from tests.controlplane.audit import Request
-from tests.stacks import hosted, stack
+from tests.stacks import accelerator_class, hosted, stack
 
 pytestmark = pytest.mark.usefixtures("controller")
 
@@ -175,3 +175,24 @@ def test_an_object_that_is_not_ours_is_never_overwritten(stacks: Stacks) -> None
     assert "Service support-llama exists and does not belong to this stack" in message
     assert stacks.get("service", "support-llama") == before
     assert stacks.condition("support", "Stalled")["status"] == "True"
+
+
+def test_the_status_says_what_a_stack_costs_and_follows_the_prices(stacks: Stacks) -> None:
+    priced = accelerator_class(f"priced-{stacks.namespace}")
+    priced["spec"]["price"] = {
+        "onDemandHourly": "2.00",
+        "source": "https://prices.example/l4",
+        "asOf": "2026-11-01",
+    }
+    stacks.cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(priced))
+    stacks.apply(stack(models=[hosted(accelerator={"class": priced["metadata"]["name"]})]))
+    stacks.wait_ready("support")
+    cost = stacks.get("aistack", "support")["status"]["cost"]
+    assert cost["monthly"]["expected"].startswith("1460")  # 730 hours of one replica
+    assert any("compute" in unknown for unknown in cost["unknownPrices"])
+    priced["spec"]["price"]["onDemandHourly"] = "3.00"
+    stacks.cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(priced))
+    eventually(
+        lambda: stacks.get("aistack", "support")["status"]["cost"]["monthly"]["expected"].startswith("2190"),
+        "the cost follows the price",
+    )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aistack.api import ConditionType, Reason
-from aistack.api.stack import AIStackStatus, Condition
+from aistack.api.stack import AIStackStatus, Condition, CostStatus
 from aistack.health import assess
 from aistack.observed import Cause, Child, Failure, Observed, Pod, Workload
 from aistack.resolve import Problem, ResolvedStack
@@ -58,6 +58,7 @@ def status_of(
         stack,
         assess(stack, observed, failures),
         generation=more.get("generation", 1),
+        cost=more.get("cost", CostStatus()),
         failures=failures,
         inventory=(),
         before=before,

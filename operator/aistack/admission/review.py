@@ -20,7 +20,6 @@ NOT_IN_FORCE: Mapping[str, str] = {
     "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",
     "AIPolicy": "this version of the operator stores policies and holds no stack to them yet",
     "AIPolicyException": "this version of the operator stores exceptions; there are no policies in force yet",
-    "PriceBook": "this version of the operator stores prices and computes no cost from them yet",
 }
 """The kinds that are accepted and have no effect, and the warning that says so."""
 

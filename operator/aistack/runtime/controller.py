@@ -9,14 +9,16 @@ from datetime import UTC, datetime
 
 from prometheus_client import REGISTRY
 
+from aistack.api import PriceBook
 from aistack.catalog import Catalog
 from aistack.connection import Connection
+from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
 from aistack.errors import NotLeader, Unavailable
 from aistack.images import default_images
-from aistack.kinds import ACCELERATOR_CLASS, AISTACK, CHILD_KINDS, POD, Manifest
+from aistack.kinds import ACCELERATOR_CLASS, AISTACK, CHILD_KINDS, POD, PRICE_BOOK, Manifest
 from aistack.kube import Kube
 from aistack.observed import METADATA_SUFFICES
-from aistack.reconciler import Outcome, reconcile
+from aistack.reconciler import Outcome, Platform, reconcile
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
@@ -36,7 +38,7 @@ from aistack.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-WATCHED = (ACCELERATOR_CLASS, AISTACK, *CHILD_KINDS, POD)
+WATCHED = (ACCELERATOR_CLASS, PRICE_BOOK, AISTACK, *CHILD_KINDS, POD)
 
 
 async def run(settings: Settings, connection: Connection) -> None:
@@ -70,6 +72,9 @@ class Controller:
         self._queue = Queue(asyncio.get_running_loop().time)
         self._leads = False
         self._states = StackStates()
+        self._shipped = shipped_book()
+        self._priced_by: dict[str, PriceBook] = {}
+        self._index = Prices()
         QUEUE_DEPTH.set_function(self._queue.depth)
         QUEUE_OLDEST.set_function(self._queue.oldest)
 
@@ -121,9 +126,10 @@ class Controller:
     async def _reconcile(self, key: Key, stack: Manifest) -> tuple[str, Next]:
         """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
         catalog = Catalog(self._images, self._store.accelerator_classes, self._discovery.abilities)
+        platform = Platform(catalog, self._prices())
         try:
             outcome = await reconcile(
-                stack, self._store.observed(key), catalog, self._kube, datetime.now(UTC)
+                stack, self._store.observed(key), platform, self._kube, datetime.now(UTC)
             )
         except NotLeader:
             return "not_leader", Next(failed=True)
@@ -134,7 +140,14 @@ class Controller:
             logger.exception("a fault in the operator; only this stack waits, and it is tried again")
             return "error", Next(failed=True)
         self._learn(key, outcome)
-        return "ready" if outcome.ready else "not_ready", Next(after=outcome.retry_after)
+        return "ready" if outcome.ready else "not_ready", Next(outcome.failed, outcome.retry_after)
+
+    def _prices(self) -> Prices:
+        """The books of the cluster; the one that ships is `default` unless the cluster has its own."""
+        books = {DEFAULT: self._shipped, **self._store.price_books}
+        if books != self._priced_by:
+            self._priced_by, self._index = books, index(books)
+        return self._index
 
     def _learn(self, key: Key, outcome: Outcome) -> None:
         """Our own writes are known at once, before the watches tell of them."""

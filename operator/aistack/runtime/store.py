@@ -8,13 +8,14 @@ from collections import defaultdict
 from collections.abc import Set
 from dataclasses import dataclass, replace
 from sys import intern
+from typing import TypeVar
 
 import orjson
 from pydantic import ValidationError
 
-from aistack.api import AcceleratorClass
+from aistack.api import AcceleratorClass, PriceBook
 from aistack.api.validation import problems
-from aistack.kinds import ACCELERATOR_CLASS, AISTACK, POD, Kind, Manifest
+from aistack.kinds import ACCELERATOR_CLASS, AISTACK, POD, PRICE_BOOK, Kind, Manifest
 from aistack.labels import STACK_LABEL
 from aistack.observed import Child, Observed, Pod, observe, observe_pod
 
@@ -38,8 +39,10 @@ class _Stack:
     accelerator_classes: frozenset[str]
 
 
-Value = _Stack | AcceleratorClass | Child | Pod | None
+Value = _Stack | AcceleratorClass | PriceBook | Child | Pod | None
 """None: an object that can't be read."""
+Shared = TypeVar("Shared", AcceleratorClass, PriceBook)
+"""What the stacks of a cluster have in common."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,7 @@ class Store:
 
     def __init__(self) -> None:
         self.accelerator_classes: dict[str, AcceleratorClass] = {}
+        self.price_books: dict[str, PriceBook] = {}
         self._entries: dict[ObjectId, _Entry] = {}
         self._objects: defaultdict[Key, set[ObjectId]] = defaultdict(set)
         self._stacks: dict[Key, _Stack] = {}
@@ -150,6 +154,11 @@ class Store:
                 self.accelerator_classes[name] = after.value
             else:
                 self.accelerator_classes.pop(name, None)
+        elif kind == PRICE_BOOK.kind:
+            if isinstance(after.value, PriceBook):
+                self.price_books[name] = after.value
+            else:
+                self.price_books.pop(name, None)
         elif before is None or before.home != after.home:
             self._move(known, before.home if before else None, after.home)
 
@@ -167,6 +176,8 @@ class Store:
             return frozenset({(namespace, name)})
         if kind == ACCELERATOR_CLASS.kind:
             return frozenset(key for key, stack in self._stacks.items() if name in stack.accelerator_classes)
+        if kind == PRICE_BOOK.kind:
+            return frozenset(self._stacks)
         homes = {entry.home for entry in (before, after) if entry and entry.home}
         return homes & self._stacks.keys()
 
@@ -188,7 +199,9 @@ def _value(manifest: Manifest) -> Value:
     if kind == AISTACK.kind:
         return _stack(manifest)
     if kind == ACCELERATOR_CLASS.kind:
-        return _accelerator_class(manifest)
+        return _read(AcceleratorClass, manifest)
+    if kind == PRICE_BOOK.kind:
+        return _read(PriceBook, manifest)
     if kind == POD.kind:
         return observe_pod(manifest)
     return observe(manifest)
@@ -206,12 +219,12 @@ def _stack(manifest: Manifest) -> _Stack:
     return _Stack(orjson.dumps({**manifest, "metadata": meta}), frozenset(classes))
 
 
-def _accelerator_class(manifest: Manifest) -> AcceleratorClass | None:
+def _read(kind: type[Shared], manifest: Manifest) -> Shared | None:
     try:
-        return AcceleratorClass.parse(manifest)
+        return kind.parse(manifest)
     except ValidationError as error:
         name, why = manifest["metadata"]["name"], "; ".join(problems(error, manifest))
-        logger.warning("AcceleratorClass %s can't be read and counts as absent: %s", name, why)
+        logger.warning("%s %s can't be read and counts as absent: %s", manifest["kind"], name, why)
         return None
 
 
