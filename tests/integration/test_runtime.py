@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 
 import pytest
 
@@ -118,8 +118,9 @@ class FallenBehind(Kube):
         if self._before:
             self._before()
             self._before, resource_version = None, "1"
-        async for event in super().watch(kind, resource_version, **selectors):
-            yield event
+        async with aclosing(super().watch(kind, resource_version, **selectors)) as events:
+            async for event in events:
+                yield event
 
 
 async def test_a_deletion_that_no_watch_told_of_is_seen_after_the_server_forgot(
