@@ -29,8 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ending.set())
     state = State()
-    server = serve(state, options.port)
     admin = Admin(places.live / "admin.sock")
+    server = serve(state, admin, options.port)
     follow(places, admin, state, ending)
     drain(admin, state, options.leave_seconds, options.drain_seconds)
     server.shutdown()

@@ -4,17 +4,18 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
+from loader.envoy import Admin, EnvoyDown
 from loader.state import State
 
 
-def serve(state: State, port: int) -> ThreadingHTTPServer:
+def serve(state: State, admin: Admin, port: int) -> ThreadingHTTPServer:
     """Answers in a thread of its own until `shutdown()`; port 0 takes a free one."""
 
     class Handler(BaseHTTPRequestHandler):
         timeout = 5
 
         def do_GET(self) -> None:
-            status, kind, text = answer(state, self.path)
+            status, kind, text = answer(state, admin, self.path)
             body = text.encode()
             self.send_response(status)
             self.send_header("content-type", kind)
@@ -31,7 +32,7 @@ def serve(state: State, port: int) -> ThreadingHTTPServer:
     return server
 
 
-def answer(state: State, path: str) -> tuple[HTTPStatus, str, str]:
+def answer(state: State, admin: Admin, path: str) -> tuple[HTTPStatus, str, str]:
     """Status, content type and body."""
     if path == "/ready":
         status = HTTPStatus.OK if state.ready else HTTPStatus.SERVICE_UNAVAILABLE
@@ -39,5 +40,13 @@ def answer(state: State, path: str) -> tuple[HTTPStatus, str, str]:
     if path == "/live":
         return HTTPStatus.OK, "application/json", state.report()
     if path == "/metrics":
-        return HTTPStatus.OK, "text/plain; version=0.0.4", state.metrics()
+        return HTTPStatus.OK, "text/plain; version=0.0.4", state.metrics() + _requests(admin)
     return HTTPStatus.NOT_FOUND, "text/plain", "write /ready, /live or /metrics\n"
+
+
+def _requests(admin: Admin) -> str:
+    """While Envoy is down only the loader's own metrics are there."""
+    try:
+        return admin.metrics()
+    except EnvoyDown:
+        return ""

@@ -1,11 +1,15 @@
 """A small server that answers as vLLM or a provider would, remembers what it was asked, and can fail."""
 
 import asyncio
+import json
 import ssl
 from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+
+USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+"""What every answer says that it took; a stream only when it's asked to."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +23,7 @@ class Asked:
 
 @dataclass
 class StandIn:
-    """Answers `{"answered_by": name}`; a stream says it three times."""
+    """Answers `{"answered_by": name}` and its usage; a stream says the first three times."""
 
     name: str
     port: int = 0
@@ -32,6 +36,8 @@ class StandIn:
     """Between the headers of a stream and its first token, as in vLLM."""
     seconds_between_tokens: float = 0
     breaks_after_first_token: bool = False
+    bytes_of_padding: int = 0
+    """What makes a whole answer longer, as a large batch of embeddings does."""
     tls: ssl.SSLContext | None = None
     _runner: web.AppRunner | None = None
 
@@ -58,6 +64,7 @@ class StandIn:
         self.status = 200
         self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
         self.breaks_after_first_token = False
+        self.bytes_of_padding = 0
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
@@ -68,12 +75,14 @@ class StandIn:
         if self.status != 200:
             return web.json_response({"error": {"message": f"from {self.name}"}}, status=self.status)
         if body.get("stream"):
-            return await self._stream(request)
+            return await self._stream(request, body)
         await asyncio.sleep(self.seconds_to_answer)
-        return web.json_response({"answered_by": self.name, "model": body["model"]})
+        padding = "x" * self.bytes_of_padding
+        answer = {"answered_by": self.name, "model": body["model"], "padding": padding, "usage": USAGE}
+        return web.json_response(answer)
 
-    async def _stream(self, request: web.Request) -> web.StreamResponse:
-        response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
         try:
             await asyncio.sleep(self.seconds_to_first_token)
@@ -82,6 +91,8 @@ class StandIn:
                 if self.breaks_after_first_token and request.transport:
                     request.transport.abort()
                 await asyncio.sleep(self.seconds_between_tokens)
+            if body.get("stream_options", {}).get("include_usage"):
+                await response.write(f'data: {{"choices": [], "usage": {json.dumps(USAGE)}}}\n\n'.encode())
             await response.write_eof(b"data: [DONE]\n\n")
         except ConnectionError:
             pass  # the gateway turned to another target

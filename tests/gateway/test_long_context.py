@@ -44,12 +44,16 @@ async def test_long_context_fallbacks_are_tried_in_their_order(
     assert not llama.asked
 
 
-async def test_a_request_that_does_not_say_its_length_counts_as_long(front: Front) -> None:
+@pytest.mark.parametrize(("size", "answers"), [(LONGEST, "llama"), (LONGEST + 1, "mistral")])
+async def test_a_request_that_does_not_say_its_length_is_measured(
+    front: Front, size: int, answers: str
+) -> None:
     async def in_pieces() -> AsyncIterator[bytes]:
-        yield body(LONGEST)
+        yield body(size)[:100]
+        yield body(size)[100:]
 
     async with front.session.post("/v1/chat/completions", data=in_pieces()) as answer:
-        assert (await answer.json())["answered_by"] == "mistral"
+        assert (await answer.json())["answered_by"] == answers
 
 
 async def test_a_clients_own_length_is_not_believed(front: Front) -> None:

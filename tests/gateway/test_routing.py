@@ -7,6 +7,7 @@ from collections import Counter
 
 import pytest
 
+from aistack.render.gateway.envoy import MAX_BODY
 from tests.gateway.front import Front, Reply
 from tests.gateway.stand_in import StandIn
 
@@ -48,7 +49,7 @@ async def test_a_target_of_weight_zero_is_never_asked(front: Front, mistral: Sta
 async def test_a_stream_passes_as_it_comes(front: Front) -> None:
     reply = await front.ask("chat", stream=True)
     assert reply.status == 200
-    assert reply.headers["content-type"] == "text/event-stream"
+    assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
     assert reply.text.count("answered_by") == 3
     assert reply.text.endswith("data: [DONE]\n\n")
 
@@ -118,7 +119,7 @@ async def test_a_body_is_read_as_json_whatever_it_is_called(front: Front, claude
 
 
 async def test_a_body_that_is_too_large_is_refused(front: Front, llama: StandIn) -> None:
-    body = json.dumps({"model": "alone", "filler": "x" * (9 * 1024 * 1024)})
+    body = json.dumps({"model": "alone", "filler": "x" * MAX_BODY})
     reply = await front.ask(None, raw=io.BytesIO(body.encode()))
     assert refusal(reply) == (413, "request_too_large")
     assert not llama.asked

@@ -139,9 +139,12 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
     manager = listener["filter_chains"][0]["filters"][0]["typed_config"]
     assert [each["name"] for each in manager["http_filters"]] == [
         "api_key_auth",
+        "buffer",
         "json_to_metadata",
+        "sse_to_metadata",
         "rbac",
         "local_ratelimit",
+        "transform",
         "router",
     ]
     assert "default_config" not in manager["http_filters"][0]["config_discovery"]

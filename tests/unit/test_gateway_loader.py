@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from loader.envoy import Admin
 from loader.mounts import BadMount, Places, Snapshot, read_mounts
 from loader.server import answer
 from loader.state import State
@@ -114,19 +115,29 @@ def test_key_files_are_the_loaders_and_envoys_alone(places: Places) -> None:
     assert found == {"clients.json": 0o600, "provider-gpt.json": 0o600}
 
 
+NOBODY = Admin(Path("/nowhere/admin.sock"))
+"""Of an Envoy that doesn't run."""
+
+
 def test_a_pod_is_ready_once_something_is_live_and_until_it_drains() -> None:
     state = State()
-    assert answer(state, "/ready")[0] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer(state, NOBODY, "/ready")[0] == HTTPStatus.SERVICE_UNAVAILABLE
     state.live = state.mounted = "1"
-    assert answer(state, "/ready")[0] == HTTPStatus.OK
+    assert answer(state, NOBODY, "/ready")[0] == HTTPStatus.OK
     state.mounted, state.problem = "2", "Envoy refused routes.json"
-    assert answer(state, "/ready")[0] == HTTPStatus.OK
+    assert answer(state, NOBODY, "/ready")[0] == HTTPStatus.OK
     state.draining = True
-    assert answer(state, "/ready")[0] == HTTPStatus.SERVICE_UNAVAILABLE
-    assert answer(state, "/live")[0] == HTTPStatus.OK
+    assert answer(state, NOBODY, "/ready")[0] == HTTPStatus.SERVICE_UNAVAILABLE
+    assert answer(state, NOBODY, "/live")[0] == HTTPStatus.OK
 
 
 def test_an_unknown_path_is_not_found() -> None:
-    status, _, text = answer(State(), "/drain")
+    status, _, text = answer(State(), NOBODY, "/drain")
     assert status == HTTPStatus.NOT_FOUND
     assert "/ready" in text
+
+
+def test_without_envoy_the_loader_still_tells_its_own_metrics() -> None:
+    status, _, text = answer(State(), NOBODY, "/metrics")
+    assert status == HTTPStatus.OK
+    assert "aistack_loader_in_step 0" in text

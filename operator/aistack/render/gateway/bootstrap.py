@@ -8,11 +8,11 @@ import json
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.body import ask_for_usage, hold_body, read_body, read_usage_of_streams
 from aistack.render.gateway.clusters import EGRESS
 from aistack.render.gateway.envoy import (
     CLIENT_HEADER,
     MAX_BODY,
-    METADATA,
     duration,
     extension,
     socket_address,
@@ -23,6 +23,7 @@ from aistack.render.gateway.limits import limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
 from aistack.render.gateway.site import Site
+from aistack.render.gateway.telemetry import loggers
 
 MAX_CONNECTIONS = 20_000
 IDLE_SECONDS = 60
@@ -70,9 +71,10 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
 
 def client_listener(site: Site, with_keys: bool) -> Manifest:
     """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
-    filters = [read_body(), limit_requests(), router()]
+    filters = [hold_body(), read_body(), read_usage_of_streams()]
     if with_keys:
-        filters = [keys(site), read_body(), permissions(), limit_requests(), router()]
+        filters = [keys(site), *filters, permissions()]
+    filters += [limit_requests(), ask_for_usage(), router()]
     return {
         "name": "gateway",
         "address": socket_address(site.listen),
@@ -90,7 +92,8 @@ def client_listener(site: Site, with_keys: bool) -> Manifest:
                 path_with_escaped_slashes_action="REJECT_REQUEST",
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 request_headers_timeout="30s",
-                access_log=[access_log()],
+                access_log=list(loggers()),
+                early_header_mutation_extensions=[nobody_yet()],
             )
         ],
     }
@@ -142,30 +145,18 @@ def keys(site: Site) -> Manifest:
     }
 
 
-def read_body() -> Manifest:
-    """The body's `model` and `stream` decide the route; a route is looked up again once they are known."""
-    return extension(
-        "json_to_metadata",
-        "filters.http.json_to_metadata.v3.JsonToMetadata",
-        request_rules={
-            "allow_empty_content_type": True,
-            "allow_content_types_regex": {"regex": ".*"},
-            "rules": [
-                {
-                    "selectors": [{"key": "model"}],
-                    "on_present": _remember("model", type="STRING"),
-                    "on_missing": _remember("bad", value="no_model"),
-                    "on_error": _remember("bad", value="not_json"),
-                },
-                {"selectors": [{"key": "stream"}], "on_present": _remember("stream")},
-            ],
-        },
-    )
-
-
 def permissions() -> Manifest:
     """Routes that not every client may use say who may."""
     return extension("rbac", "filters.http.rbac.v3.RBAC")
+
+
+def nobody_yet() -> Manifest:
+    """Before any filter, so that neither a route nor the log ever believes a client's own word."""
+    return extension(
+        "nobody_yet",
+        "http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        mutations=[{"remove": CLIENT_HEADER}],
+    )
 
 
 def rename_model() -> Manifest:
@@ -196,34 +187,6 @@ def router() -> Manifest:
     return extension("router", "filters.http.router.v3.Router", suppress_envoy_headers=True)
 
 
-def access_log() -> Manifest:
-    """One JSON line a request; never a prompt, an answer or a key."""
-    return extension(
-        "stdout",
-        "access_loggers.stream.v3.StdoutAccessLog",
-        log_format={
-            "json_format": {
-                "time": "%START_TIME%",
-                "id": "%REQ(x-request-id):64%",
-                "client": f"%REQ({CLIENT_HEADER})%",
-                "model": f"%DYNAMIC_METADATA({METADATA}:model):128%",
-                "stream": f"%DYNAMIC_METADATA({METADATA}:stream)%",
-                "route": "%ROUTE_NAME%",
-                "target": f"%UPSTREAM_METADATA({METADATA}:target)%",
-                "address": "%UPSTREAM_HOST%",
-                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-                "status": "%RESPONSE_CODE%",
-                "details": "%RESPONSE_CODE_DETAILS%",
-                "flags": "%RESPONSE_FLAGS%",
-                "milliseconds": "%DURATION%",
-                "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
-                "bytesIn": "%BYTES_RECEIVED%",
-                "bytesOut": "%BYTES_SENT%",
-            }
-        },
-    )
-
-
 def _http(name: str, site: Site, filters: list[Manifest], replies: Manifest, **options: object) -> Manifest:
     """A filter chain that serves HTTP by the routes of the same name; routes bound the time of a request."""
     files = {"gateway": "routes.json", EGRESS: "egress.json"}
@@ -237,7 +200,3 @@ def _http(name: str, site: Site, filters: list[Manifest], replies: Manifest, **o
         **options,
     )
     return {"filters": [{"name": "http", "typed_config": manager}]}
-
-
-def _remember(key: str, **fields: str) -> Manifest:
-    return {"metadata_namespace": METADATA, "key": key, **fields}

@@ -6,11 +6,15 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.provider import Address
 
 METADATA = "aistack"
-"""The namespace of what the front reads from a request: `model`, `stream`, `bad`."""
+"""The namespace of what the front reads from a request (`model`, `stream`, `asks_usage`, `bad`) and from its
+answer (`prompt_tokens`, `completion_tokens`)."""
 CLIENT_HEADER = "x-aistack-client"
 """Carries the name of the client whose key was given; the loader's key file writes it."""
-MAX_BODY = 8 * 1024 * 1024
-"""Bytes of a request that are held to read its model and to try it again; more is answered with 413."""
+MAX_BODY = 32 * 1024 * 1024
+"""Bytes of a request that are held to read its model and to try it again, and of a chat model's whole answer
+that are held to read its usage: pictures and lists of log probabilities are the longest. More is an error.
+Streams and embeddings are not held, and have no limit.
+"""
 
 
 def typed(name: str, /, **fields: object) -> Manifest:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.body import with_usage, without_usage
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.limits import limits
@@ -23,12 +24,11 @@ KEY_HEADERS = ("authorization", "x-api-key", "cookie")
 
 def route_configuration(gateway: NeutralGateway) -> Manifest:
     routes = gateway.routes
-    spoofed = () if gateway.clients else (CLIENT_HEADER,)
     return typed(
         "config.route.v3.RouteConfiguration",
         name="gateway",
         most_specific_header_mutations_wins=True,
-        request_headers_to_remove=[*KEY_HEADERS, *spoofed],
+        request_headers_to_remove=[*KEY_HEADERS, "accept-encoding"],  # usage is read from plain answers
         virtual_hosts=[
             {
                 "name": "gateway",
@@ -66,17 +66,22 @@ def list_of_models(gateway: NeutralGateway) -> Manifest:
 
 def bad_bodies() -> Iterator[Manifest]:
     for bad, body in (("not_json", NOT_JSON), ("no_model", NO_MODEL)):
-        match = {**_path(_any_path()), "dynamic_metadata": [_metadata("bad", {"exact": bad})]}
+        match = {
+            **_path(_any_path()),
+            "dynamic_metadata": [_metadata("bad", {"string_match": {"exact": bad}})],
+        }
         yield _refusal(bad, match, 400, body)
 
 
 def unknown() -> Iterator[Manifest]:
-    yield _refusal("unknown_model", _path(_any_path()), 404, UNKNOWN_MODEL)
+    """Where every request is until its body is read: so what depends on its path alone is said here."""
+    for task, path in PATHS.items():
+        filters = {} if task == "chat" else {"typed_per_filter_config": without_usage()}
+        yield {**_refusal("unknown_model", _path(path), 404, UNKNOWN_MODEL), **filters}
     yield _refusal("unknown_path", {"prefix": "/"}, 404, UNKNOWN_PATH)
 
 
 def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
-    """A request without a length counts as a long one."""
     if not route.long_choices:
         yield from _entries(route, route.name, route.choices)
         return
@@ -88,23 +93,24 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
 def _entries(
     route: NeutralRoute, name: str, choices: tuple[Choice, ...], **conditions: object
 ) -> Iterator[Manifest]:
-    """Streams have an entry of their own: they must begin in time, whole answers must end in time."""
-    named = _metadata("model", {"exact": route.name})
-    streamed = {"filter": METADATA, "path": [{"key": "stream"}], "value": {"bool_match": True}}
-    match = {**_path(PATHS[route.task]), **conditions}
-    if route.streams:
-        yield {
-            "name": f"{name}-stream",
-            "match": {**match, "dynamic_metadata": [named, streamed]},
-            "route": _action(route, choices, stream=True),
-            **_permission(route),
+    """Streams have entries of their own: they must begin in time, whole answers must end in time."""
+    named = _metadata("model", {"string_match": {"exact": route.name}})
+    streamed = _metadata("stream", {"bool_match": True})
+    asks_usage = _metadata("asks_usage", {"bool_match": True})
+
+    def entry(metadata: list[Manifest], *, stream: bool, **filters: object) -> Manifest:
+        return {
+            "name": f"{name}-stream" if stream else name,
+            "match": {**_path(PATHS[route.task]), **conditions, "dynamic_metadata": [named, *metadata]},
+            "metadata": {"filter_metadata": {METADATA: {"route": route.name}}},
+            "route": _action(route, choices, stream=stream),
+            "typed_per_filter_config": {**filters, **_permission(route)},
         }
-    yield {
-        "name": name,
-        "match": {**match, "dynamic_metadata": [named]},
-        "route": _action(route, choices, stream=False),
-        **_permission(route),
-    }
+
+    if route.streams:
+        yield entry([streamed, asks_usage], stream=True)
+        yield entry([streamed], stream=True, **with_usage())
+    yield entry([], stream=False)
 
 
 def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:
@@ -147,11 +153,7 @@ def _permission(route: NeutralRoute) -> Manifest:
     ]
     policy: Manifest = {"permissions": [{"any": True}], "principals": clients or [{"not_id": {"any": True}}]}
     rules = {"action": "ALLOW", "policies": {"clients": policy}}
-    return {
-        "typed_per_filter_config": {
-            "rbac": typed("extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": rules})
-        }
-    }
+    return {"rbac": typed("extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": rules})}
 
 
 def _refusal(name: str, match: Manifest, status: int, body: Manifest) -> Manifest:
@@ -166,5 +168,5 @@ def _any_path() -> str:
     return "|".join(PATHS.values())
 
 
-def _metadata(key: str, string_match: Manifest) -> Manifest:
-    return {"filter": METADATA, "path": [{"key": key}], "value": {"string_match": string_match}}
+def _metadata(key: str, value: Manifest) -> Manifest:
+    return {"filter": METADATA, "path": [{"key": key}], "value": value}

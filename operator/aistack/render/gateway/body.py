@@ -1,0 +1,86 @@
+"""What the front reads from bodies: of a request its model, of an answer its usage. Nothing else is kept.
+
+A stream says its usage only when it's asked to. So every stream is asked, unless its client has asked itself:
+its last event but one then has `usage` and no choices.
+"""
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, typed
+
+READ = "json_to_metadata"
+CHANGE = "transform"
+READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
+CHANGE_TYPE = "filters.http.transform.v3.TransformConfig"
+TOKENS = ("prompt_tokens", "completion_tokens")
+"""The fields of an answer's `usage` that are read."""
+LARGEST_EVENT = 1024 * 1024
+"""Bytes of one event of a stream that are looked at for its usage."""
+
+
+def hold_body() -> Manifest:
+    """The whole request, or 413; one that came in pieces has a length afterwards."""
+    return extension("buffer", "filters.http.buffer.v3.Buffer", max_request_bytes=MAX_BODY)
+
+
+def read_body() -> Manifest:
+    """The body's `model` and `stream` decide the route; a route is looked up again once they are known."""
+    json = {"allow_content_types_regex": {"regex": "application/json.*"}, "rules": _usage()}
+    return extension(READ, READ_TYPE, request_rules=_request(), response_rules=json)
+
+
+def without_usage() -> Manifest:
+    """A path's configuration of it, for answers that may be too large to be held."""
+    return {READ: typed(f"extensions.{READ_TYPE}", request_rules=_request())}
+
+
+def read_usage_of_streams() -> Manifest:
+    """The last event with a usage counts."""
+    rules = [{"rule": rule} for rule in _usage()]
+    parser = extension("json", "content_parsers.json.v3.JsonContentParser", rules=rules)
+    return extension(
+        "sse_to_metadata",
+        "filters.http.sse_to_metadata.v3.SseToMetadata",
+        response_rules={"max_event_size": LARGEST_EVENT, "content_parser": parser},
+    )
+
+
+def ask_for_usage() -> Manifest:
+    """Changes nothing until a route says so."""
+    return extension(CHANGE, CHANGE_TYPE)
+
+
+def with_usage() -> Manifest:
+    """A route's configuration of it: what a client wrote into `stream_options` is replaced."""
+    wanted = {"stream_options": {"include_usage": True}}
+    merged = {"action": "MERGE", "body_format": {"json_format": wanted}}
+    change = {"request_transformation": {"body_transformation": merged}}
+    return {CHANGE: typed(f"extensions.{CHANGE_TYPE}", **change)}
+
+
+def _request() -> Manifest:
+    usage = [{"key": "stream_options"}, {"key": "include_usage"}]
+    return {
+        "allow_empty_content_type": True,
+        "allow_content_types_regex": {"regex": ".*"},
+        "rules": [
+            {
+                "selectors": [{"key": "model"}],
+                "on_present": _remember("model", type="STRING"),
+                "on_missing": _remember("bad", value="no_model"),
+                "on_error": _remember("bad", value="not_json"),
+            },
+            {"selectors": [{"key": "stream"}], "on_present": _remember("stream")},
+            {"selectors": usage, "on_present": _remember("asks_usage")},
+        ],
+    }
+
+
+def _usage() -> list[Manifest]:
+    return [
+        {"selectors": [{"key": "usage"}, {"key": name}], "on_present": _remember(name, type="NUMBER")}
+        for name in TOKENS
+    ]
+
+
+def _remember(key: str, **fields: str) -> Manifest:
+    return {"metadata_namespace": METADATA, "key": key, **fields}

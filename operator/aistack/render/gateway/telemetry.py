@@ -1,0 +1,98 @@
+"""What is known of a request afterwards: a line in the log and a few counters, no prompt and no answer."""
+
+from collections.abc import Iterator
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.body import TOKENS
+from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
+
+SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
+"""Each combination of labels that was seen is kept: very many clients and routes must not fill the memory."""
+
+
+def loggers() -> Iterator[Manifest]:
+    yield log()
+    yield requests()
+    yield tokens()
+
+
+def log() -> Manifest:
+    """One JSON line a request; never a prompt, an answer or a key."""
+    return extension(
+        "stdout",
+        "access_loggers.stream.v3.StdoutAccessLog",
+        log_format={
+            "json_format": {
+                "time": "%START_TIME%",
+                "id": "%REQ(x-request-id):64%",
+                "client": f"%REQ({CLIENT_HEADER})%",
+                "model": f"%DYNAMIC_METADATA({METADATA}:model):128%",
+                "stream": f"%DYNAMIC_METADATA({METADATA}:stream)%",
+                "route": "%ROUTE_NAME%",
+                "target": f"%UPSTREAM_METADATA({METADATA}:target)%",
+                "address": "%UPSTREAM_HOST%",
+                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+                "status": "%RESPONSE_CODE%",
+                "details": "%RESPONSE_CODE_DETAILS%",
+                "flags": "%RESPONSE_FLAGS%",
+                "milliseconds": "%DURATION%",
+                "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+                "inputTokens": _read("prompt_tokens"),
+                "outputTokens": _read("completion_tokens"),
+                "bytesIn": "%BYTES_RECEIVED%",
+                "bytesOut": "%BYTES_SENT%",
+            }
+        },
+    )
+
+
+def requests() -> Manifest:
+    """How many there were and how long they took, by names that the stack declares: never by what a client
+    writes, or anyone could fill the memory with names.
+    """
+    labels = _labels()
+    status = {"name": "status", "value_format": "%RESPONSE_CODE%"}
+    return _stats(
+        counters=[{"stat": {"name": "requests_total", "tags": [*labels, status]}, "value_fixed": 1}],
+        histograms=[
+            {
+                "stat": {"name": "request_milliseconds", "tags": labels},
+                "unit": "Milliseconds",
+                "value_format": "%DURATION%",
+            }
+        ],
+    )
+
+
+def tokens() -> Manifest:
+    """Only where an answer said how many: Envoy would complain of every other one."""
+    said = {"filter": METADATA, "path": [{"key": "prompt_tokens"}], "value": {"present_match": True}}
+    labels = _labels()
+    counters = [
+        {"stat": {"name": f"{name}_total", "tags": labels}, "value_format": _read(name)} for name in TOKENS
+    ]
+    first_byte = {
+        "stat": {"name": "first_byte_milliseconds", "tags": labels},
+        "unit": "Milliseconds",
+        "value_format": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+    }
+    return {
+        **_stats(counters=counters, histograms=[first_byte]),
+        "filter": {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}},
+    }
+
+
+def _stats(**fields: object) -> Manifest:
+    return extension("stats", "access_loggers.stats.v3.Config", stats_scope=SCOPE, **fields)
+
+
+def _labels() -> list[Manifest]:
+    return [
+        {"name": "client", "value_format": f"%REQ({CLIENT_HEADER})%"},
+        {"name": "route", "value_format": f"%METADATA(ROUTE:{METADATA}:route)%"},
+        {"name": "target", "value_format": f"%UPSTREAM_METADATA({METADATA}:target)%"},
+    ]
+
+
+def _read(name: str) -> str:
+    return f"%DYNAMIC_METADATA({METADATA}:{name})%"
