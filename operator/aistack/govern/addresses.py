@@ -2,7 +2,7 @@
 
 import ipaddress
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 from aistack.govern.tagged import Tagged, untagged
 
@@ -69,8 +69,8 @@ def url(text: str) -> Tagged:
     """An absolute URI or an absolute path, as Go's url.ParseRequestURI; ValueError for what is neither."""
     parts = urlsplit(text)
     _ = parts.port  # raises ValueError when it is none
-    printable = not re.search(r"[\x00-\x20\x7f]", text)
-    if not printable or not (parts.scheme or text.startswith("/")):
+    well_formed = not re.search(r"[\x00-\x1f\x7f]|%(?![0-9A-Fa-f]{2})", text) and " " not in parts.netloc
+    if not well_formed or not (parts.scheme or text.startswith("/") or text == "*"):
         raise ValueError(f"{text!r} is no URL")
     return {"url": text}
 
@@ -96,8 +96,12 @@ def port(value: Tagged) -> str:
 
 
 def escaped_path(value: Tagged) -> str:
-    return urlsplit(untagged(value, "url")).path
+    """Empty where what follows the scheme is no path, as in mailto:…"""
+    path = urlsplit(untagged(value, "url")).path
+    return quote(path, safe="/%!$&'()*+,;=:@~[]") if path.startswith(("/", "*")) else ""
 
 
 def query(value: Tagged) -> dict[str, list[str]]:
-    return parse_qs(urlsplit(untagged(value, "url")).query, keep_blank_values=True)
+    """Without the pairs that hold a semicolon, which Go divides by no more and doesn't take."""
+    pairs = urlsplit(untagged(value, "url")).query.split("&")
+    return parse_qs("&".join(pair for pair in pairs if ";" not in pair), keep_blank_values=True)

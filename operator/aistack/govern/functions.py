@@ -10,18 +10,20 @@ What can't be had:
 
 - `string(ip)`, `string(cidr)`, `indexOf` and `lastIndexOf` of lists: the library takes no more overloads of a
   function that it has;
+- `sum`, `min` and `max` of durations and timestamps: the library takes none of them from Python as any value;
 - an integer literal beside a decimal one (`1 < 1.5`): write `dyn(1) < 1.5`; values of the object do compare;
 - `format`, which returns optionals, and `authorizer`, which asks the API server.
 """
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 from itertools import count
 from typing import Any
 
 from cel_expr_python import cel
 
 from aistack.govern import addresses, quantities
-from aistack.govern.quantities import amount, number, quantity
+from aistack.govern.quantities import added, number, quantity
 from aistack.govern.tagged import Tagged, untagged
 from aistack.govern.versions import Version, parse_version
 
@@ -31,9 +33,9 @@ _TAGGED = cel.Type.Map(_TEXT, _TEXT)
 
 _REGEX = cel.NewEnv(
     config=cel.NewEnvConfigFromYaml("name: regex\nextensions: [{name: regex}, {name: optional}]"),
-    variables={"text": _TEXT, "pattern": _TEXT, "marked": _TEXT, "most": _INT},
+    variables={"text": _TEXT, "pattern": _TEXT, "marked": _TEXT},
 )
-_MARK_MATCHES = _REGEX.compile("regex.replace(text, pattern, marked, most)")
+_MARK_MATCHES = _REGEX.compile("regex.replace(text, pattern, marked)")
 
 
 def declarations() -> list[Any]:
@@ -126,30 +128,32 @@ def _find_all(text: str, pattern: str, most: int = -1) -> list[str]:
     """Python's own `re` can take exponential time; RE2 marks the matches here, and can't."""
     # No mark begins as one ends, so that none arises where a text and a mark meet.
     mark = next(each for each in map("\x01{}\x02".format, count()) if each not in text)
-    data = {"text": text, "pattern": pattern, "marked": f"{mark}\\0{mark}", "most": most}
-    found = _MARK_MATCHES.eval(data=data)
+    found = _MARK_MATCHES.eval(data={"text": text, "pattern": pattern, "marked": f"{mark}\\0{mark}"})
     if found.type() == cel.Type.ERROR:
         raise ValueError(str(found.plain_value()))
-    return str(found.value()).split(mark)[1::2]
+    matches = str(found.value()).split(mark)[1::2]
+    return matches if most < 0 else matches[:most]
 
 
 def _quantities() -> list[Any]:
     return [
         _function("quantity", _free("string_to_quantity", quantity, _TAGGED, _TEXT)),
         _function("isQuantity", _free("is_quantity", _succeeds(quantity), _BOOL, _TEXT)),
-        _of_value("sign", lambda value: quantities.sign(number(value)), _INT),
+        _function(
+            "sign", _free("quantity_sign", lambda value: quantities.sign(number(value)), _INT, _TAGGED)
+        ),
         _of_value("isInteger", quantities.is_integer),
         _of_value("asInteger", quantities.as_integer, _INT),
         _of_value("asApproximateFloat", lambda value: float(number(value)), cel.Type.DOUBLE),
         _function(
             "add",
-            _member("quantity_add", lambda a, b: amount(number(a) + number(b)), _TAGGED, _TAGGED, _TAGGED),
-            _member("quantity_add_int", lambda a, b: amount(number(a) + b), _TAGGED, _TAGGED, _INT),
+            _member("quantity_add", lambda a, b: added(number(a), number(b)), _TAGGED, _TAGGED, _TAGGED),
+            _member("quantity_add_int", lambda a, b: added(number(a), Decimal(b)), _TAGGED, _TAGGED, _INT),
         ),
         _function(
             "sub",
-            _member("quantity_sub", lambda a, b: amount(number(a) - number(b)), _TAGGED, _TAGGED, _TAGGED),
-            _member("quantity_sub_int", lambda a, b: amount(number(a) - b), _TAGGED, _TAGGED, _INT),
+            _member("quantity_sub", lambda a, b: added(number(a), -number(b)), _TAGGED, _TAGGED, _TAGGED),
+            _member("quantity_sub_int", lambda a, b: added(number(a), Decimal(-b)), _TAGGED, _TAGGED, _INT),
         ),
     ]
 

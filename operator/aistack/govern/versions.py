@@ -5,8 +5,11 @@ from dataclasses import dataclass
 from functools import total_ordering
 
 _NUMBER = r"(0|[1-9][0-9]*)"
-_IDENTIFIERS = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
-_VERSION = re.compile(rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_IDENTIFIERS}))?(?:\+({_IDENTIFIERS}))?")
+_IDENTIFIER = r"(?:0|[1-9][0-9]*|[0-9]*[A-Za-z-][0-9A-Za-z-]*)"
+_BUILD = r"[0-9A-Za-z-]+(?:\.[0-9A-Za-z-]+)*"
+_VERSION = re.compile(
+    rf"{_NUMBER}\.{_NUMBER}\.{_NUMBER}(?:-({_IDENTIFIER}(?:\.{_IDENTIFIER})*))?(?:\+{_BUILD})?", re.ASCII
+)
 
 
 @total_ordering
@@ -26,17 +29,16 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True)
 class Version:
+    """Without its build, which says nothing about the order."""
+
     major: int
     minor: int
     patch: int
     pre_release: tuple[Identifier, ...] = ()
-    build: str = ""
-    """Says nothing about the order."""
 
     def __str__(self) -> str:
         pre_release = ".".join(each.text for each in self.pre_release)
-        core = f"{self.major}.{self.minor}.{self.patch}"
-        return core + (f"-{pre_release}" if pre_release else "") + (f"+{self.build}" if self.build else "")
+        return f"{self.major}.{self.minor}.{self.patch}" + (f"-{pre_release}" if pre_release else "")
 
     def compare(self, other: "Version") -> int:
         """-1, 0 or 1."""
@@ -55,7 +57,7 @@ def parse_version(text: str, *, normalize: bool) -> Version:
     if not match:
         raise ValueError(f"{text!r} is no semantic version")
     identifiers = tuple(Identifier(each) for each in match[4].split(".")) if match[4] else ()
-    return Version(int(match[1]), int(match[2]), int(match[3]), identifiers, match[5] or "")
+    return Version(int(match[1]), int(match[2]), int(match[3]), identifiers)
 
 
 def _normalized(text: str) -> str:
