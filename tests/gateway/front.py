@@ -148,6 +148,11 @@ class Front:
             text = await answer.text()
             return answer.status, await answer.json() if text.startswith("{") else text
 
+    async def is_alive(self) -> bool:
+        """What the kubelet learns when it asks Envoy."""
+        async with self.session.get(f"http://{HOST}:{self._probe}/") as answer:
+            return answer.status == 200
+
     async def ask(self, model: str | None, path: str = "/v1/chat/completions", **options: Any) -> Reply:
         """Asks as a client would. `key` is the client's; `raw` replaces the body; the rest goes into it."""
         key, headers, raw = options.pop("key", None), options.pop("headers", {}), options.pop("raw", None)

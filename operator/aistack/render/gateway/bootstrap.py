@@ -26,6 +26,8 @@ from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import loggers
 
 MAX_CONNECTIONS = 20_000
+MAX_HEAP = 900 * 1024 * 1024
+"""Bytes; the container may use 1 GiB."""
 IDLE_SECONDS = 60
 """How long a client's connection may stay open without a request; a drain waits for the last one."""
 REFUSED = f"""\
@@ -57,15 +59,28 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
                 "bootstrap.internal_listener.v3.InternalListener",
             )
         ],
-        "overload_manager": {
-            "resource_monitors": [
-                extension(
-                    "envoy.resource_monitors.global_downstream_max_connections",
-                    "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
-                    max_active_downstream_connections=MAX_CONNECTIONS,
-                )
-            ]
-        },
+        "overload_manager": overload(),
+    }
+
+
+def overload() -> Manifest:
+    """Requests are held in memory: a front with none left refuses new ones, and goes on with those it has."""
+    heap = "envoy.resource_monitors.fixed_heap"
+
+    def action(name: str, share: float) -> Manifest:
+        trigger = {"name": heap, "threshold": {"value": share}}
+        return {"name": f"envoy.overload_actions.{name}", "triggers": [trigger]}
+
+    return {
+        "resource_monitors": [
+            extension(
+                "envoy.resource_monitors.global_downstream_max_connections",
+                "resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                max_active_downstream_connections=MAX_CONNECTIONS,
+            ),
+            extension(heap, "resource_monitors.fixed_heap.v3.FixedHeapConfig", max_heap_size_bytes=MAX_HEAP),
+        ],
+        "actions": [action("shrink_heap", 0.9), action("stop_accepting_requests", 0.95)],
     }
 
 
@@ -130,6 +145,7 @@ def probe_listener(site: Site) -> Manifest:
         "name": "probe",
         "address": socket_address(site.probe),
         "ignore_global_conn_limit": True,
+        "bypass_overload_manager": True,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     }
 
