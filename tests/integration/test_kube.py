@@ -14,6 +14,13 @@ from aistack.kube import Kube, WatchEvent
 from tests.controlplane import ControlPlane
 
 
+@pytest.fixture(autouse=True)
+async def _connections_are_closed() -> AsyncIterator[None]:
+    """aiohttp ends a TLS connection in the background, and asks for a quarter of a second to do it."""
+    yield
+    await asyncio.sleep(0.25)
+
+
 @pytest.fixture
 async def kube(cluster: ControlPlane) -> AsyncIterator[Kube]:
     async with Kube(await connect(str(cluster.kubeconfig))) as kube:

@@ -24,6 +24,13 @@ PATIENCE = 30.0
 """Seconds."""
 
 
+@pytest.fixture(autouse=True)
+async def _connections_are_closed() -> AsyncIterator[None]:
+    """aiohttp ends a TLS connection in the background, and asks for a quarter of a second to do it."""
+    yield
+    await asyncio.sleep(0.25)
+
+
 @pytest.fixture
 async def line(cluster: ControlPlane) -> AsyncIterator[Proxy]:
     """A connection that the test can cut."""
