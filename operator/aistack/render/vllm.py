@@ -23,6 +23,9 @@ from aistack.resolve import SelfHostedModel
 
 DRAIN_SECONDS = 15
 """Between a pod leaving its Service and vLLM's signal to stop: by then the gateway has seen it go."""
+SEEN_SECONDS = 10
+"""Between a pod's first Ready and its being counted: by then the gateway has found it. The cluster's DNS may
+keep an answer for 5 s, the gateway asks it every 2 s and checks the pod's health within another 2 s."""
 PULL_SECONDS = 600
 """For scheduling a pod and pulling its image, before the startup probe begins to count."""
 USER_ID = 2000
@@ -88,6 +91,7 @@ def deployment(model: SelfHostedModel) -> Manifest:
         "spec": {
             **replicas,
             "revisionHistoryLimit": 3,
+            "minReadySeconds": SEEN_SECONDS,
             "progressDeadlineSeconds": startup_seconds(model) + PULL_SECONDS,
             "strategy": _strategy(model),
             "selector": {"matchLabels": _selector(model)},
