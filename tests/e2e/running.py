@@ -10,7 +10,10 @@ from tests.controlplane.progress import say
 from tests.e2e import world
 from tests.e2e.world import World
 
+WORLD = pytest.StashKey[World]()
+"""What the fixture `world` hands to the scenarios."""
 SCENARIOS = Path(__file__).parent
+LONGEST_SCENARIO = 900  # seconds
 SIGNS = {"passed": "✓", "failed": "✗", "skipped": "-"}
 
 
@@ -21,9 +24,8 @@ class Report:
     world: World
     rows: list[tuple[str, str, float]] = field(default_factory=list)
 
-    @pytest.fixture(name="world", scope="session")
-    def _world(self) -> World:
-        return self.world
+    def pytest_configure(self, config: pytest.Config) -> None:
+        config.stash[WORLD] = self.world
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.when == "call" or report.outcome != "passed":
@@ -42,13 +44,8 @@ def run(folder: Path, report_to: Path, tests: list[str], *, keep: bool) -> int:
     """0 when every scenario passed. What is up stays after a failure of `up`, to be looked at."""
     began = time.monotonic()
     report = Report(world.up(folder))
-    options = [
-        "--override-ini=python_files=scenario_*.py",
-        "--capture=no",
-        "--verbose",
-        "-p",
-        "no:cacheprovider",
-    ]
+    names, patience = "--override-ini=python_files=scenario_*.py", f"--timeout={LONGEST_SCENARIO}"
+    options = [names, patience, "--capture=no", "--verbose", "--tb=short", "-p", "no:cacheprovider"]
     try:
         code = pytest.main([*options, *(tests or [str(SCENARIOS)])], plugins=[report])
     finally:
