@@ -12,7 +12,7 @@ from aistack.errors import NotLeader, Unavailable
 from aistack.kinds import AISTACK, CONFIG_MAP, Kind, Manifest
 from aistack.kube import Kube, Page, WatchEvent
 from aistack.observed import Observed
-from aistack.reconciler import Outcome
+from aistack.reconciler import Outcome, Platform
 from aistack.runtime import controller
 from aistack.runtime.controller import Controller
 from aistack.settings import read_settings
@@ -55,9 +55,9 @@ async def led(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, run: Run, secon
     """Leads for so long, with `run` in the place of the reconciler."""
 
     async def reconcile(
-        raw: Manifest, observed: Observed, catalog: Catalog, _kube: Kube, _now: datetime
+        raw: Manifest, observed: Observed, platform: Platform, _kube: Kube, _now: datetime
     ) -> Outcome:
-        return await run(raw, observed, catalog)
+        return await run(raw, observed, platform.catalog)
 
     monkeypatch.setattr(controller, "reconcile", reconcile)
     program = Controller(cluster, read_settings({}))  # type: ignore[arg-type]  # three methods of Kube
