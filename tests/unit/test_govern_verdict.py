@@ -172,3 +172,16 @@ def test_an_error_can_be_waived_too() -> None:
 def test_what_takes_no_exception_says_so() -> None:
     verdict = judge(policy(exceptions="Never"), exceptions=(exception(),))
     assert "no exception can waive it" in verdict.denials[0].message
+
+
+def test_the_status_counts_what_was_kept_what_denies_what_warns_and_what_is_waived() -> None:
+    kept_and_broken = policy("mine", rules=[TRUE, OWNED])
+    counts = judge(kept_and_broken, policy("warns", action="Warn"), policy("reports", action="Audit")).status
+    assert (counts.passed, counts.failed, counts.warned, counts.waived) == (1, 1, 1, 0)
+    assert judge(kept_and_broken, exceptions=(exception(),)).status.waived == 1
+
+
+def test_a_long_finding_is_cut() -> None:
+    rule = {**OWNED, "found": "'a'.replace('', object.metadata.name.replace('', '" + "b" * 100 + "'))"}
+    (result,) = judge(policy(rules=[rule])).results
+    assert len(result.found[0]) == 512

@@ -20,6 +20,8 @@ __all__ = ["Money", "Outcome", "Result", "Verdict", "evaluate", "facts_of"]
 
 MOST_FOUND = 8
 """Findings of one rule that are told; the rest is counted."""
+LONGEST_FOUND = 512
+"""Characters of one of them."""
 
 
 def evaluate(
@@ -132,7 +134,7 @@ def _found(rule: Rule, policy: str, case: _Case) -> tuple[str, ...]:
     answer = text(rule.found, policy).answer(case.variables)
     if isinstance(answer, Failure):
         return (f"(what was found can't be told: {answer.why})",)
-    told = [str(each) for each in (answer if isinstance(answer, list) else [answer])]
+    told = [str(each)[:LONGEST_FOUND] for each in (answer if isinstance(answer, list) else [answer])]
     more = [f"… and {len(told) - MOST_FOUND} more"] if len(told) > MOST_FOUND else []
     return (*told[:MOST_FOUND], *more)
 
@@ -145,4 +147,4 @@ def _standing(rule: Rule, this: Manifest) -> str:
     value: Any = this
     for name in rule.field.split("."):
         value = value.get(name) if isinstance(value, dict) else None
-    return "not set" if value is None else str(value)
+    return "not set" if value is None else str(value)[:LONGEST_FOUND]

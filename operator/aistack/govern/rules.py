@@ -113,13 +113,9 @@ def text(expression: str, policy: str) -> Program:
 
 
 def _bound(expression: str, policy: str) -> str:
-    if not _mentions("params", expression):
+    if "params" not in expression:
         return expression
     return f"cel.bind(params, {PARAMS}[{json.dumps(policy)}],\n{expression}\n)"
-
-
-def _mentions(variable: str, expression: str) -> bool:
-    return bool(re.search(rf"\b{variable}\b", _STRING.sub("''", expression)))
 
 
 def problems(policy: AIPolicy) -> Iterator[Problem]:
@@ -136,7 +132,7 @@ def problems(policy: AIPolicy) -> Iterator[Problem]:
 
 def reads_facts(expression: str) -> bool:
     """Whether only the operator can decide it; the API server itself can decide the others."""
-    return _mentions("facts", expression)
+    return bool(re.search(r"\bfacts\b", _STRING.sub("''", expression)))
 
 
 def _unknown_fact(expression: str) -> Failure | None:

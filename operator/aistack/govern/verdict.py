@@ -7,6 +7,7 @@ from typing import Literal
 
 from aistack.api import AIPolicyException, Reason
 from aistack.api.policies import Rule
+from aistack.api.stack import PolicyStatus
 from aistack.problem import Problem
 
 Action = Literal["Deny", "Warn", "Audit"]
@@ -88,6 +89,16 @@ class Verdict:
     @property
     def warnings(self) -> tuple[Problem, ...]:
         return tuple(result.problem() for result in self.failed("Warn"))
+
+    @property
+    def status(self) -> PolicyStatus:
+        """The counts that the stack's status shows; what only reports is in the report alone."""
+        return PolicyStatus(
+            passed=self.count(Outcome.PASSED),
+            failed=len(self.denials),
+            warned=len(self.warnings),
+            waived=self.count(Outcome.WAIVED),
+        )
 
     def failed(self, action: Action) -> Iterator[Result]:
         """What counts and leads to this action."""
