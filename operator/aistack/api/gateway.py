@@ -287,8 +287,8 @@ class Gateway(Model):
     """What is kept of each request."""
 
     routes: Annotated[tuple[Route, ...], Field(max_length=64), ListMap("name")] = ()
-    """The model names that clients use; default one a model, of the model's name. A stream says at its end how
-    many tokens it took, as with OpenAI's `include_usage`."""
+    """The model names that clients use; default one a model, of the model's name. A stream says at its end
+    how many tokens it took, as with OpenAI's `include_usage`."""
 
     queue: Queue | None = None
     """Holds requests at peaks; default none."""
