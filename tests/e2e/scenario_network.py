@@ -1,0 +1,53 @@
+"""NetworkPolicies are enforced: what a stack declares passes, and nothing else."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.stacks import Stack, example, namespace
+from tests.e2e.world import World
+
+CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
+
+
+@pytest.fixture(scope="module")
+def hello(world: World) -> Iterator[Stack]:
+    with namespace(world.cluster, "network"), namespace(world.cluster, "neighbour"):
+        stack = Stack(world.cluster, "network", "hello")
+        stack.apply(example("smallest"))
+        stack.wait_until_ready()
+        yield stack
+
+
+def reaches(stack: Stack, host: str, port: int, *, of: str = "client", within: str | None = None) -> bool:
+    """Whether a pod (of the stack's namespace, or `within` another) can connect."""
+    where = f"--namespace={within or stack.namespace}"
+    python = ("python3", "-c", CONNECT, host, str(port))
+    said = stack.cluster.kubectl("exec", where, of, "--", *python, check=False)
+    assert not said or "Error" in said or "command terminated" in said, said
+    return not said
+
+
+def model_address(stack: Stack) -> str:
+    selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component=model"
+    return stack.kubectl("get", "pods", selector, "--output=jsonpath={.items[0].status.podIP}")
+
+
+def test_the_gateway_without_keys_is_for_its_own_namespace(hello: Stack) -> None:
+    address = "hello-gateway.network.svc"
+    assert reaches(hello, address, 80)
+    assert not reaches(hello, address, 80, within="neighbour")
+
+
+def test_a_model_is_reached_by_its_gateway_only(hello: Stack) -> None:
+    address = model_address(hello)
+    assert not reaches(hello, address, 8000)
+    assert not reaches(hello, address, 8000, within="neighbour")
+    assert hello.ask("qwen")["status"] == 200
+
+
+def test_a_model_reaches_the_hub_and_not_its_neighbours(hello: Stack) -> None:
+    model = "deployment/hello-qwen"
+    assert reaches(hello, "huggingface.co", 443, of=model)
+    assert not reaches(hello, "hello-gateway", 80, of=model)
+    assert not reaches(hello, "kubernetes.default.svc", 443, of=model)
