@@ -11,8 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.controlplane.components import free_port
 from tests.controlplane import ControlPlane
+from tests.controlplane.components import free_port
 from tests.controlplane.process import Process, end, launch
 
 ROOT = Path(__file__).parents[1]

@@ -19,6 +19,7 @@ from aistack.catalog import Catalog
 from aistack.connection import connect
 from aistack.images import default_images
 from aistack.kube import Kube
+from aistack.platform import Platform
 from tests.controlplane import ControlPlane, local_service
 from tests.reviews import broken_stack
 from tests.stacks import accelerator_class
@@ -66,7 +67,9 @@ class LocalWebhook:
                 self.seen.append(request)
                 if self.decide_instead:
                     return await self.decide_instead(request)
-                return await review_live(request, catalog, kube, frozenset(operator_users(NAMESPACE)))
+                return await review_live(
+                    request, Platform(catalog), kube, frozenset(operator_users(NAMESPACE))
+                )
 
             self.certificate = ServingCertificate(*self.write_certificate())
             async with WebhookServer(decide, self.certificate, lambda: True).serving(

@@ -98,6 +98,12 @@ def plan(
     )
 
 
+def is_applied(manifests: Sequence[Manifest], inventory: Sequence[InventoryItem]) -> bool:
+    """Whether all of it was applied before: then nothing new would run."""
+    applied = {(item.kind, item.name): item.applied for item in inventory}
+    return all(applied.get(_key(manifest)) == digest(manifest) for manifest in manifests)
+
+
 async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
     """Writes a plan: parts side by side, each in the order of dependence; deletes when all is written."""
     results = await asyncio.gather(

@@ -64,6 +64,7 @@ CHILD_KINDS = (
 )
 """What a stack is rendered to, in the order of dependence: configuration before what mounts it."""
 
+NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("", "v1", "Pod", "pods")
 EVENT = Kind("", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")

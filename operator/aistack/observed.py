@@ -9,10 +9,19 @@ from typing import Any
 import orjson
 
 from aistack.api import Reason
-from aistack.kinds import AISTACK, AUTOSCALER, CHILD_KINDS, DEPLOYMENT, FIELD_MANAGER, VOLUME_CLAIM, Manifest
+from aistack.kinds import (
+    AISTACK,
+    AUTOSCALER,
+    CHILD_KINDS,
+    DEPLOYMENT,
+    FIELD_MANAGER,
+    NAMESPACE,
+    VOLUME_CLAIM,
+    Manifest,
+)
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL
 
-METADATA_SUFFICES = frozenset(CHILD_KINDS) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER}
+METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER}
 """Kinds of which no decision needs the status: that they are there, as we wrote them, is all."""
 MESSAGE_LENGTH = 600
 """Characters kept of a message that a container or the API server wrote."""

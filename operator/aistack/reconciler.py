@@ -14,29 +14,21 @@ from aistack import apply, health, status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
-from aistack.cost import Prices, cost_status, estimate, reserve
+from aistack.cost import cost_status, reserve
 from aistack.cost.breakeven import break_evens
 from aistack.errors import Conflict, NotFound, Unavailable
-from aistack.govern import evaluate
 from aistack.health import Subject
 from aistack.kinds import AISTACK, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Child, Failure, Observed, observe, shortened
+from aistack.platform import Platform, judged
 from aistack.render import render
-from aistack.resolve import Catalog, Problem, StackRef, resolve
+from aistack.resolve import Problem, StackRef, resolve
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
 UNEXPLAINED_AFTER = timedelta(seconds=10)
 """How long a pod may take to start before its events are read for the reason: most explain themselves."""
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """What the platform team provides to every stack: what its names may refer to, and what that costs."""
-
-    catalog: Catalog
-    prices: Prices
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +63,14 @@ async def reconcile(
     if resolution.stack is None:
         return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
     resolved = resolution.stack
-    verdict = evaluate(resolved, (), (), {}, now)
-    estimated = estimate(resolved, platform.prices)
+    estimated, verdict = judged(resolved, platform)
     reservation = reserve(estimated)
-    if refusals := (*verdict.denials, *reservation.refusals):
-        return await _write(raw, before, status.refused(generation, refusals, before, now), kube)
-
     manifests = render(resolved)
+    refusals = (*verdict.denials, *reservation.refusals)
+    if refusals and not apply.is_applied(manifests, before.inventory):
+        after = status.refused(generation, refusals, before, now, verdict)
+        return await _write(raw, before, after, kube)
+
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
     if decided.anew and not await _still_there(resolved.ref, kube):
         return Outcome(ready=False, reason=Reason.TERMINATING)
@@ -92,6 +85,7 @@ async def reconcile(
         resolved,
         state,
         generation=generation,
+        verdict=verdict,
         cost=cost_status(estimated, break_evens(resolved, platform.prices)),
         failures=applied.failures,
         inventory=applied.inventory,

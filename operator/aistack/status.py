@@ -17,15 +17,21 @@ from aistack.api.stack import (
     Endpoints,
     InventoryItem,
 )
+from aistack.govern import Verdict
 from aistack.health import Health, Part
 from aistack.observed import Cause, Failure
 from aistack.resolve import Problem, ResolvedStack
 
 MESSAGE_LENGTH = 1000
+NOT_JUDGED = Verdict()
 
 
 def refused(
-    generation: int, problems: Sequence[Problem], before: AIStackStatus, now: datetime
+    generation: int,
+    problems: Sequence[Problem],
+    before: AIStackStatus,
+    now: datetime,
+    verdict: Verdict = NOT_JUDGED,
 ) -> AIStackStatus:
     """The status of a stack whose newest spec can't be served: what ran before goes on running."""
     reason = problems[0].reason
@@ -40,9 +46,11 @@ def refused(
                 {
                     ConditionType.READY: (False, Cause(reason, message)),
                     ConditionType.STALLED: (True, Cause(reason, message)),
+                    **_compliance(verdict),
                 },
                 kept=before.conditions,
             ),
+            "policy": verdict.status if verdict.results else before.policy,
         }
     )
 
@@ -52,6 +60,7 @@ def reported(
     health: Health,
     *,
     generation: int,
+    verdict: Verdict,
     cost: CostStatus,
     failures: Sequence[Failure],
     inventory: tuple[InventoryItem, ...],
@@ -73,8 +82,10 @@ def reported(
                     ConditionType.MODELS_READY: _concern(models),
                     ConditionType.GATEWAY_READY: _concern(gateway),
                     **_autoscaling(stack, health),
+                    **_compliance(verdict),
                 },
             ),
+            "policy": verdict.status if verdict.results else None,
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
             "components": tuple(_row(part, before, now) for part in health.parts),
@@ -143,6 +154,17 @@ def _autoscaling(stack: ResolvedStack, health: Health) -> dict[ConditionType, Ju
     if stack.gateway.replicas.autoscaled or any(model.replicas.autoscaled for model in stack.self_hosted):
         return {ConditionType.AUTOSCALING_READY: (True, Cause(Reason.READY, ""))}
     return {}
+
+
+def _compliance(verdict: Verdict) -> dict[ConditionType, Judgement]:
+    """Only where policies are about the stack; a waived failure is counted, not told here."""
+    if not verdict.results:
+        return {}
+    if verdict.denials:
+        told = _joined(str(problem) for problem in verdict.denials)
+        return {ConditionType.POLICY_COMPLIANT: (False, Cause(Reason.POLICY_VIOLATED, told))}
+    warned = _joined(str(problem) for problem in verdict.warnings)
+    return {ConditionType.POLICY_COMPLIANT: (True, Cause(Reason.POLICIES_KEPT, warned))}
 
 
 def _conditions(

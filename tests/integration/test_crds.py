@@ -13,18 +13,7 @@ from pydantic import ValidationError
 from aistack.api.crd import DEFINITIONS, Definition
 from tests.controlplane import ControlPlane
 from tests.controlplane.errors import RequestFailed
-from tests.schemas import (
-    Object,
-    Schema,
-    Steps,
-    changed,
-    definitions,
-    dotted,
-    examples,
-    merged,
-    nodes,
-    schema,
-)
+from tests.schemas import Object, Schema, Steps, changed, definitions, dotted, examples, merged, nodes, schema
 
 KINDS = {definition.model.__name__: definition for definition in DEFINITIONS}
 STRICTLY = "dryRun=All&fieldValidation=Strict"

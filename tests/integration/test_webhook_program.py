@@ -142,3 +142,29 @@ def test_without_a_usable_certificate_it_says_so_and_ends(
     assert process.child.wait(20) == 2
     assert said in process.tail()
     assert "Traceback" not in process.tail()
+
+
+def test_a_policy_that_denies_counts_as_soon_as_it_is_there(
+    webhook: Webhook, installed: ControlPlane
+) -> None:
+    rule = {"id": "owner", "expression": "has(object.spec.governance.owner)", "message": "somebody owns it"}
+    policy = {
+        "apiVersion": "aistack.dev/v1alpha1",
+        "kind": "AIPolicy",
+        "metadata": {"name": "owned-by-test"},
+        "spec": {
+            "action": "Deny",
+            "match": {"stackSelector": {"matchLabels": {"judged": "yes"}}},
+            "rules": [rule],
+        },
+    }
+    judged = stack(namespace="default")
+    judged["metadata"]["labels"] = {"judged": "yes"}
+    installed.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(policy))
+    try:
+        eventually(lambda: not webhook.judge(judged)["allowed"], "the policy denies", webhook.process)
+        assert "owned-by-test/owner" in webhook.judge(judged)["status"]["message"]
+        assert webhook.judge(stack(namespace="default"))["allowed"]
+    finally:
+        installed.kubectl("delete", "aipolicy", "owned-by-test")
+    eventually(lambda: webhook.judge(judged)["allowed"], "the policy is forgotten", webhook.process)

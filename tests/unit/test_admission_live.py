@@ -12,6 +12,7 @@ from aistack.errors import NotFound, Unavailable
 from aistack.images import default_images
 from aistack.kinds import Kind, Manifest
 from aistack.kube import Kube
+from aistack.platform import Platform
 from tests import reviews
 from tests.stacks import accelerator_class, hosted, stack
 
@@ -41,19 +42,19 @@ def naming(*classes: str) -> AdmissionRequest:
 
 async def test_a_known_class_costs_no_request() -> None:
     kube = FakeKube({})
-    assert (await review_live(naming("nvidia-l4"), CATALOG, kube)).allowed
+    assert (await review_live(naming("nvidia-l4"), Platform(CATALOG), kube)).allowed
     assert kube.asked == []
 
 
 async def test_a_class_created_a_moment_ago_is_found() -> None:
     kube = FakeKube({"tpu": accelerator_class("tpu")})
-    assert (await review_live(naming("tpu", "nvidia-l4"), CATALOG, kube)).allowed
+    assert (await review_live(naming("tpu", "nvidia-l4"), Platform(CATALOG), kube)).allowed
     assert kube.asked == ["tpu"]
 
 
 async def test_what_does_not_exist_is_asked_for_once_and_denied() -> None:
     kube = FakeKube({"tpu": accelerator_class("tpu")})
-    verdict = await review_live(naming("tpu", "npu", "npu"), CATALOG, kube)
+    verdict = await review_live(naming("tpu", "npu", "npu"), Platform(CATALOG), kube)
     assert sorted(kube.asked) == ["npu", "tpu"]
     assert len(verdict.problems) == 2
     assert all("'npu'; write one of cpu, nvidia-l4, tpu" in problem for problem in verdict.problems)
@@ -61,4 +62,4 @@ async def test_what_does_not_exist_is_asked_for_once_and_denied() -> None:
 
 async def test_an_api_server_that_does_not_answer_is_no_reason_to_call_a_class_unknown() -> None:
     with pytest.raises(Unavailable):
-        await review_live(naming("tpu"), CATALOG, FakeKube(None))
+        await review_live(naming("tpu"), Platform(CATALOG), FakeKube(None))

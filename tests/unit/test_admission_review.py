@@ -18,6 +18,7 @@ from aistack.admission.review import (
 from aistack.api import TYPES, AcceleratorClass
 from aistack.catalog import Catalog
 from aistack.images import default_images
+from aistack.platform import Platform
 from tests import reviews
 from tests.reviews import Object, broken_stack
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack
@@ -28,12 +29,12 @@ OPERATOR = "system:serviceaccount:aistack-system:aistack-controller"
 
 def judged(obj: Object | None, old: Object | None = None, **request: Any) -> Verdict:
     sent = AdmissionReview.model_validate(reviews.review(obj, old, **request))
-    return review(sent.request, CATALOG, frozenset({OPERATOR}))
+    return review(sent.request, Platform(CATALOG), frozenset({OPERATOR}))
 
 
 def answered(obj: Object | None, old: Object | None = None, **request: Any) -> Object:
     sent = AdmissionReview.model_validate(reviews.review(obj, old, **request))
-    response: Object = answer(sent.request, review(sent.request, CATALOG))["response"]
+    response: Object = answer(sent.request, review(sent.request, Platform(CATALOG)))["response"]
     return response
 
 

@@ -12,6 +12,7 @@ from aistack.admission.server import MAX_BODY, Outcome, respond
 from aistack.api import AcceleratorClass
 from aistack.catalog import Catalog
 from aistack.images import default_images
+from aistack.platform import Platform
 from tests import reviews
 from tests.reviews import Object, price_book
 from tests.stacks import accelerator_class, stack
@@ -20,7 +21,7 @@ CATALOG = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(acceler
 
 
 async def judge(request: AdmissionRequest) -> Verdict:
-    return review(request, CATALOG)
+    return review(request, Platform(CATALOG))
 
 
 async def allow(_: AdmissionRequest) -> Verdict:

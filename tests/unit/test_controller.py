@@ -12,7 +12,8 @@ from aistack.errors import NotLeader, Unavailable
 from aistack.kinds import AISTACK, CONFIG_MAP, Kind, Manifest
 from aistack.kube import Kube, Page, WatchEvent
 from aistack.observed import Observed
-from aistack.reconciler import Outcome, Platform
+from aistack.platform import Platform
+from aistack.reconciler import Outcome
 from aistack.runtime import controller
 from aistack.runtime.controller import Controller
 from aistack.settings import read_settings

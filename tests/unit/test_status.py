@@ -8,6 +8,7 @@ import pytest
 
 from aistack.api import ConditionType, Reason
 from aistack.api.stack import AIStackStatus, Condition, CostStatus
+from aistack.govern import Verdict
 from aistack.health import assess
 from aistack.observed import Cause, Child, Failure, Observed, Pod, Workload
 from aistack.resolve import Problem, ResolvedStack
@@ -58,6 +59,7 @@ def status_of(
         stack,
         assess(stack, observed, failures),
         generation=more.get("generation", 1),
+        verdict=Verdict(),
         cost=more.get("cost", CostStatus()),
         failures=failures,
         inventory=(),

@@ -9,17 +9,16 @@ from dataclasses import dataclass
 
 from pydantic import ValidationError
 
+from aistack import govern
 from aistack.admission.request import AdmissionRequest
 from aistack.api import TYPES, AIStack
 from aistack.api.validation import problems as problems_of
-from aistack.catalog import Catalog
 from aistack.kinds import Manifest
+from aistack.platform import Platform, judged
 from aistack.resolve import resolve
 
 NOT_IN_FORCE: Mapping[str, str] = {
     "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",
-    "AIPolicy": "this version of the operator stores policies and holds no stack to them yet",
-    "AIPolicyException": "this version of the operator stores exceptions; there are no policies in force yet",
 }
 """The kinds that are accepted and have no effect, and the warning that says so."""
 
@@ -48,7 +47,7 @@ class Verdict:
 ALLOWED = Verdict()
 
 
-def review(request: AdmissionRequest, catalog: Catalog, operators: frozenset[str] = frozenset()) -> Verdict:
+def review(request: AdmissionRequest, platform: Platform, operators: frozenset[str] = frozenset()) -> Verdict:
     """Judges one request.
 
     `operators` are the user names of the operator itself. What can't do harm is allowed without a look at
@@ -69,18 +68,19 @@ def review(request: AdmissionRequest, catalog: Catalog, operators: frozenset[str
     except ValidationError as error:
         return Verdict(problems=tuple(problems_of(error, without_status)))
     if isinstance(parsed, AIStack):
-        return judge(parsed, catalog)
+        return judge(parsed, platform)
     return Verdict(warnings=(NOT_IN_FORCE[kind],)) if kind in NOT_IN_FORCE else ALLOWED
 
 
-def judge(stack: AIStack, catalog: Catalog) -> Verdict:
+def judge(stack: AIStack, platform: Platform) -> Verdict:
     """The steps that the controller takes too, up to the first that touches the cluster."""
-    resolution = resolve(stack, catalog)
+    resolution = resolve(stack, platform.catalog)
+    _, said = judged(resolution.meaning, platform) if resolution.meaning else (None, govern.Verdict())
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
-        problems=tuple(map(str, resolution.problems)),
-        warnings=tuple(map(str, resolution.warnings)),
-        unknown_classes=frozenset(name for name in named if catalog.accelerator(name) is None),
+        problems=tuple(map(str, (*resolution.problems, *said.denials))),
+        warnings=tuple(map(str, (*said.warnings, *resolution.warnings))),
+        unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
     )
 
 

@@ -10,6 +10,7 @@ class ConditionType(StrEnum):
     MODELS_READY = "ModelsReady"
     GATEWAY_READY = "GatewayReady"
     AUTOSCALING_READY = "AutoscalingReady"
+    POLICY_COMPLIANT = "PolicyCompliant"
 
 
 class Reason(StrEnum):
@@ -24,6 +25,7 @@ class Reason(StrEnum):
     INVALID_SPEC = "InvalidSpec"
     NOT_PINNED = "NotPinned"
     POLICY_VIOLATED = "PolicyViolated"
+    POLICIES_KEPT = "PoliciesKept"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"

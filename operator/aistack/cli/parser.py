@@ -170,9 +170,7 @@ def _run_cost(arguments: argparse.Namespace) -> int:
 
 
 def _prices(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "prices", help="show the shipped prices, or make others of what was paid"
-    )
+    parser = commands.add_parser("prices", help="show the shipped prices, or make others of what was paid")
     sorts = parser.add_subparsers(title="commands", metavar="command", required=True)
     shipped = sorts.add_parser(
         "shipped",

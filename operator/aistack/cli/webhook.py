@@ -3,6 +3,7 @@
 import asyncio
 import signal
 from collections.abc import Set
+from datetime import UTC, datetime
 
 from aistack.admission.certificate import ServingCertificate
 from aistack.admission.configuration import operator_users
@@ -12,9 +13,11 @@ from aistack.admission.review import Verdict
 from aistack.admission.server import WebhookServer
 from aistack.catalog import Catalog
 from aistack.connection import connect
+from aistack.cost.prices import PriceIndex
 from aistack.images import default_images
-from aistack.kinds import ACCELERATOR_CLASS
+from aistack.kinds import ACCELERATOR_CLASS, AIPOLICY, AIPOLICY_EXCEPTION, NAMESPACE, PRICE_BOOK
 from aistack.kube import Kube
+from aistack.platform import Platform
 from aistack.runtime import logs
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.metrics import count_request
@@ -22,6 +25,9 @@ from aistack.runtime.queue import Priority
 from aistack.runtime.store import Key, Store
 from aistack.runtime.watches import Watches
 from aistack.settings import Settings
+
+CACHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION)
+"""What verdicts refer to."""
 
 
 def run_webhook(settings: Settings) -> None:
@@ -35,14 +41,21 @@ def run_webhook(settings: Settings) -> None:
 
 async def _run(settings: Settings) -> None:
     certificate = ServingCertificate(settings.webhook_certificate, settings.webhook_key)
-    images, store = default_images(), Store()
+    images, store, prices = default_images(), Store(), PriceIndex()
     operators = frozenset(operator_users(settings.namespace))
-    async with Kube(await connect(settings.kubeconfig), on_request=count_request) as kube:
+    async with Kube(
+        await connect(settings.kubeconfig), on_request=count_request, metadata_only={NAMESPACE}
+    ) as kube:
 
         async def decide(request: AdmissionRequest) -> Verdict:
-            return await review_live(request, Catalog(images, store.accelerator_classes), kube, operators)
+            platform = Platform(
+                Catalog(images, store.accelerator_classes),
+                prices.of(store.price_books),
+                store.policies(datetime.now(UTC)),
+            )
+            return await review_live(request, platform, kube, operators)
 
-        watches = Watches(kube, store, [ACCELERATOR_CLASS], _nobody_waits, resync=settings.resync)
+        watches = Watches(kube, store, CACHED, _nobody_waits, resync=settings.resync)
         server = WebhookServer(decide, certificate, watches.is_synced)
         async with endpoint(settings.metrics_port, server.ready), asyncio.TaskGroup() as tasks:
             following = tasks.create_task(watches.run())

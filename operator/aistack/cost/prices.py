@@ -109,6 +109,23 @@ def index(books: Mapping[str, PriceBook]) -> Prices:
     )
 
 
+class PriceIndex:
+    """The prices of a cluster's books, and of the one that ships unless the cluster has its own `default`.
+
+    An index costs a millisecond, so it is made again only when the books have changed.
+    """
+
+    def __init__(self) -> None:
+        self._shipped = shipped_book()
+        self._books: dict[str, PriceBook] = {}
+        self._prices = NO_PRICES
+
+    def of(self, books: Mapping[str, PriceBook]) -> Prices:
+        if (known := {DEFAULT: self._shipped, **books}) != self._books:
+            self._books, self._prices = known, index(known)
+        return self._prices
+
+
 def _first(
     asked: Sequence[PriceBook], named: Callable[[PriceBookSpec], Iterable[tuple[K, V]]]
 ) -> dict[K, tuple[Listing, V]]:

@@ -1,8 +1,8 @@
 """From policies, exceptions and a stack to a verdict."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from aistack.api import API_VERSION, AIPolicy, AIPolicyException
@@ -16,12 +16,46 @@ from aistack.govern.verdict import Action, Outcome, Result, Verdict
 from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, StackRef
 
-__all__ = ["Money", "Outcome", "Result", "Verdict", "evaluate", "facts_of"]
+__all__ = [
+    "NO_POLICIES",
+    "Money",
+    "Outcome",
+    "Policies",
+    "Result",
+    "Verdict",
+    "evaluate",
+    "facts_of",
+    "judge",
+]
 
 MOST_FOUND = 8
 """Findings of one rule that are told; the rest is counted."""
 LONGEST_FOUND = 512
 """Characters of one of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policies:
+    """All that a stack is judged by, at one moment."""
+
+    policies: Sequence[AIPolicy] = ()
+    exceptions: Sequence[AIPolicyException] = ()
+    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """The labels of each namespace."""
+    now: datetime = datetime(1, 1, 1, tzinfo=UTC)
+
+
+NO_POLICIES = Policies()
+
+
+def judge(stack: ResolvedStack, by: Policies, money: Money) -> Verdict:
+    """The verdict on a stack where it is, when it is asked for; `money` is what policies can ask of cost."""
+    if not by.policies:
+        return Verdict()
+    exceptions = [item for item in by.exceptions if item.metadata.namespace == stack.ref.namespace]
+    labels = by.namespaces.get(stack.ref.namespace, {})
+    facts = facts_of(stack, by.now.date(), money)
+    return evaluate(stack, by.policies, exceptions, labels, by.now, facts=facts)
 
 
 def evaluate(

@@ -9,16 +9,26 @@ from datetime import UTC, datetime
 
 from prometheus_client import REGISTRY
 
-from aistack.api import PriceBook
 from aistack.catalog import Catalog
 from aistack.connection import Connection
-from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
+from aistack.cost.prices import PriceIndex
 from aistack.errors import NotLeader, Unavailable
 from aistack.images import default_images
-from aistack.kinds import ACCELERATOR_CLASS, AISTACK, CHILD_KINDS, POD, PRICE_BOOK, Manifest
+from aistack.kinds import (
+    ACCELERATOR_CLASS,
+    AIPOLICY,
+    AIPOLICY_EXCEPTION,
+    AISTACK,
+    CHILD_KINDS,
+    NAMESPACE,
+    POD,
+    PRICE_BOOK,
+    Manifest,
+)
 from aistack.kube import Kube
 from aistack.observed import METADATA_SUFFICES
-from aistack.reconciler import Outcome, Platform, reconcile
+from aistack.platform import Platform
+from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
@@ -38,7 +48,7 @@ from aistack.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-WATCHED = (ACCELERATOR_CLASS, PRICE_BOOK, AISTACK, *CHILD_KINDS, POD)
+WATCHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION, AISTACK, *CHILD_KINDS, POD)
 
 
 async def run(settings: Settings, connection: Connection) -> None:
@@ -72,9 +82,7 @@ class Controller:
         self._queue = Queue(asyncio.get_running_loop().time)
         self._leads = False
         self._states = StackStates()
-        self._shipped = shipped_book()
-        self._priced_by: dict[str, PriceBook] = {}
-        self._index = Prices()
+        self._prices = PriceIndex()
         QUEUE_DEPTH.set_function(self._queue.depth)
         QUEUE_OLDEST.set_function(self._queue.oldest)
 
@@ -126,11 +134,10 @@ class Controller:
     async def _reconcile(self, key: Key, stack: Manifest) -> tuple[str, Next]:
         """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
         catalog = Catalog(self._images, self._store.accelerator_classes, self._discovery.abilities)
-        platform = Platform(catalog, self._prices())
+        now = datetime.now(UTC)
+        platform = Platform(catalog, self._prices.of(self._store.price_books), self._store.policies(now))
         try:
-            outcome = await reconcile(
-                stack, self._store.observed(key), platform, self._kube, datetime.now(UTC)
-            )
+            outcome = await reconcile(stack, self._store.observed(key), platform, self._kube, now)
         except NotLeader:
             return "not_leader", Next(failed=True)
         except Unavailable as error:
@@ -141,13 +148,6 @@ class Controller:
             return "error", Next(failed=True)
         self._learn(key, outcome)
         return "ready" if outcome.ready else "not_ready", Next(outcome.failed, outcome.retry_after)
-
-    def _prices(self) -> Prices:
-        """The books of the cluster; the one that ships is `default` unless the cluster has its own."""
-        books = {DEFAULT: self._shipped, **self._store.price_books}
-        if books != self._priced_by:
-            self._priced_by, self._index = books, index(books)
-        return self._index
 
     def _learn(self, key: Key, outcome: Outcome) -> None:
         """Our own writes are known at once, before the watches tell of them."""

@@ -5,17 +5,29 @@ Of a stack's objects only what decisions need is kept: the full dicts of 15,000 
 
 import logging
 from collections import defaultdict
-from collections.abc import Set
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass, replace
+from datetime import datetime
 from sys import intern
 from typing import TypeVar
 
 import orjson
 from pydantic import ValidationError
 
-from aistack.api import AcceleratorClass, PriceBook
+from aistack.api import AcceleratorClass, AIPolicy, AIPolicyException, PriceBook
 from aistack.api.validation import problems
-from aistack.kinds import ACCELERATOR_CLASS, AISTACK, POD, PRICE_BOOK, Kind, Manifest
+from aistack.govern import Policies
+from aistack.kinds import (
+    ACCELERATOR_CLASS,
+    AIPOLICY,
+    AIPOLICY_EXCEPTION,
+    AISTACK,
+    NAMESPACE,
+    POD,
+    PRICE_BOOK,
+    Kind,
+    Manifest,
+)
 from aistack.labels import STACK_LABEL
 from aistack.observed import Child, Observed, Pod, observe, observe_pod
 
@@ -39,10 +51,18 @@ class _Stack:
     accelerator_classes: frozenset[str]
 
 
-Value = _Stack | AcceleratorClass | PriceBook | Child | Pod | None
-"""None: an object that can't be read."""
-Shared = TypeVar("Shared", AcceleratorClass, PriceBook)
-"""What the stacks of a cluster have in common."""
+Shared = AcceleratorClass | PriceBook | AIPolicy | AIPolicyException
+"""What stacks have in common."""
+SHARED: Mapping[str, type[Shared]] = {
+    ACCELERATOR_CLASS.kind: AcceleratorClass,
+    PRICE_BOOK.kind: PriceBook,
+    AIPOLICY.kind: AIPolicy,
+    AIPOLICY_EXCEPTION.kind: AIPolicyException,
+}
+Labels = dict[str, str]
+Value = _Stack | Shared | Labels | Child | Pod | None
+"""None: an object that can't be read. Of a namespace its labels are kept."""
+T = TypeVar("T", AcceleratorClass, PriceBook, AIPolicy, AIPolicyException)
 
 
 @dataclass(slots=True)
@@ -58,12 +78,28 @@ class Store:
     """The newest known version of each object. Every change answers with the stacks that it concerns."""
 
     def __init__(self) -> None:
-        self.accelerator_classes: dict[str, AcceleratorClass] = {}
-        self.price_books: dict[str, PriceBook] = {}
+        self.namespaces: dict[str, Labels] = {}
+        """The labels of each."""
+        self._shared: dict[ObjectId, Shared] = {}
         self._entries: dict[ObjectId, _Entry] = {}
         self._objects: defaultdict[Key, set[ObjectId]] = defaultdict(set)
         self._stacks: dict[Key, _Stack] = {}
         self._seen: dict[str, int] = {}
+
+    @property
+    def accelerator_classes(self) -> dict[str, AcceleratorClass]:
+        return {item.metadata.name: item for item in self._all(AcceleratorClass)}
+
+    @property
+    def price_books(self) -> dict[str, PriceBook]:
+        return {item.metadata.name: item for item in self._all(PriceBook)}
+
+    def policies(self, now: datetime) -> Policies:
+        """Every policy and exception, and the labels of the namespaces, to judge by at `now` (UTC)."""
+        return Policies(tuple(self._all(AIPolicy)), tuple(self._all(AIPolicyException)), self.namespaces, now)
+
+    def _all(self, kind: type[T]) -> Iterator[T]:
+        return (item for item in self._shared.values() if isinstance(item, kind))
 
     def stacks(self) -> Set[Key]:
         return self._stacks.keys()
@@ -149,16 +185,16 @@ class Store:
                 self._stacks[namespace, name] = after.value
             else:
                 self._stacks.pop((namespace, name), None)
-        elif kind == ACCELERATOR_CLASS.kind:
-            if isinstance(after.value, AcceleratorClass):
-                self.accelerator_classes[name] = after.value
+        elif kind in SHARED:
+            if isinstance(after.value, Shared):
+                self._shared[known] = after.value
             else:
-                self.accelerator_classes.pop(name, None)
-        elif kind == PRICE_BOOK.kind:
-            if isinstance(after.value, PriceBook):
-                self.price_books[name] = after.value
+                self._shared.pop(known, None)
+        elif kind == NAMESPACE.kind:
+            if isinstance(after.value, dict):
+                self.namespaces[name] = after.value
             else:
-                self.price_books.pop(name, None)
+                self.namespaces.pop(name, None)
         elif before is None or before.home != after.home:
             self._move(known, before.home if before else None, after.home)
 
@@ -176,7 +212,10 @@ class Store:
             return frozenset({(namespace, name)})
         if kind == ACCELERATOR_CLASS.kind:
             return frozenset(key for key, stack in self._stacks.items() if name in stack.accelerator_classes)
-        if kind == PRICE_BOOK.kind:
+        if kind in {AIPOLICY_EXCEPTION.kind, NAMESPACE.kind}:
+            place = namespace or name
+            return frozenset(key for key in self._stacks if key[0] == place)
+        if kind in SHARED:
             return frozenset(self._stacks)
         homes = {entry.home for entry in (before, after) if entry and entry.home}
         return homes & self._stacks.keys()
@@ -198,10 +237,11 @@ def _value(manifest: Manifest) -> Value:
     kind = manifest["kind"]
     if kind == AISTACK.kind:
         return _stack(manifest)
-    if kind == ACCELERATOR_CLASS.kind:
-        return _read(AcceleratorClass, manifest)
-    if kind == PRICE_BOOK.kind:
-        return _read(PriceBook, manifest)
+    if kind in SHARED:
+        return _read(SHARED[kind], manifest)
+    if kind == NAMESPACE.kind:
+        labels: Labels = manifest["metadata"].get("labels", {})
+        return labels
     if kind == POD.kind:
         return observe_pod(manifest)
     return observe(manifest)

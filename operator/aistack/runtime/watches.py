@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import aclosing
 
 from aistack.errors import ApiError, Gone
-from aistack.kinds import AISTACK, OWN_KINDS, Kind, Manifest
+from aistack.kinds import AISTACK, NAMESPACE, OWN_KINDS, Kind, Manifest
 from aistack.kube import Kube, WatchEvent
 from aistack.labels import STACK_LABEL
 from aistack.runtime.backoff import delay
@@ -59,7 +59,7 @@ class _Stream:
         self._kube = kube
         self._store = store
         self._kind = kind
-        self._selector = "" if kind in OWN_KINDS else STACK_LABEL
+        self._selector = "" if kind in (*OWN_KINDS, NAMESPACE) else STACK_LABEL
         self._on_change = on_change
         self._resync = resync
         self._position = ""

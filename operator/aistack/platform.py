@@ -1,0 +1,25 @@
+"""What the platform team provides, and what that makes of a stack: the same for webhook and controller."""
+
+from dataclasses import dataclass
+
+from aistack.bill import money
+from aistack.catalog import Catalog
+from aistack.cost import Estimate, Prices, estimate
+from aistack.cost.prices import NO_PRICES
+from aistack.govern import NO_POLICIES, Policies, Verdict, judge
+from aistack.resolve import ResolvedStack
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What names refer to, what that costs, and what every stack must keep."""
+
+    catalog: Catalog
+    prices: Prices = NO_PRICES
+    policies: Policies = NO_POLICIES
+
+
+def judged(stack: ResolvedStack, platform: Platform) -> tuple[Estimate, Verdict]:
+    """What a stack costs, and what policies say of it, its cost included."""
+    estimated = estimate(stack, platform.prices)
+    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices))
