@@ -2,7 +2,8 @@
 
     python3 - '{"url": …, "model": …, "stream": …, "key": …, "seconds": …, "concurrency": …}' < client.py
 
-Asks once, or for so many seconds without a pause from so many threads, and prints one JSON object an answer.
+Asks once, or for so many seconds without a pause from so many threads. Prints one JSON object an answer, and
+at last how many there were, so that a reader knows whether it has them all.
 """
 
 import json
@@ -17,11 +18,13 @@ PATIENCE = 90.0  # seconds
 
 def main(wish: "dict[str, object]") -> None:
     until, lock = time.monotonic() + float(str(wish["seconds"])), threading.Lock()
+    statuses = []
 
     def work() -> None:
         while True:
             answer = ask(wish)
             with lock:
+                statuses.append(answer["status"])
                 print(json.dumps(answer), flush=True)
             if time.monotonic() >= until:
                 return
@@ -31,6 +34,7 @@ def main(wish: "dict[str, object]") -> None:
         thread.start()
     for thread in threads:
         thread.join()
+    print(json.dumps({"answers": len(statuses)}), flush=True)
 
 
 def ask(wish: "dict[str, object]") -> "dict[str, object]":

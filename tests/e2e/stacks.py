@@ -18,6 +18,7 @@ from tests.e2e.internet import PROVIDER_KEY, TOKEN
 
 CLIENT = Path(__file__).parent / "client.py"
 READY_WITHIN = 240.0  # seconds; vLLM takes 50 to 70 of them on two cores
+GONE_WITHIN = 300.0  # seconds
 Answer = dict[str, Any]
 
 
@@ -64,8 +65,7 @@ class Stack:
             done = subprocess.run(argv, stdin=program, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CommandFailed(f"the client: {done.stderr.strip()}")
-        answer: Answer = json.loads(done.stdout)
-        return answer
+        return _answers(done.stdout)[0]
 
     @contextmanager
     def load(self, model: str, seconds: float, **wish: Any) -> Iterator[list[Answer]]:
@@ -77,7 +77,7 @@ class Stack:
         try:
             yield answers
             written, _ = asking.communicate(timeout=seconds + 120)
-            answers += [json.loads(line) for line in written.splitlines()]
+            answers += _answers(written)
         finally:
             asking.kill()
             asking.wait()
@@ -103,6 +103,13 @@ class Stack:
         kubectl = [str(self.cluster.programs["kubectl"]), f"--kubeconfig={self.cluster.kubeconfig}"]
         where = [f"--namespace={self.namespace}", "--stdin", "client", "--"]
         return [*kubectl, "exec", *where, "python3", "-", json.dumps(whole)]
+
+
+def _answers(written: str) -> list[Answer]:
+    """What the client wrote, all of it: a connection that broke must not hide an answer that failed."""
+    *answers, end = [json.loads(line) for line in written.splitlines()] or [{}]
+    assert end == {"answers": len(answers)}, f"the client's output broke off after {len(answers)} answers"
+    return answers
 
 
 def eventually(holds: Callable[[], bool], what: Callable[[], str], within: float) -> float:
@@ -137,7 +144,11 @@ def namespace(cluster: ControlPlane, name: str) -> Iterator[None]:
         cluster.kubectl("wait", where, "--for=condition=Ready", "pod/client", "--timeout=60s")
         yield
     finally:
-        cluster.kubectl("delete", "namespace", name, "--timeout=110s")
+        with step(f"the namespace {name} ends"):  # pods finish what they serve, a minute and more
+            cluster.kubectl("delete", "namespace", name, "--wait=false")
+            eventually(
+                lambda: not cluster.kubectl("get", "namespace", name, "--ignore-not-found"), str, GONE_WITHIN
+            )
 
 
 def client_pod() -> dict[str, Any]:
