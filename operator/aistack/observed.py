@@ -240,7 +240,7 @@ def _pod_cause(name: str, pod: Manifest) -> Cause:
         return Cause(
             Reason.UNSCHEDULABLE, f"pod {name} cannot be scheduled: {shortened(scheduled.get('message', ''))}"
         )
-    unfinished = [item for item in status.get("initContainerStatuses", ()) if not _done(item)]
+    unfinished = [item for item in status.get("initContainerStatuses", ()) if not _is_well(item)]
     containers = [*unfinished, *status.get("containerStatuses", ())]
     causes = [cause for container in containers if (cause := _container_cause(name, container))]
     if causes:
@@ -299,9 +299,14 @@ def _end_cause(what: str, end: Manifest) -> Cause:
     return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
 
 
-def _done(init_container: Manifest) -> bool:
-    """Exit code 0 is well only for an init container: a vLLM whose engine was killed ends with 0 too."""
-    return bool(init_container.get("state", {}).get("terminated", {}).get("exitCode") == 0)
+def _is_well(init_container: Manifest) -> bool:
+    """Done, or at work for the first time: it says `started` and has no probe that it could fail.
+
+    Exit code 0 is well only for an init container: a vLLM whose engine was killed ends with 0 too.
+    """
+    state = init_container.get("state", {})
+    at_work = "running" in state and "terminated" not in init_container.get("lastState", {})
+    return at_work or state.get("terminated", {}).get("exitCode") == 0
 
 
 def _conditions(manifest: Manifest, present_when: str | None = "True") -> dict[str, Manifest]:

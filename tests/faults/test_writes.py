@@ -227,7 +227,8 @@ def test_a_controller_that_is_killed_at_any_write_goes_on_where_it_was(
             victim = running.enter_context(controllers.controller(unharmed.cluster, folder, **settings))
             unharmed.wait_ready([namespace], victim)
             assert unharmed.end_state(namespace) == expected, f"{fault.value} at write {nth}"
-            assert unharmed.created(namespace) == created
+            # A create whose client is gone before the answer has no 201 in the audit log.
+            assert unharmed.created(namespace) <= created
             assert unharmed.deleted(namespace) == []
     assert contradictions(unharmed.proxy.statuses) == []
 

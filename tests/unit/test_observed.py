@@ -118,6 +118,12 @@ ENGINE_KILLED = {"terminated": {"reason": "Completed", "exitCode": 0}}
             "not found",
             id="an-init-container-that-ended-with-0-is-done",
         ),
+        pytest.param(
+            {"initContainerStatuses": [container({"running": {}}, started=True, ready=False)]},
+            Reason.PROGRESSING,
+            "is starting",
+            id="an-init-container-at-work-fails-no-probe",
+        ),
     ],
 )
 def test_the_cause_of_a_pod_that_is_not_ready(status: dict[str, Any], reason: Reason, words: str) -> None:
