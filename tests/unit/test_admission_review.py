@@ -15,12 +15,14 @@ from aistack.admission.review import (
     refusal,
     review,
 )
-from aistack.api import TYPES, AcceleratorClass
+from aistack.api import TYPES, AcceleratorClass, AIPolicy
 from aistack.catalog import Catalog
+from aistack.govern import Policies
 from aistack.images import default_images
 from aistack.platform import Platform
-from tests import reviews
+from tests import reviews, rulebook
 from tests.reviews import Object, broken_stack
+from tests.rulebook import OWNED
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack
 
 CATALOG = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(accelerator_class())})
@@ -191,3 +193,27 @@ def test_a_refusal_is_never_an_approval_and_says_why() -> None:
     response = refusal("1", 500, "InternalError", "nothing was decided")["response"]
     assert response["allowed"] is False
     assert response["status"]["message"] == "nothing was decided"
+
+
+def test_a_policy_whose_rules_cannot_be_evaluated_is_refused_with_rule_and_position() -> None:
+    misspelt = {**OWNED, "id": "price", "expression": "true &&\n  has(facts.monthyCost)"}
+    bad = rulebook.policy(rules=[OWNED, {**OWNED, "id": "half", "expression": "object.spec =="}, misspelt])
+    half, price = judged(bad.dump()).problems
+    assert half.startswith("spec.rules[half].expression: line 1, column 15: ")
+    assert price == (
+        "spec.rules[price].expression: line 2, column 13: no fact is named monthyCost; write monthlyCost"
+    )
+    assert judged(rulebook.policy().dump()).allowed
+
+
+def test_an_exception_is_judged_by_the_policies_that_there_are_and_by_who_asks() -> None:
+    def asked(user: str, *known: AIPolicy) -> Verdict:
+        sent = AdmissionReview.model_validate(reviews.review(rulebook.exception().dump(), user=user))
+        return review(sent.request, Platform(CATALOG, policies=Policies(known)))
+
+    assert asked("dev@acme.example", rulebook.policy()) == Verdict()
+    assert "can't approve" in asked("dpo@acme.example", rulebook.policy()).problems[0]
+    assert "no exception can waive" in asked("dev", rulebook.policy(exceptions="Never")).problems[0]
+    unknown = asked("dev@acme.example")
+    assert unknown.allowed
+    assert "no AIPolicy has this name yet" in unknown.warnings[0]

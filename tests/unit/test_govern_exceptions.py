@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from aistack.govern.exceptions import waiver
+from aistack.api import AIPolicy
+from aistack.govern.exceptions import doubts, problems, waiver
 from aistack.resolve import StackRef
 from tests.rulebook import exception, policy
 
@@ -46,3 +47,51 @@ def test_the_one_that_holds_longest_is_named() -> None:
 def test_a_policy_can_take_none() -> None:
     now = EXPIRY - timedelta(days=1)
     assert waiver([exception()], policy(exceptions="Never"), "owner", STACK, now) is None
+
+
+def refused(requester: str = "dev@acme.example", *policies: AIPolicy, **spec: Any) -> list[str]:
+    return [str(each) for each in problems(exception(**spec), policies or (policy(),), requester)]
+
+
+def test_one_for_a_rule_that_there_is_by_somebody_else_is_granted() -> None:
+    assert refused() == []
+
+
+def test_a_rule_that_there_is_not_is_named_with_those_that_there_are() -> None:
+    assert refused(policies=[{"name": "mine", "rules": ["owner", "ovner"]}]) == [
+        "spec.policies[mine].rules: the policy has no rule 'ovner'; write one of owner"
+    ]
+
+
+def test_a_policy_that_takes_none_is_named() -> None:
+    (told,) = refused("dev@acme.example", policy(exceptions="Never"))
+    assert told == "spec.policies[mine]: no exception can waive this policy; leave it out"
+
+
+@pytest.mark.parametrize(
+    "requester",
+    [
+        "dpo@acme.example",
+        "DPO@Acme.example",
+        "oidc:dpo@acme.example",
+        "https://login.acme.example#dpo@acme.example",
+        "\uff44po@acme.example",  # a wide d
+    ],
+)
+def test_nobody_approves_what_they_ask_for_however_the_name_is_written(requester: str) -> None:
+    (told,) = refused(requester)
+    assert told.startswith("spec.approvedBy: ")
+    assert "write who else allowed it" in told
+
+
+def test_another_whose_name_ends_alike_may_ask() -> None:
+    assert refused("vice-dpo@acme.example") == []
+
+
+def test_a_policy_that_there_is_not_yet_and_a_day_that_is_past_are_doubts_only() -> None:
+    late = EXPIRY + timedelta(days=1)
+    assert [str(each) for each in doubts(exception(), [policy("other")], late)] == [
+        "spec.policies[mine]: no AIPolicy has this name yet; write one of other",
+        "spec.expiresAt: 2027-01-31T00:00:00Z is past, so that it waives nothing; write a day to come",
+    ]
+    assert list(doubts(exception(), [policy()], EXPIRY - timedelta(days=1))) == []

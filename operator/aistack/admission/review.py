@@ -11,8 +11,9 @@ from pydantic import ValidationError
 
 from aistack import govern
 from aistack.admission.request import AdmissionRequest
-from aistack.api import TYPES, AIStack
+from aistack.api import TYPES, AIPolicy, AIPolicyException, AIStack
 from aistack.api.validation import problems as problems_of
+from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
 from aistack.platform import Platform, judged
 from aistack.resolve import resolve
@@ -67,8 +68,13 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
         parsed = TYPES[kind].read(without_status)
     except ValidationError as error:
         return Verdict(problems=tuple(problems_of(error, without_status)))
-    if isinstance(parsed, AIStack):
-        return judge(parsed, platform)
+    match parsed:
+        case AIStack():
+            return judge(parsed, platform)
+        case AIPolicy():
+            return Verdict(problems=tuple(map(str, rules.problems(parsed))))
+        case AIPolicyException():
+            return _judge_exception(parsed, platform, request.user_info.username)
     return Verdict(warnings=(NOT_IN_FORCE[kind],)) if kind in NOT_IN_FORCE else ALLOWED
 
 
@@ -81,6 +87,14 @@ def judge(stack: AIStack, platform: Platform) -> Verdict:
         problems=tuple(map(str, (*resolution.problems, *said.denials))),
         warnings=tuple(map(str, (*said.warnings, *resolution.warnings))),
         unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
+    )
+
+
+def _judge_exception(exception: AIPolicyException, platform: Platform, requester: str) -> Verdict:
+    known = platform.policies
+    return Verdict(
+        problems=tuple(map(str, exceptions.problems(exception, known.policies, requester))),
+        warnings=tuple(map(str, exceptions.doubts(exception, known.policies, known.now))),
     )
 
 

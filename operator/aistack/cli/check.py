@@ -1,27 +1,27 @@
 """`aistack check`: every problem of the stacks in files, as admission would find them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
 from aistack.api import AIPolicy, AIPolicyException, AIStack
-from aistack.bill import money
+from aistack.catalog import Catalog
 from aistack.cli import exchange
 from aistack.cli.files import Document, accelerator_classes, price_books, read
 from aistack.cli.findings import Checked, Finding, Sort
 from aistack.cli.output import Exit, emit, show, write
-from aistack.cost.estimate import estimate
-from aistack.cost.prices import DEFAULT, NO_PRICES, Prices, index, shipped_book
-from aistack.govern import Outcome, Result, Verdict, evaluate, facts_of
-from aistack.govern.rules import problems as unusable
+from aistack.cost.prices import DEFAULT, index, shipped_book
+from aistack.govern import Outcome, Policies, Result, Verdict, exceptions
+from aistack.govern.rules import problems as policy_problems
 from aistack.images import default_images
+from aistack.platform import Platform, judged
 from aistack.problem import Problem
-from aistack.resolve import Catalog, ResolvedStack, resolve
+from aistack.resolve import resolve
 
-__all__ = ["Checked", "Rulebook", "check", "lines", "rulebook", "run", "verdict"]
+__all__ = ["Checked", "check", "lines", "rulebook", "run", "verdict"]
 
 COLOURS = {Sort.INVALID: "red", Sort.DENIED: "red", Sort.WARNING: "yellow", Sort.AUDIT: "blue"}
 FORMS: Mapping[str, Callable[[Sequence[Checked]], str]] = {
@@ -33,42 +33,26 @@ NAMESPACE_NAME = "kubernetes.io/metadata.name"
 """The label that every namespace has."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rulebook:
-    """What stacks are held to, and on which day."""
-
-    now: datetime
-    """UTC."""
-    policies: Sequence[AIPolicy] = ()
-    exceptions: Sequence[AIPolicyException] = ()
-    namespaces: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """The labels of each namespace that is known."""
-    prices: Prices = NO_PRICES
-
-    def judge(self, stack: ResolvedStack) -> Verdict:
-        if not self.policies:
-            return Verdict()
-        namespace = stack.ref.namespace
-        labels = {**self.namespaces.get(namespace, {}), NAMESPACE_NAME: namespace}
-        bill = money(stack, estimate(stack, self.prices), self.prices)
-        facts = facts_of(stack, self.now.date(), bill)
-        return evaluate(stack, self.policies, self.exceptions, labels, self.now, facts=facts)
+NO_RULES = Platform(Catalog({}))
+"""Only what names refer to is asked; the catalog is that of the files."""
 
 
-NO_RULES = Rulebook(datetime.min.replace(tzinfo=UTC))
-
-
-def rulebook(documents: Sequence[Document], now: datetime) -> Rulebook:
-    """The policies, exceptions, namespaces and price books among the documents."""
-    policies = [each.parsed for each in documents if isinstance(each.parsed, AIPolicy)]
+def rulebook(documents: Sequence[Document], now: datetime) -> Platform:
+    """What the policies, exceptions, namespaces and price books among the documents hold stacks to."""
+    policies = tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicy))
     if not policies:
-        return Rulebook(now)
-    return Rulebook(
-        now,
-        policies=policies,
-        prices=index({DEFAULT: shipped_book(), **price_books(documents)}),
-        exceptions=[each.parsed for each in documents if isinstance(each.parsed, AIPolicyException)],
-        namespaces={each.name: each.labels for each in documents if each.kind == "Namespace"},
+        return NO_RULES
+    labels = {each.name: each.labels for each in documents if each.kind == "Namespace"}
+    places = {*labels, *(each.namespace for each in documents)}
+    return Platform(
+        NO_RULES.catalog,
+        index({DEFAULT: shipped_book(), **price_books(documents)}),
+        Policies(
+            policies,
+            tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicyException)),
+            {name: {**labels.get(name, {}), NAMESPACE_NAME: name} for name in places},
+            now,
+        ),
     )
 
 
@@ -96,20 +80,35 @@ def run(
 
 
 def check(
-    documents: Sequence[Document], catalog: Sequence[Document], rules: Rulebook = NO_RULES
+    documents: Sequence[Document], catalog: Sequence[Document], rules: Platform = NO_RULES
 ) -> list[Checked]:
     """Checks `documents`; those of `catalog` are only referred to."""
     known = Catalog(default_images(), accelerator_classes([*catalog, *documents]))
-    return [_checked(each, known, rules) for each in documents if each.is_ours]
+    platform = replace(rules, catalog=known)
+    return [_checked(each, platform) for each in documents if each.is_ours]
 
 
-def _checked(document: Document, catalog: Catalog, rules: Rulebook) -> Checked:
-    if isinstance(document.parsed, AIPolicy):
-        return Checked(document, unusable=tuple(unusable(document.parsed)))
-    if not isinstance(document.parsed, AIStack):
-        return Checked(document)
-    resolution = resolve(document.parsed, catalog)
-    said = rules.judge(resolution.meaning) if resolution.meaning else Verdict()
+def _checked(document: Document, platform: Platform) -> Checked:
+    match document.parsed:
+        case AIStack() as stack:
+            return _checked_stack(document, stack, platform)
+        case AIPolicy() as policy:
+            return Checked(document, unusable=tuple(policy_problems(policy)))
+        case AIPolicyException() as exception if platform.policies.policies:
+            policies, now = platform.policies.policies, platform.policies.now
+            return Checked(
+                document,
+                unusable=tuple(exceptions.problems(exception, policies)),
+                doubts=tuple(exceptions.doubts(exception, policies, now)),
+            )
+    return Checked(document)
+
+
+def _checked_stack(document: Document, stack: AIStack, platform: Platform) -> Checked:
+    resolution = resolve(stack, platform.catalog)
+    if resolution.meaning is None:
+        return Checked(document, resolution)
+    _, said = judged(resolution.meaning, platform)
     return Checked(document, resolution, said)
 
 

@@ -49,7 +49,9 @@ class Checked:
     resolution: Resolution | None = None
     verdict: Verdict = field(default_factory=Verdict)
     unusable: tuple[Problem, ...] = ()
-    """Expressions of an AIPolicy that can't be evaluated."""
+    """Expressions of an AIPolicy that can't be evaluated; what an AIPolicyException can't waive."""
+    doubts: tuple[Problem, ...] = ()
+    """Why an AIPolicyException may waive nothing."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -57,7 +59,7 @@ class Checked:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        return self.resolution.warnings if self.resolution else ()
+        return (*self.doubts, *(self.resolution.warnings if self.resolution else ()))
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -1,10 +1,15 @@
 """Dated waivers: which of them lets a stack break a rule now. Nothing else decides when one has expired."""
 
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from aistack.api import AIPolicy, AIPolicyException
+from aistack.api import AIPolicy, AIPolicyException, Reason
+from aistack.problem import Problem, instead
 from aistack.resolve import StackRef
+
+USER_PREFIXES = ":#"
+"""What stands between the name of whom an API server trusts and that of the user: `oidc:ana@acme.example`."""
 
 
 def waiver(
@@ -37,3 +42,51 @@ def holds(exception: AIPolicyException, now: datetime) -> bool:
 
 def expiry(exception: AIPolicyException) -> datetime:
     return datetime.fromisoformat(exception.spec.expires_at)
+
+
+def problems(
+    exception: AIPolicyException, policies: Iterable[AIPolicy], requester: str = ""
+) -> Iterator[Problem]:
+    """Why it can't be granted; `requester` is the user who asks for it, where that is known."""
+    known = {policy.metadata.name: policy for policy in policies}
+    for named in exception.spec.policies:
+        if policy := known.get(named.name):
+            yield from _unwaivable(policy, named.rules)
+    if _is_same_person(requester, exception.spec.approved_by):
+        told = f"{requester} can't approve what {requester} asks for; write who else allowed it"
+        yield Problem("spec.approvedBy", Reason.INVALID_SPEC, told)
+
+
+def doubts(exception: AIPolicyException, policies: Iterable[AIPolicy], now: datetime) -> Iterator[Problem]:
+    """Why it may waive nothing: what is worth a warning, but may be meant so."""
+    known = {policy.metadata.name for policy in policies}
+    for named in exception.spec.policies:
+        if named.name not in known:
+            told = f"no AIPolicy has this name yet; {instead(known, 'it waives nothing before there is one')}"
+            yield Problem(f"spec.policies[{named.name}]", Reason.INVALID_REFERENCE, told)
+    if not holds(exception, now):
+        told = f"{exception.spec.expires_at} is past, so that it waives nothing; write a day to come"
+        yield Problem("spec.expiresAt", Reason.INVALID_SPEC, told)
+
+
+def _unwaivable(policy: AIPolicy, rules: Iterable[str]) -> Iterator[Problem]:
+    path = f"spec.policies[{policy.metadata.name}]"
+    if policy.spec.exceptions == "Never":
+        yield Problem(path, Reason.INVALID_SPEC, "no exception can waive this policy; leave it out")
+    known = {rule.id for rule in policy.spec.rules}
+    for rule in rules:
+        if rule not in known:
+            told = f"the policy has no rule {rule!r}; {instead(known, 'leave it out')}"
+            yield Problem(f"{path}.rules", Reason.INVALID_REFERENCE, told)
+
+
+def _is_same_person(user: str, approver: str) -> bool:
+    """However the name is written, and with or without the prefix that the API server puts before it."""
+    asking, approving = _folded(user), _folded(approver)
+    return bool(asking) and (
+        asking == approving or any(asking.endswith(f"{prefix}{approving}") for prefix in USER_PREFIXES)
+    )
+
+
+def _folded(name: str) -> str:
+    return "".join(unicodedata.normalize("NFKC", name).casefold().split())
