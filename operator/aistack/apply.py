@@ -6,6 +6,7 @@ we own are no longer the ones that we applied (somebody took one over: drift).
 """
 
 import asyncio
+import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,11 +15,13 @@ from itertools import chain
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
 from aistack.errors import ApiError, Conflict, NotFound, Refused
-from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, Kind, Manifest, kind_of
+from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, POD, Kind, Manifest, kind_of
 from aistack.kube import Kube
-from aistack.labels import COMPONENT_LABEL, NAME_LABEL
-from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, digest, is_ours, observe
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
+from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, Pod, digest, is_ours, observe
 from aistack.resolve import StackRef
+
+logger = logging.getLogger(__name__)
 
 REPLICAS_MANAGER = "aistack-replicas"
 """Owns `spec.replicas` from the moment we leave it out until the autoscaler writes it: without an owner,
@@ -123,6 +126,20 @@ async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
         written=tuple(answer for _, answer in written),
         deleted=tuple(deleted),
     )
+
+
+async def tell(stack: StackRef, pods: Sequence[Pod], news: str, kube: Kube) -> None:
+    """Writes the annotation that makes the kubelet renew what the pods have mounted."""
+    await asyncio.gather(*(_tell(stack, pod, news, kube) for pod in pods))
+
+
+async def _tell(stack: StackRef, pod: Pod, news: str, kube: Kube) -> None:
+    try:
+        await kube.annotate(POD, stack.namespace, pod.name, {SYNC_ANNOTATION: news}, uid=pod.uid)
+    except (NotFound, Conflict):
+        logger.debug("pod %s is gone by now", pod.name)
+    except Refused as error:  # it hears of it later: the kubelet looks by itself every minute or so
+        logger.warning("pod %s could not be told of its configuration: %s", pod.name, error)
 
 
 async def _write_part(

@@ -28,6 +28,8 @@ class Catalog:
     images: Mapping[str, Image]
     accelerator_classes: Mapping[str, AcceleratorClass] = field(default_factory=dict)
     abilities: Abilities = Abilities()
+    operator_namespace: str = "aistack-system"
+    """Where the controller runs, which asks the gateways' pods what is live."""
 
     def accelerator(self, name: str) -> AcceleratorClassSpec | None:
         """The class of this name; None when there is none."""

@@ -7,12 +7,16 @@ from aistack.api import Reason
 from aistack.kinds import AUTOSCALER, DEPLOYMENT, POD, VOLUME_CLAIM
 from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
 from aistack.resolve import ManagedModel, Replicas, ResolvedStack
+from aistack.rollout import Rollout
 
 EVENTS_EXPLAIN = frozenset({Reason.PROGRESSING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
 """Causes of which an object's status doesn't hold the whole story, but its events may."""
 
 STARTING = "its pods are starting"
 """Said from the first write until something is wrong or all is well: a row doesn't flicker in between."""
+
+
+NO_ROLLOUT = Rollout()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +63,9 @@ def _explained(part: Part, words: Mapping[str, str]) -> Part:
     return replace(part, message=f"{part.message}: {words[part.unexplained.uid]}")
 
 
-def assess(stack: ResolvedStack, observed: Observed, failures: Iterable[Failure]) -> Health:
+def assess(
+    stack: ResolvedStack, observed: Observed, failures: Iterable[Failure], rollout: Rollout = NO_ROLLOUT
+) -> Health:
     """One row a part: models, gateway, adapter; and what belongs to none of them, if it failed."""
     failed = {failure.part: failure for failure in failures}
     hosted = [
@@ -71,6 +77,7 @@ def assess(stack: ResolvedStack, observed: Observed, failures: Iterable[Failure]
         for name in ("gateway", "adapter")
         if name == "gateway" or stack.gateway.needs_adapter
     ]
+    tiers = [_configured(tier, rollout) if tier.name == "gateway" else tier for tier in tiers]
     managed = [_managed(model, {tier.name: tier for tier in tiers}) for model in stack.managed]
     models = sorted((*hosted, *managed), key=lambda part: part.name)
     others = [
@@ -117,6 +124,24 @@ def _part(row: str, replicas: Replicas, seen: _Seen, failed: Mapping[PartKey, Fa
         return Part(row, True, Reason.READY, "")
     cause, subject = _cause(seen, workload.failure)
     return Part(row, False, cause.reason, cause.message, subject)
+
+
+def _configured(front: Part, rollout: Rollout) -> Part:
+    """A front that runs is ready once its replicas have its newest configuration, too."""
+    if not front.ready:
+        return front
+    if rollout.problem:
+        return replace(front, ready=False, reason=Reason.CONFIGURATION_NOT_LIVE, message=rollout.problem)
+    if rollout.live < rollout.replicas:
+        message = f"{rollout.live} of {rollout.replicas} replicas have the new configuration"
+        return replace(front, ready=False, reason=Reason.PROGRESSING, message=message)
+    if rollout.silent:
+        message = (
+            f"{rollout.silent} of {rollout.replicas} replicas were handed the configuration and don't say "
+            "whether it is live: the operator can't reach their loaders"
+        )
+        return replace(front, message=message)
+    return front
 
 
 def _at_zero(row: str, replicas: int) -> Part:

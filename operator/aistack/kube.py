@@ -38,6 +38,7 @@ METADATA_LIST = f"{JSON};as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 HEADERS = {"Accept-Encoding": "identity", "User-Agent": "aistack"}
 APPLY_PATCH = "application/apply-patch+yaml"
 JSON_PATCH = "application/json-patch+json"
+MERGE_PATCH = "application/merge-patch+json"
 ANOTHER_UID = (
     "metadata.uid: Invalid value",
     "the server rejected our request due to an error in our request",
@@ -205,6 +206,21 @@ class Kube:
         ]
         path = f"{kind.path(namespace, name)}/status"
         return await self._request("patch", "PATCH", path, query=OURS, body=patch, content_type=JSON_PATCH)
+
+    async def annotate(
+        self, kind: Kind, namespace: str, name: str, annotations: Mapping[str, str], *, uid: str | None = None
+    ) -> Manifest:
+        """Adds or changes annotations; answers with the metadata. Conflict when `uid` is another object's."""
+        precondition = {} if uid is None else {"uid": uid}
+        return await self._request(
+            "patch",
+            "PATCH",
+            kind.path(namespace, name),
+            query=OURS,
+            body={"metadata": {"annotations": annotations, **precondition}},
+            content_type=MERGE_PATCH,
+            accept=METADATA,
+        )
 
     async def groups(self) -> frozenset[str]:
         """The names of the API groups that the cluster serves, as `metrics.k8s.io`."""

@@ -19,7 +19,7 @@ from aistack.kinds import (
     VOLUME_CLAIM,
     Manifest,
 )
-from aistack.labels import COMPONENT_LABEL, NAME_LABEL
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
 
 METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER}
 """Kinds of which no decision needs the status: that they are there, as we wrote them, is all."""
@@ -73,6 +73,8 @@ class Child:
     deleting: bool
     created: str = ""
     """RFC 3339, UTC."""
+    changed: str = ""
+    """When what we own in it last changed, in the same form."""
     workload: Workload | None = None
     problem: Cause | None = None
 
@@ -92,6 +94,31 @@ class Pod:
     ended: bool
     """Deleted, or its phase is final: it serves nobody and its Deployment has replaced it."""
     cause: Cause | None
+    address: str = ""
+    """Its IP address; empty before it has one."""
+    news: str = ""
+    """Which news of its configuration it was told."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a front's loader says of its configuration, by the version that was rendered."""
+
+    live: str
+    mounted: str = ""
+    problem: str = ""
+    """Why what is mounted is not live; it names no key."""
+    silent: bool = False
+    """It never answered, though the kubelet has handed the configuration over by now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Awaited:
+    """A front's pod that is to have a version of the configuration, and where its loader is asked."""
+
+    uid: str
+    address: str
+    version: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +144,8 @@ class Observed:
     children: Mapping[ObjectKey, Child] = field(default_factory=dict)
     pods: Mapping[str, Pod] = field(default_factory=dict)
     """By name."""
+    reports: Mapping[str, Report] = field(default_factory=dict)
+    """Of loaders, by the uid of their pods."""
 
 
 def digest(value: Any) -> str:
@@ -131,7 +160,8 @@ def observe(manifest: Manifest) -> Child:
     """
     meta = manifest["metadata"]
     labels = meta.get("labels", {})
-    fields = owned_fields(meta)
+    ours = _our_entry(meta)
+    fields = ours.get("fieldsV1", {})
     return Child(
         kind=intern(manifest["kind"]),
         name=meta["name"],
@@ -144,6 +174,7 @@ def observe(manifest: Manifest) -> Child:
         owns_replicas="f:replicas" in fields.get("f:spec", {}),
         deleting="deletionTimestamp" in meta,
         created=meta.get("creationTimestamp", ""),
+        changed=ours.get("time", ""),
         workload=_workload(manifest) if manifest["kind"] == DEPLOYMENT.kind else None,
         problem=_problem(manifest),
     )
@@ -151,11 +182,14 @@ def observe(manifest: Manifest) -> Child:
 
 def owned_fields(meta: Manifest) -> Manifest:
     """The part of managedFields that our server-side apply owns."""
-    for entry in meta.get("managedFields", ()):
-        if entry.get("manager") == FIELD_MANAGER and entry.get("operation") == "Apply":
-            fields: Manifest = entry.get("fieldsV1", {})
-            return fields
-    return {}
+    fields: Manifest = _our_entry(meta).get("fieldsV1", {})
+    return fields
+
+
+def _our_entry(meta: Manifest) -> Manifest:
+    entries: Iterable[Manifest] = meta.get("managedFields", ())
+    ours = (item for item in entries if item.get("manager") == FIELD_MANAGER and item["operation"] == "Apply")
+    return next(ours, {})
 
 
 def owning_stack(meta: Manifest) -> str:
@@ -228,6 +262,8 @@ def observe_pod(manifest: Manifest) -> Pod:
         ready=ready,
         ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
         cause=None if ready else _pod_cause(meta["name"], manifest),
+        address=status.get("podIP", ""),
+        news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )
 
 

@@ -18,12 +18,13 @@ from aistack.cost import cost_status, reserve
 from aistack.cost.breakeven import break_evens
 from aistack.errors import Conflict, NotFound, Unavailable
 from aistack.health import Subject
-from aistack.kinds import AISTACK, EVENT, Manifest
+from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
-from aistack.observed import Child, Failure, Observed, observe, shortened
+from aistack.observed import Awaited, Child, Failure, Observed, observe, shortened
 from aistack.platform import Platform, judged
 from aistack.render import render
 from aistack.resolve import Problem, StackRef, resolve
+from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -43,6 +44,8 @@ class Outcome:
     """Something was not written that may be written at the next try."""
     retry_after: float | None = None
     """Seconds until something that no watch will tell of is to be looked at."""
+    awaited: tuple[Awaited, ...] = ()
+    """The fronts' pods whose loaders are to be asked for what is live."""
 
 
 async def reconcile(
@@ -77,7 +80,15 @@ async def reconcile(
     applied = await apply.execute(resolved.ref, decided, kube)
 
     seen = _with_writes(observed, applied.written)
-    state = health.assess(resolved, seen, applied.failures)
+    fronts = rollout(
+        resolved,
+        manifests,
+        seen,
+        changed=any(item["kind"] == CONFIG_MAP.kind for item in applied.written),
+        was_ready=any(row.name == "gateway" and row.ready for row in before.components),
+    )
+    await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
+    state = health.assess(resolved, seen, applied.failures, fronts)
     if old := [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]:
         state = state.explained(await _event_words(kube, stack.metadata.namespace, old))
 
@@ -99,6 +110,7 @@ async def reconcile(
         deleted=applied.deleted,
         failed=any(failure.transient for failure in applied.failures),
         retry_after=_retry_after(applied.failures, state.unexplained),
+        awaited=fronts.awaited,
     )
 
 

@@ -176,6 +176,7 @@ class ResolvedGateway:
     envoy_image: str
     loader_image: str
     adapter_image: str
+    operator_namespace: str
 
     @property
     def object_name(self) -> str:
@@ -268,6 +269,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         envoy_image=spec.gateway.image or catalog.images["envoy"].reference,
         loader_image=catalog.images["loader"].reference,
         adapter_image=catalog.images["litellm"].reference,
+        operator_namespace=catalog.operator_namespace,
     )
     return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)
 

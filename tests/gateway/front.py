@@ -59,7 +59,7 @@ class Front:
         self._folder = tempfile.TemporaryDirectory(prefix="front", dir="/tmp")
         self.folder = Path(self._folder.name)
         (self.folder / "live").mkdir()
-        self.listen, self._probe, self._status = _free_ports(3)
+        self.listen, self._probe, self.loader_port = _free_ports(3)
         self._mounts = 0
         self.session = aiohttp.ClientSession(f"http://{HOST}:{self.listen}")
         self._processes: list[asyncio.subprocess.Process] = []
@@ -99,7 +99,10 @@ class Front:
         assert await prepared.wait() == 0, self.log("prepare")
         await self._start_envoy(spec)
         self.loader = await self._run_loader(
-            "run", f"--port={self._status}", "--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}"
+            "run",
+            f"--port={self.loader_port}",
+            "--leave-seconds=0.2",
+            f"--drain-seconds={self.drain_seconds}",
         )
 
     async def restart_envoy(self, spec: Mapping[str, Any]) -> None:
@@ -144,7 +147,7 @@ class Front:
 
     async def status(self, path: str) -> tuple[int, Any]:
         """What the loader answers to a probe."""
-        async with self.session.get(f"http://{HOST}:{self._status}{path}") as answer:
+        async with self.session.get(f"http://{HOST}:{self.loader_port}{path}") as answer:
             text = await answer.text()
             return answer.status, await answer.json() if text.startswith("{") else text
 

@@ -10,7 +10,10 @@ from typing import Any
 
 import pytest
 
-from tests.gateway.front import Front, managed
+from aistack.observed import Awaited, Report
+from aistack.runtime import loaders
+from aistack.runtime.loaders import Loaders
+from tests.gateway.front import HOST, Front, managed
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
 
@@ -97,6 +100,27 @@ async def test_the_new_route_answers_once_its_version_is_live(ports: dict[str, i
         await front.start(spec("llama", models=models))
         assert await front.answered_by("chat") == "llama"
         await front.change(spec("mistral", models=models))
+        assert await front.answered_by("chat") == "mistral"
+
+
+async def test_the_controller_learns_from_the_loader_what_is_live(
+    ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    async with running(ports) as front, Loaders(lambda _: None) as asking:
+        await front.start(spec("llama", models=models))
+        monkeypatch.setattr(loaders, "PORT", front.loader_port)
+        refused = front.mount(spec("mistral", models=models), **broken("routes.json"))
+        asking.ask(("care", "support"), [Awaited("uid", HOST, refused)])
+        await front.eventually(lambda: "uid" in asking.reports, "the loader was asked")
+        await front.eventually(lambda: "refused" in asking.reports["uid"].problem, "its problem is known")
+        assert asking.reports["uid"].mounted == refused != asking.reports["uid"].live
+
+        version = front.mount(spec("mistral", models=models))
+        asking.ask(("care", "support"), [Awaited("uid", HOST, version)])
+        await front.eventually(
+            lambda: asking.reports.get("uid") == Report(live=version, mounted=version), "it is live"
+        )
         assert await front.answered_by("chat") == "mistral"
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from aistack.kinds import CHILD_KINDS
+from aistack.kinds import CHILD_KINDS, POD
 from tests import controllers, leaves
 from tests.controllers import USER, Stacks, eventually
 from tests.controlplane import ControlPlane, RequestFailed
@@ -98,12 +98,15 @@ class Stack:
         return int(status.get("observedGeneration", 0))
 
     def writes(self, since: int) -> list[str]:
-        """The children that the controller wrote or deleted, once for each request; `status` is its own."""
+        """The children that the controller wrote or deleted, once for each request; `status` is its own.
+
+        Pods are not among them: the front's are told of a new configuration.
+        """
         requests = self.cluster.audit.requests(since, user=USER, namespace=self.namespace)
         return [
             "status" if item.subresource else f"{KINDS[item.resource]}/{leaves.part(item.name)}"
             for item in requests
-            if item.is_write
+            if item.is_write and item.resource != POD.plural
         ]
 
 

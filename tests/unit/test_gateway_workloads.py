@@ -152,17 +152,49 @@ def test_without_keys_nothing_is_mounted_for_them() -> None:
     assert "keys" not in [volume["name"] for volume in pod(rendered())["volumes"]]
 
 
-def test_a_changed_configuration_rolls_the_pods_and_the_same_does_not() -> None:
-    def annotation(**gateway: Any) -> str:
-        objects = rendered(**gateway)
-        template = objects["Deployment support-gateway"]["spec"]["template"]
-        version: str = template["metadata"]["annotations"]["aistack.dev/config"]
-        assert objects["ConfigMap support-gateway"]["data"]["version"] == version
-        return version
+ROUTE = {"name": "chat", "targets": [{"model": "llama"}]}
 
-    route = {"name": "chat", "targets": [{"model": "llama"}]}
-    assert annotation(routes=[route]) == annotation(routes=[route])
-    assert annotation(routes=[route]) != annotation(routes=[{**route, "retries": 5}])
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ({"routes": [ROUTE]}, {"routes": [{**ROUTE, "retries": 5}]}),
+        ({"routes": [ROUTE]}, {"routes": [ROUTE, {**ROUTE, "name": "talk"}]}),
+        ({"clients": [CLIENT]}, {"clients": [{**CLIENT, "requestsPerMinute": 5}]}),
+    ],
+    ids=["retries", "route", "limit"],
+)
+def test_a_running_front_is_handed_a_change_and_not_rolled(
+    before: dict[str, Any], after: dict[str, Any]
+) -> None:
+    one, two = rendered(**before), rendered(**after)
+    assert one["Deployment support-gateway"] == two["Deployment support-gateway"]
+    versions = {each["ConfigMap support-gateway"]["data"]["version"] for each in (one, two)}
+    assert len(versions) == 2
+
+
+def test_a_listener_that_changes_rolls_the_front() -> None:
+    """The first key brings filters that Envoy takes at its start only."""
+    found = [rendered(clients=clients)["Deployment support-gateway"] for clients in ([], [CLIENT])]
+    starts = {each["spec"]["template"]["metadata"]["annotations"]["aistack.dev/config"] for each in found}
+    assert len(starts) == 2
+
+
+def adapter(timeout: str = "2m", **annotations: str) -> Manifest:
+    """The Deployment of a stack with these annotations."""
+    route = {"name": "chat", "targets": [{"model": "claude"}], "timeout": timeout}
+    written = stack(models=[managed("claude", ANTHROPIC)], gateway={"routes": [route]})
+    written["metadata"]["annotations"] = annotations
+    found = resolve(AIStack.parse(written), catalog())
+    assert found.stack
+    deployments = (each for each in render_gateway(found.stack) if each["kind"] == "Deployment")
+    return next(each for each in deployments if each["metadata"]["name"] == "support-adapter")
+
+
+def test_the_adapter_is_rolled_by_its_configuration_and_by_changed_keys() -> None:
+    assert adapter() == adapter()
+    assert adapter()["spec"]["template"] != adapter(timeout="3m")["spec"]["template"]
+    assert adapter()["spec"]["template"] != adapter(**{"aistack.dev/sync": "now"})["spec"]["template"]
 
 
 def test_an_autoscaler_owns_the_replicas_where_the_cluster_has_metrics() -> None:
@@ -189,20 +221,29 @@ def test_a_suspended_gateway_has_no_pods_and_keeps_its_configuration() -> None:
 
 
 def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
-    [rule] = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    rule, _ = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
 
 
 def test_with_client_keys_every_namespace_may_call() -> None:
-    [rule] = rendered(clients=[CLIENT])["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    rule, _ = rendered(clients=[CLIENT])["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule["from"] == [{"namespaceSelector": {}}]
+
+
+def test_the_operator_and_namespaces_that_scrape_reach_the_loader_and_nobody_else() -> None:
+    _, rule = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9902}]
+    operator, scrapers = rule["from"]
+    assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "aistack-system"}
+    assert operator["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "controller"
+    assert scrapers == {"namespaceSelector": {"matchLabels": {"aistack.dev/metrics": "true"}}}
 
 
 def test_a_published_endpoint_lets_in_whoever_publishes_it() -> None:
     """An ingress controller may run on the node's network, or outside the cluster: no selector picks it."""
     expose = {"type": "Ingress", "host": "ai.example.com", "className": "nginx", "tlsSecretName": "tls"}
     published = rendered(expose=expose)
-    [rule] = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    rule, _ = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule == {"ports": [{"protocol": "TCP", "port": 8080}]}
     spec = published["Ingress support-gateway"]["spec"]
     assert spec["ingressClassName"] == "nginx"

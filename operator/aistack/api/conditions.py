@@ -43,6 +43,7 @@ class Reason(StrEnum):
     PODS_NOT_CREATED = "PodsNotCreated"
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     APPLY_FAILED = "ApplyFailed"
+    CONFIGURATION_NOT_LIVE = "ConfigurationNotLive"
     # autoscaling
     METRICS_API_MISSING = "MetricsApiMissing"
     AUTOSCALER_FAILED = "AutoscalerFailed"

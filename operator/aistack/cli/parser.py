@@ -55,6 +55,7 @@ def build_parser() -> argparse.ArgumentParser:
     _cost(commands)
     _prices(commands)
     _status(commands)
+    _sync(commands)
     _controller(commands)
     _webhook(commands)
     _version(commands)
@@ -226,9 +227,7 @@ def _status(commands: Commands) -> None:
         help="show how a stack is, what was made for it, and why",
         description="Shows conditions, components, and each object with the field of the spec it comes from.",
     )
-    parser.add_argument("name", help="the AIStack's name")
-    parser.add_argument("-n", "--namespace", default="default", help="its namespace (default: default)")
-    parser.add_argument("--kubeconfig", default="", help="default: $KUBECONFIG, else ~/.kube/config")
+    _add_stack(parser)
     _add_output(parser, "text")
     parser.set_defaults(run=_run_status)
 
@@ -237,6 +236,23 @@ def _run_status(arguments: argparse.Namespace) -> int:
     from aistack.cli.status import run
 
     return run(arguments.namespace, arguments.name, arguments.kubeconfig, arguments.output)
+
+
+def _sync(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "sync",
+        help="make a stack take up changed keys at once",
+        description="Says that Secrets of this stack have changed: its gateway takes up the new keys within "
+        "seconds; by itself it would within 90.",
+    )
+    _add_stack(parser)
+    parser.set_defaults(run=_run_sync)
+
+
+def _run_sync(arguments: argparse.Namespace) -> int:
+    from aistack.cli.sync import run
+
+    return run(arguments.namespace, arguments.name, arguments.kubeconfig)
 
 
 def _controller(commands: Commands) -> None:
@@ -320,6 +336,12 @@ def _add_files(parser: argparse.ArgumentParser) -> None:
     )
     for argument in (files, catalog):
         argument.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
+
+
+def _add_stack(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", help="the AIStack's name")
+    parser.add_argument("-n", "--namespace", default="default", help="its namespace (default: default)")
+    parser.add_argument("--kubeconfig", default="", help="default: $KUBECONFIG, else ~/.kube/config")
 
 
 def _add_date(parser: argparse.ArgumentParser) -> None:

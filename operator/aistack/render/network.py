@@ -11,6 +11,10 @@ PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12"
 """RFC 1918, RFC 6598 and RFC 3927: nodes, pods, and the cloud's metadata address are among them."""
 PRIVATE_IPV6 = ("fc00::/7", "fe80::/10")
 """RFC 4193 and RFC 4291."""
+NAMESPACE_LABEL = "kubernetes.io/metadata.name"
+"""Kubernetes writes it on every namespace."""
+METRICS_LABEL = "aistack.dev/metrics"
+"""On a namespace, with the value `true`: what runs there may read the metrics of every stack."""
 NODE_LOCAL_DNS = "169.254.20.10/32"
 """The address of Kubernetes' NodeLocal DNSCache: not a pod's, so no selector picks it."""
 
@@ -64,6 +68,11 @@ def pods(stack: StackRef, component: str, name: str | None = None) -> Manifest:
     """The peer that is the stack's pods of one component, or only those of one part."""
     labels = {STACK_LABEL: stack.name, COMPONENT_LABEL: component}
     return {"podSelector": {"matchLabels": labels | ({NAME_LABEL: name} if name else {})}}
+
+
+def scrapers() -> Manifest:
+    """The peer that is every pod of a namespace whose label says that metrics are read from there."""
+    return {"namespaceSelector": {"matchLabels": {METRICS_LABEL: "true"}}}
 
 
 def dns_egress() -> Manifest:

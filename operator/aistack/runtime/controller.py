@@ -5,6 +5,7 @@ import logging
 import time
 import uuid
 from collections.abc import Set
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from prometheus_client import REGISTRY
@@ -32,6 +33,7 @@ from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
+from aistack.runtime.loaders import Loaders
 from aistack.runtime.logs import about
 from aistack.runtime.metrics import (
     LEASE_HELD,
@@ -80,6 +82,7 @@ class Controller:
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
         self._queue = Queue(asyncio.get_running_loop().time)
+        self._loaders = Loaders(self._on_report)
         self._leads = False
         self._states = StackStates()
         self._prices = PriceIndex()
@@ -103,7 +106,8 @@ class Controller:
         self._leads = True
         try:
             self._queue.add(self._store.stacks(), Priority.BACKLOG)
-            await self._queue.run(self._work, self._settings.workers)
+            async with self._loaders:
+                await self._queue.run(self._work, self._settings.workers)
         finally:
             self._leads = False
             self._queue.clear()
@@ -115,6 +119,9 @@ class Controller:
         if self._leads:
             self._queue.add(keys, priority)
 
+    def _on_report(self, keys: Set[Key]) -> None:
+        self._on_change(keys, Priority.OBSERVED)
+
     def _on_abilities(self) -> None:
         self._on_change(self._store.stacks(), Priority.BACKLOG)
 
@@ -123,6 +130,7 @@ class Controller:
         # What is being deleted takes its children with it: garbage collection must not be worked against.
         if stack is None or "deletionTimestamp" in stack["metadata"]:
             self._states.forget(key)
+            self._loaders.ask(key, ())
             return Next()
         started = time.perf_counter()
         generation = stack["metadata"]["generation"]
@@ -133,11 +141,17 @@ class Controller:
 
     async def _reconcile(self, key: Key, stack: Manifest) -> tuple[str, Next]:
         """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
-        catalog = Catalog(self._images, self._store.accelerator_classes, self._discovery.abilities)
+        catalog = Catalog(
+            self._images,
+            self._store.accelerator_classes,
+            self._discovery.abilities,
+            self._settings.namespace,
+        )
         now = datetime.now(UTC)
         platform = Platform(catalog, self._prices.of(self._store.price_books), self._store.policies(now))
         try:
-            outcome = await reconcile(stack, self._store.observed(key), platform, self._kube, now)
+            observed = replace(self._store.observed(key), reports=self._loaders.reports)
+            outcome = await reconcile(stack, observed, platform, self._kube, now)
         except NotLeader:
             return "not_leader", Next(failed=True)
         except Unavailable as error:
@@ -155,5 +169,6 @@ class Controller:
             self._store.written(manifest)
         for child in outcome.deleted:
             self._store.deleted(key, child)
+        self._loaders.ask(key, outcome.awaited)
         if self._states.set(key, outcome.ready, outcome.reason):
             logger.info("stack is %s", "ready" if outcome.ready else f"not ready: {outcome.reason}")

@@ -7,9 +7,11 @@ from aistack.render.gateway.adapter_pod import identity
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_of
 from aistack.render.gateway.workload import Part
-from aistack.render.network import dns_egress, internet_egress, pods
+from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, pods, scrapers
 from aistack.resolve import SelfHostedModel, StackRef
 
+OPERATOR_LABELS = {"app.kubernetes.io/name": "aistack", "app.kubernetes.io/component": "controller"}
+"""The controller's pods, as the chart labels them: they ask the loaders what is live."""
 METADATA_SERVERS = {
     "169.254.169.254/32": 80,  # Google's, and Azure's
     "169.254.169.252/32": 988,  # Google's behind its own node agent
@@ -24,9 +26,16 @@ def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     """
     callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
     exposed = gateway.resolved.spec.expose.type != "ClusterIP"
+    operator = {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: gateway.resolved.operator_namespace}},
+        "podSelector": {"matchLabels": OPERATOR_LABELS},
+    }
     return _policy(
         part,
-        ingress={**({} if exposed else {"from": [callers]}), "ports": [_tcp(8080)]},
+        ingress=[
+            {**({} if exposed else {"from": [callers]}), "ports": [_tcp(8080)]},
+            {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
+        ],
         egress=list(_front_egress(part.stack, gateway)),
     )
 
@@ -44,7 +53,7 @@ def adapter_policy(part: Part, gateway: NeutralGateway) -> Manifest:
         ]
     return _policy(
         part,
-        ingress={"from": [pods(part.stack, "gateway")], "ports": [_tcp(4000)]},
+        ingress=[{"from": [pods(part.stack, "gateway")], "ports": [_tcp(4000)]}],
         egress=_distinct(egress),
     )
 
@@ -69,8 +78,7 @@ def provider_egress(provider: Provider, stack: StackRef) -> Manifest:
         network = ipaddress.ip_network(host)
         return {"to": [{"ipBlock": {"cidr": str(network)}}], "ports": [_tcp(port)]}
     if namespace := _namespace_of(host, stack):
-        labels = {"kubernetes.io/metadata.name": namespace}
-        return {"to": [{"namespaceSelector": {"matchLabels": labels}}]}
+        return {"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}}}]}
     return {**internet_egress(), "ports": [_tcp(port)]}
 
 
@@ -82,7 +90,7 @@ def _namespace_of(host: str, stack: StackRef) -> str | None:
     return rest[0] if rest[1:2] == ["svc"] else None
 
 
-def _policy(part: Part, ingress: Manifest, egress: list[Manifest]) -> Manifest:
+def _policy(part: Part, ingress: list[Manifest], egress: list[Manifest]) -> Manifest:
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
@@ -90,7 +98,7 @@ def _policy(part: Part, ingress: Manifest, egress: list[Manifest]) -> Manifest:
         "spec": {
             "podSelector": {"matchLabels": part.selector},
             "policyTypes": ["Ingress", "Egress"],
-            "ingress": [ingress],
+            "ingress": ingress,
             "egress": egress,
         },
     }

@@ -11,7 +11,8 @@ from aistack.render.metadata import labels, metadata, selector
 from aistack.resolve import Replicas, StackRef
 
 CONFIG_ANNOTATION = "aistack.dev/config"
-"""On a pod template: the version of the mounted configuration, so that a changed one rolls the pods."""
+"""On a pod template: the version of what its containers read at their start only, so that a changed one rolls
+the pods."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,16 @@ class Part:
         return selector(self.stack, self.name, self.name)
 
 
-def workload(part: Part, files: Mapping[str, str], port: int, pod: Manifest) -> Iterator[Manifest]:
-    """All objects of a part but its NetworkPolicy. `port` is the Service's; the pod's is named `http`."""
-    version = digest(files)
+def workload(
+    part: Part, files: Mapping[str, str], port: int, pod: Manifest, annotations: Mapping[str, str]
+) -> Iterator[Manifest]:
+    """All objects of a part but its NetworkPolicy. `port` is the Service's; the pod's is named `http`.
+    A change of `annotations`, which are the pods', rolls them.
+    """
     yield service_account(part)
-    yield config_map(part, {**files, "version": version})
+    yield config_map(part, {**files, "version": digest(files)})
     yield service(part, port)
-    yield deployment(part, version, pod)
+    yield deployment(part, annotations, pod)
     yield disruption_budget(part)
     if part.replicas.autoscaled:
         yield horizontal_autoscaler(part)
@@ -78,7 +82,7 @@ def service(part: Part, port: int) -> Manifest:
     }
 
 
-def deployment(part: Part, version: str, pod: Manifest) -> Manifest:
+def deployment(part: Part, annotations: Mapping[str, str], pod: Manifest) -> Manifest:
     replicas = {} if part.replicas.autoscaled else {"replicas": part.replicas.min}
     return {
         "apiVersion": "apps/v1",
@@ -95,7 +99,7 @@ def deployment(part: Part, version: str, pod: Manifest) -> Manifest:
             "template": {
                 "metadata": {
                     "labels": labels(part.stack, part.name, part.name),
-                    "annotations": {CONFIG_ANNOTATION: version},
+                    "annotations": dict(annotations),
                 },
                 "spec": {
                     "automountServiceAccountToken": False,

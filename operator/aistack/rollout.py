@@ -1,0 +1,95 @@
+"""How far a changed configuration has come among the fronts that run: it needs no new pods.
+
+A pod that is younger than the configuration started with it. An older one is told by an annotation, at which
+the kubelet renews what the pod has mounted; its loader hands that to Envoy and reports what is live.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from aistack.kinds import CONFIG_MAP, Manifest
+from aistack.labels import SYNC_ANNOTATION
+from aistack.observed import Awaited, Child, Observed, Pod, Report, digest
+from aistack.resolve import ResolvedStack
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """The ready replicas of a front and the configuration that they are to have."""
+
+    replicas: int = 0
+    live: int = 0
+    """How many have it, as far as they say."""
+    silent: int = 0
+    """How many of them are counted as having it without their word: their loaders could not be asked."""
+    problem: str = ""
+    """Why one of them can't take it over."""
+    news: str = ""
+    """What their annotation says once they are told."""
+    untold: tuple[Pod, ...] = ()
+    awaited: tuple[Awaited, ...] = ()
+    """Those that did not start with it."""
+
+
+def rollout(
+    stack: ResolvedStack, manifests: Sequence[Manifest], observed: Observed, *, changed: bool, was_ready: bool
+) -> Rollout:
+    """Compares the configuration with what the loaders said.
+
+    A pod that nobody has asked yet, as after a restart of the operator, has it if the front `was_ready` and
+    the configuration has not `changed` since.
+    """
+    name = stack.gateway.object_name
+    configuration = observed.children.get((CONFIG_MAP.kind, name))
+    if configuration is None:
+        return Rollout()
+    version = _version(manifests, name)
+    sync = stack.metadata.annotations.get(SYNC_ANNOTATION, "")
+    news = digest([version, sync])
+    pods = sorted(
+        (pod for pod in observed.pods.values() if pod.part == "gateway" and pod.ready and not pod.ended),
+        key=lambda pod: pod.name,
+    )
+    behind = [pod for pod in pods if not started_with(pod, configuration)]
+    unasked = Report(live=version if was_ready and not changed else "")
+    reports = {pod.name: observed.reports.get(pod.uid, unasked) for pod in behind}
+    silent = sum(report.silent for report in reports.values())
+    return Rollout(
+        replicas=len(pods),
+        live=len(pods) - len(behind) + silent + sum(item.live == version for item in reports.values()),
+        silent=silent,
+        problem=_problem(reports, version),
+        news=news,
+        untold=tuple(pod for pod in (pods if sync else behind) if pod.news != news),
+        awaited=tuple(Awaited(pod.uid, pod.address, version) for pod in behind),
+    )
+
+
+def started_with(pod: Pod, configuration: Child) -> bool:
+    """Whether a pod is younger than the configuration, in whole seconds: of the same second it is not.
+
+    No container starts before its configuration exists, so a first one, which never changed, is every pod's
+    that was not there before it.
+    """
+    if configuration.changed == configuration.created:
+        return pod.created >= configuration.created
+    return pod.created > configuration.changed
+
+
+def _version(manifests: Sequence[Manifest], name: str) -> str:
+    version: str = next(
+        item["data"]["version"]
+        for item in manifests
+        if item["kind"] == CONFIG_MAP.kind and item["metadata"]["name"] == name
+    )
+    return version
+
+
+def _problem(reports: dict[str, Report], version: str) -> str:
+    """The first pod's, in the order of their names; one about an older configuration is about to go."""
+    problems = (
+        f"pod {pod}: {report.problem}"
+        for pod, report in reports.items()
+        if report.problem and report.mounted == version
+    )
+    return next(problems, "")

@@ -1,0 +1,69 @@
+"""A change of the gateway reaches the pods that run, on a real API server: told at once, never replaced.
+
+The pods exist in the API only, so no loader answers: the status says that, and holds nothing up by it.
+"""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from aistack.cli.parser import main
+from tests.controllers import Stacks, eventually
+from tests.stacks import stack
+
+pytestmark = pytest.mark.usefixtures("controller")
+
+SELECTOR = "--selector=aistack.dev/stack=support,app.kubernetes.io/name=gateway"
+CLIENT = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}}
+
+
+def routed(timeout: str) -> dict[str, Any]:
+    route = {"name": "chat", "targets": [{"model": "llama"}], "timeout": timeout}
+    other = {"name": "slow", "targets": [{"model": "llama"}], "timeout": "30m"}
+    return stack(gateway={"routes": [route, other], "clients": [CLIENT]})
+
+
+def news(stacks: Stacks) -> Mapping[str, str]:
+    """What each of the gateway's pods was told, by its uid."""
+    template = '{range .items[*]}{.metadata.uid}={.metadata.annotations.aistack\\.dev/sync}{"\\n"}{end}'
+    arguments = (f"--namespace={stacks.namespace}", SELECTOR, f"--output=jsonpath={template}")
+    text = stacks.cluster.kubectl("get", "pods", *arguments)
+    return dict(line.split("=") for line in text.splitlines())
+
+
+def row(stacks: Stacks) -> dict[str, Any]:
+    rows = stacks.get("aistack", "support")["status"]["components"]
+    return next(each for each in rows if each["name"] == "gateway")
+
+
+def test_a_changed_route_tells_the_pods_and_replaces_none(stacks: Stacks) -> None:
+    stacks.apply(routed("1m"))
+    stacks.wait_ready("support")
+    before = news(stacks)
+    assert set(before.values()) == {""}, "who started with the configuration is told nothing"
+    assert not row(stacks).get("message")
+
+    time.sleep(1)  # times of the API are whole seconds
+    stacks.apply(routed("2m"))
+    stacks.wait_reason("support", "Progressing")
+    assert row(stacks)["message"] == "0 of 2 replicas have the new configuration"
+    after = news(stacks)
+    assert after.keys() == before.keys()
+    assert len(set(after.values()) - {""}) == 1
+    stacks.wait_ready("support")
+    assert row(stacks)["message"].startswith("2 of 2 replicas were handed the configuration")
+    assert news(stacks) == after
+
+
+def test_aistack_sync_tells_every_pod_that_secrets_have_changed(stacks: Stacks) -> None:
+    stacks.apply(routed("1m"))
+    stacks.wait_ready("support")
+    kubeconfig = f"--kubeconfig={stacks.cluster.kubeconfig}"
+    assert main(["sync", "support", f"--namespace={stacks.namespace}", kubeconfig]) == 0
+    eventually(lambda: "" not in news(stacks).values(), "both pods were told")
+    told = news(stacks)
+    assert main(["sync", "support", f"--namespace={stacks.namespace}", kubeconfig]) == 0
+    eventually(lambda: not told.items() & news(stacks).items(), "both pods were told again")
+    assert stacks.condition("support")["status"] == "True"
