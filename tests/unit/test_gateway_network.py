@@ -1,0 +1,110 @@
+"""Who may call the gateway's pods, and whom they reach."""
+
+import json
+from typing import Any
+
+import pytest
+
+from aistack.kinds import Manifest
+from tests.gateways import ANTHROPIC, BEDROCK, CLIENT, OPENAI, egress, managed, pod, rendered
+from tests.stacks import hosted
+
+
+def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
+    rule, _ = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
+
+
+def test_with_client_keys_every_namespace_may_call() -> None:
+    rule, _ = rendered(clients=[CLIENT])["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule["from"] == [{"namespaceSelector": {}}]
+
+
+def test_the_operator_and_namespaces_that_scrape_reach_the_loader_and_nobody_else() -> None:
+    _, rule = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule["ports"] == [{"protocol": "TCP", "port": 9902}]
+    operator, scrapers = rule["from"]
+    assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "aistack-system"}
+    assert operator["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "controller"
+    assert scrapers == {"namespaceSelector": {"matchLabels": {"aistack.dev/metrics": "true"}}}
+
+
+def test_a_published_endpoint_lets_in_whoever_publishes_it() -> None:
+    """An ingress controller may run on the node's network, or outside the cluster: no selector picks it."""
+    expose = {"type": "Ingress", "host": "ai.example.com", "className": "nginx", "tlsSecretName": "tls"}
+    published = rendered(expose=expose)
+    rule, _ = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    assert rule == {"ports": [{"protocol": "TCP", "port": 8080}]}
+    spec = published["Ingress support-gateway"]["spec"]
+    assert spec["ingressClassName"] == "nginx"
+    assert spec["tls"] == [{"hosts": ["ai.example.com"], "secretName": "tls"}]
+    [path] = spec["rules"][0]["http"]["paths"]
+    assert path["backend"]["service"] == {"name": "support-gateway", "port": {"name": "http"}}
+
+
+def test_only_the_front_may_call_the_adapter() -> None:
+    [rule] = rendered(managed("claude", ANTHROPIC))["NetworkPolicy support-adapter"]["spec"]["ingress"]
+    [peer] = rule["from"]
+    assert peer["podSelector"]["matchLabels"]["aistack.dev/component"] == "gateway"
+    assert rule["ports"] == [{"protocol": "TCP", "port": 4000}]
+
+
+def ports(rules: list[Manifest]) -> set[int]:
+    return {port["port"] for rule in rules for port in rule.get("ports", ())}
+
+
+@pytest.mark.parametrize(
+    ("models", "expected", "why"),
+    [
+        ([hosted()], {53, 8000}, "a stack that is all its own reaches no internet"),
+        ([managed("gpt", OPENAI)], {53, 443}, "a provider is reached by HTTPS, and no model of ours"),
+        ([managed("claude", ANTHROPIC)], {53, 4000}, "the adapter reaches the provider, not the front"),
+    ],
+)
+def test_the_front_reaches_what_its_routes_need(
+    models: list[dict[str, Any]], expected: set[int], why: str
+) -> None:
+    assert ports(egress(rendered(*models))) == expected, why
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "to", "expected", "why"),
+    [
+        (
+            "http://vllm.team-b.svc:8000/v1",
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "team-b"}}},
+            None,
+            "a Service's pods may have another port than the Service",
+        ),
+        (
+            "http://vllm:8000/v1",
+            {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "care"}}},
+            None,
+            "a bare name is a Service of the stack's namespace",
+        ),
+        ("http://10.1.2.3:8000/v1", {"ipBlock": {"cidr": "10.1.2.3/32"}}, 8000, "an address is itself"),
+        ("https://[fd00::1]/v1", {"ipBlock": {"cidr": "fd00::1/128"}}, 443, "so is one of IPv6"),
+    ],
+)
+def test_an_endpoint_inside_opens_no_more_than_it_needs(
+    endpoint: str, to: Manifest, expected: int | None, why: str
+) -> None:
+    model = managed("own", {"provider": "openaiCompatible", "model": "m", "endpoint": endpoint})
+    rule = egress(rendered(model))[-1]
+    assert rule["to"] == [to], why
+    assert ports([rule]) == ({expected} if expected else set()), why
+
+
+def test_the_internet_is_not_the_private_networks() -> None:
+    rule = egress(rendered(managed("gpt", OPENAI)))[-1]
+    assert "169.254.0.0/16" in rule["to"][0]["ipBlock"]["except"]
+
+
+def test_a_workload_identity_is_the_adapters_and_reaches_its_token() -> None:
+    objects = rendered(managed("claude", BEDROCK))
+    spec = pod(objects, "support-adapter")
+    assert spec["serviceAccountName"] == "bedrock-caller"
+    assert "169.254.170.23/32" in json.dumps(egress(objects, "support-adapter"))
+    plain = rendered(managed("claude", ANTHROPIC))
+    assert pod(plain, "support-adapter")["serviceAccountName"] == "support-adapter"
+    assert "169.254.170.23/32" not in json.dumps(egress(plain, "support-adapter"))
