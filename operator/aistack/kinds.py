@@ -70,8 +70,25 @@ EVENT = Kind("", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
 SECRET = Kind("", "v1", "Secret", "secrets")
 
+ADMISSION_POLICY = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicy",
+    "validatingadmissionpolicies",
+    namespaced=False,
+)
+ADMISSION_POLICY_BINDING = Kind(
+    "admissionregistration.k8s.io",
+    "v1",
+    "ValidatingAdmissionPolicyBinding",
+    "validatingadmissionpolicybindings",
+    namespaced=False,
+)
+ADMISSION_KINDS = (ADMISSION_POLICY, ADMISSION_POLICY_BINDING)
+"""What an AIPolicy is compiled to."""
+
 _BY_NAME: Mapping[tuple[str, str], Kind] = {
-    (kind.api_version, kind.kind): kind for kind in (*OWN_KINDS, *CHILD_KINDS)
+    (kind.api_version, kind.kind): kind for kind in (*OWN_KINDS, *CHILD_KINDS, *ADMISSION_KINDS)
 }
 
 

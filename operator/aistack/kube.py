@@ -173,7 +173,7 @@ class Kube:
         answer = await self._request(
             "apply",
             "PATCH",
-            kind.path(metadata["namespace"], metadata["name"]),
+            kind.path(metadata.get("namespace", ""), metadata["name"]),
             query={"fieldManager": manager, "force": "true"},
             body={**manifest, "metadata": {**metadata, **precondition}},
             content_type=APPLY_PATCH,

@@ -40,6 +40,8 @@ class Settings:
     """AISTACK_WEBHOOK_CERTIFICATE: its certificate. Default: /etc/aistack/tls/tls.crt."""
     webhook_key: Path
     """AISTACK_WEBHOOK_KEY: the certificate's key. Default: /etc/aistack/tls/tls.key."""
+    admission_policies: bool
+    """AISTACK_ADMISSION_POLICIES: on or off: policies also become the API server's. Default: off."""
     log_format: str
     """AISTACK_LOG_FORMAT: text or json. Default: text on a terminal, json elsewhere (empty)."""
     log_level: str
@@ -60,6 +62,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         webhook_port=read.number("AISTACK_WEBHOOK_PORT", 9443, int, 0, 65_535),
         webhook_certificate=Path(read.text("AISTACK_WEBHOOK_CERTIFICATE", "/etc/aistack/tls/tls.crt")),
         webhook_key=Path(read.text("AISTACK_WEBHOOK_KEY", "/etc/aistack/tls/tls.key")),
+        admission_policies=read.choice("AISTACK_ADMISSION_POLICIES", "off", ("on", "off")) == "on",
         log_format=read.choice("AISTACK_LOG_FORMAT", "", LOG_FORMATS),
         log_level=read.choice("AISTACK_LOG_LEVEL", "info", LOG_LEVELS),
     )

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aistack.api import AIPolicy
-from aistack.govern.exceptions import doubts, problems, waiver
+from aistack.govern.exceptions import WARNED_BEFORE, doubts, next_change, problems, waiver
 from aistack.resolve import StackRef
 from tests.rulebook import exception, policy
 
@@ -95,3 +95,12 @@ def test_a_policy_that_there_is_not_yet_and_a_day_that_is_past_are_doubts_only()
         "spec.expiresAt: 2027-01-31T00:00:00Z is past, so that it waives nothing; write a day to come",
     ]
     assert list(doubts(exception(), [policy()], EXPIRY - timedelta(days=1))) == []
+
+
+def test_the_next_change_is_the_end_the_warning_before_it_or_midnight() -> None:
+    assert next_change([], datetime(2026, 11, 23, 9, tzinfo=UTC)) == datetime(2026, 11, 24, tzinfo=UTC)
+    noon = exception(expiresAt="2027-01-31T12:00:00Z")
+    end = datetime(2027, 1, 31, 12, tzinfo=UTC)
+    assert next_change([noon], datetime(2027, 1, 31, 9, tzinfo=UTC)) == end
+    assert next_change([noon], datetime(2027, 1, 17, 9, tzinfo=UTC)) == end - WARNED_BEFORE
+    assert next_change([noon], end) == datetime(2027, 2, 1, tzinfo=UTC)

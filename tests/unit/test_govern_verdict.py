@@ -158,6 +158,11 @@ def test_a_rule_sees_defaults_and_no_empty_lists_as_the_api_server_shows_them() 
     assert judge(policy(rules=[rule])).denials == ()
 
 
+def test_a_rule_sees_an_empty_list_where_somebody_wrote_one() -> None:
+    rule = {**OWNED, "expression": "has(object.spec.value) && !has(object.spec.agents)"}
+    assert judge(policy(rules=[rule]), stack=resolved(value=[])).denials == ()
+
+
 def test_a_waived_rule_denies_nothing_and_is_counted() -> None:
     verdict = judge(policy(), exceptions=(exception(),))
     assert verdict.denials == ()

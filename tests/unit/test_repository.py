@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aistack.kinds import CHILD_KINDS, OWN_KINDS
+from aistack.kinds import ADMISSION_KINDS, CHILD_KINDS, OWN_KINDS
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock")
@@ -74,13 +74,24 @@ def test_the_operator_asks_for_no_right_that_opens_others() -> None:
             assert {"secrets", "pods/exec", "pods/attach", "nodes/proxy"} & set(rule["resources"]) == set()
 
 
-def test_the_controller_may_do_what_it_does_with_every_kind() -> None:
-    granted = {
+def granted_to(role: str) -> dict[tuple[str, str], set[str]]:
+    return {
         (group, resource): set(rule["verbs"])
-        for rule in roles()["aistack-controller"]
+        for rule in roles()[role]
         for group in rule["apiGroups"]
         for resource in rule["resources"]
     }
+
+
+def test_the_right_to_write_admission_policies_stands_alone() -> None:
+    verbs = {"list", "create", "patch", "delete"}
+    assert granted_to("aistack-admission-policies") == {
+        (kind.group, kind.plural): verbs for kind in ADMISSION_KINDS
+    }
+
+
+def test_the_controller_may_do_what_it_does_with_every_kind() -> None:
+    granted = granted_to("aistack-controller")
     for kind in CHILD_KINDS:
         assert granted[kind.group, kind.plural] >= {"list", "watch", "create", "patch", "delete"}, kind.kind
     for kind in OWN_KINDS:

@@ -34,11 +34,13 @@ def test_every_variable_is_read() -> None:
             "AISTACK_METRICS_PORT": "0",
             "AISTACK_LOG_FORMAT": "JSON",
             "AISTACK_LOG_LEVEL": "debug",
+            "AISTACK_ADMISSION_POLICIES": "on",
         }
     )
     assert (settings.namespace, settings.lease, settings.identity) == ("ops", "mine", "pod-0")
     assert (settings.workers, settings.resync, settings.metrics_port) == (4, 30.5, 0)
     assert (settings.log_format, settings.log_level) == ("json", "debug")
+    assert settings.admission_policies
 
 
 @pytest.mark.parametrize(
@@ -50,6 +52,7 @@ def test_every_variable_is_read() -> None:
         ("AISTACK_RESYNC_SECONDS", "nan", "write a number from 10 to 86400"),
         ("AISTACK_METRICS_PORT", "65536", "write a whole number from 0 to 65535"),
         ("AISTACK_LOG_FORMAT", "xml", "write one of text, json"),
+        ("AISTACK_ADMISSION_POLICIES", "maybe", "write one of on, off"),
         ("AISTACK_LOG_LEVEL", "loud", "write one of debug, info, warning, error"),
     ],
 )

@@ -58,6 +58,9 @@ args: [{{ $program }}]
 env:
   - name: AISTACK_NAMESPACE
     valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
+  {{- if $root.Values.admissionPolicies }}
+  - {name: AISTACK_ADMISSION_POLICIES, value: "on"}
+  {{- end }}
   {{- with $values.env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -12,7 +12,7 @@ from aistack.govern.facts import Facts
 from aistack.govern.matching import matches
 from aistack.govern.rules import Failure, activation, condition, text
 from aistack.govern.survey import Money, facts_of
-from aistack.govern.verdict import Action, Outcome, Result, Verdict
+from aistack.govern.verdict import Outcome, Result, Verdict, in_force
 from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, StackRef
 
@@ -104,26 +104,30 @@ class _Case:
 
 
 def wire(stack: ResolvedStack) -> Manifest:
-    """The object as the API server would show it to a rule: with its defaults, without what is empty."""
-    whole = {
+    """The object as the API server would show it to a rule: with its defaults, and as it was written."""
+    sent = stack.spec.model_dump(mode="json", by_alias=True, exclude_none=True, exclude_unset=True)
+    return {
         "apiVersion": API_VERSION,
         "kind": "AIStack",
-        "metadata": stack.metadata.dump(),
-        "spec": stack.spec.dump(),
+        "metadata": _shown(stack.metadata.dump(), {}),
+        "spec": _shown(stack.spec.dump(), sent),
     }
-    found: Manifest = _without_empty(whole)
-    return found
 
 
-def _without_empty(value: Any) -> Any:
+def _shown(value: Any, sent: Any) -> Any:
+    """Without what is empty, unless it was written so: `[]` is there for a rule, an absent list is not."""
     if isinstance(value, dict):
-        kept = {key: _without_empty(item) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in ({}, [])}
-    return [_without_empty(item) for item in value] if isinstance(value, list) else value
+        known = sent if isinstance(sent, dict) else {}
+        kept = {key: _shown(item, known.get(key)) for key, item in value.items()}
+        return {key: item for key, item in kept.items() if item not in ({}, []) or key in known}
+    if isinstance(value, list):
+        each_sent = sent if isinstance(sent, list) else [None] * len(value)
+        return [_shown(item, known) for item, known in zip(value, each_sent, strict=True)]
+    return value
 
 
 def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
-    action, denies_from = _in_force(policy, case.now)
+    action, denies_from = in_force(policy.spec, case.now)
     for rule in policy.spec.rules:
         outcome, found = _answer(rule, policy.metadata.name, case)
         waived_by = None
@@ -140,14 +144,6 @@ def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
             waivable=policy.spec.exceptions == "Allowed",
             denies_from=denies_from,
         )
-
-
-def _in_force(policy: AIPolicy, now: datetime) -> tuple[Action, str]:
-    """Before its day a policy that denies warns; the day is told as long as it is to come."""
-    day = policy.spec.effective_from
-    if policy.spec.action == "Deny" and day and now.date().isoformat() < day:
-        return "Warn", day
-    return policy.spec.action, ""
 
 
 def _answer(rule: Rule, policy: str, case: _Case) -> tuple[Outcome, tuple[str, ...]]:

@@ -2,12 +2,14 @@
 
 import unicodedata
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from aistack.api import AIPolicy, AIPolicyException, Reason
 from aistack.problem import Problem, instead
 from aistack.resolve import StackRef
 
+WARNED_BEFORE = timedelta(days=14)
+"""How long before its end the stacks that run under an exception say so."""
 USER_PREFIXES = ":#"
 """What stands between the name of whom an API server trusts and that of the user: `oidc:ana@acme.example`."""
 
@@ -42,6 +44,15 @@ def holds(exception: AIPolicyException, now: datetime) -> bool:
 
 def expiry(exception: AIPolicyException) -> datetime:
     return datetime.fromisoformat(exception.spec.expires_at)
+
+
+def next_change(exceptions: Iterable[AIPolicyException], now: datetime) -> datetime:
+    """When a verdict can change by itself: at the end of an exception, a warning before it, or midnight
+    (UTC), when a policy may begin to deny and evidence grows a day older."""
+    tomorrow = datetime.combine(now.date() + timedelta(days=1), datetime.min.time(), UTC)
+    ends = [expiry(each) for each in exceptions]
+    known = (tomorrow, *ends, *(end - WARNED_BEFORE for end in ends))
+    return min(instant for instant in known if instant > now)
 
 
 def problems(

@@ -37,6 +37,11 @@ _ENVIRONMENT = cel.NewEnv(
     variables=dict.fromkeys(VARIABLES, cel.Type.DYN),
     functions=declarations(),
 )
+_OBJECT_ONLY = cel.NewEnv(
+    config=cel.NewEnvConfigFromYaml(EXTENSIONS),
+    variables={name: cel.Type.DYN for name in VARIABLES if name != "facts"},
+    functions=declarations(),
+)
 # Turning a stack into CEL's values takes thirty times as long as a rule, so that all policies share one set
 # of variables; a rule that reads its policy's params is bound to them here, after it was checked above.
 _SHARED = cel.NewEnv(
@@ -130,9 +135,14 @@ def problems(policy: AIPolicy) -> Iterator[Problem]:
                 yield Problem(f"{path}.{field}", Reason.INVALID_SPEC, program.compiled.why)
 
 
+@lru_cache(maxsize=4096)
 def reads_facts(expression: str) -> bool:
     """Whether only the operator can decide it; the API server itself can decide the others."""
-    return bool(re.search(r"\bfacts\b", _STRING.sub("''", expression)))
+    try:
+        _OBJECT_ONLY.compile(expression)
+    except RuntimeError:
+        return True
+    return False
 
 
 def _unknown_fact(expression: str) -> Failure | None:

@@ -2,15 +2,32 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from aistack.api import AIPolicyException, Reason
-from aistack.api.policies import Rule
+from aistack.api.policies import AIPolicySpec, Rule
 from aistack.api.stack import PolicyStatus
 from aistack.problem import Problem
 
 Action = Literal["Deny", "Warn", "Audit"]
+
+
+class InForce(NamedTuple):
+    """What a policy's failures lead to on a day."""
+
+    action: Action
+    denies_from: str
+    """The day on which it begins to deny, when that is still to come."""
+
+
+def in_force(policy: AIPolicySpec, now: datetime) -> InForce:
+    """Before its day (UTC) a policy that denies warns."""
+    day = policy.effective_from
+    if policy.action == "Deny" and day and now.date().isoformat() < day:
+        return InForce("Warn", day)
+    return InForce(policy.action, "")
 
 
 class Outcome(StrEnum):

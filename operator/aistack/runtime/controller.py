@@ -30,6 +30,7 @@ from aistack.kube import Kube
 from aistack.observed import METADATA_SUFFICES
 from aistack.platform import Platform
 from aistack.reconciler import Outcome, reconcile
+from aistack.runtime.admissionpolicies import AdmissionPolicies
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
@@ -83,6 +84,7 @@ class Controller:
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
         self._queue = Queue(asyncio.get_running_loop().time)
         self._loaders = Loaders(self._on_report)
+        self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
         self._leads = False
         self._states = StackStates()
         self._prices = PriceIndex()
@@ -106,8 +108,10 @@ class Controller:
         self._leads = True
         try:
             self._queue.add(self._store.stacks(), Priority.BACKLOG)
-            async with self._loaders:
-                await self._queue.run(self._work, self._settings.workers)
+            async with self._loaders, asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._queue.run(self._work, self._settings.workers))
+                if self._settings.admission_policies:
+                    tasks.create_task(self._admission_policies.run())
         finally:
             self._leads = False
             self._queue.clear()

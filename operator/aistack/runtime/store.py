@@ -3,6 +3,7 @@
 Of a stack's objects only what decisions need is kept: the full dicts of 15,000 children are 305 MB.
 """
 
+import asyncio
 import logging
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Set
@@ -59,6 +60,7 @@ SHARED: Mapping[str, type[Shared]] = {
     AIPOLICY.kind: AIPolicy,
     AIPOLICY_EXCEPTION.kind: AIPolicyException,
 }
+RULES = frozenset({AIPOLICY.kind, AIPOLICY_EXCEPTION.kind})
 Labels = dict[str, str]
 Value = _Stack | Shared | Labels | Child | Pod | None
 """None: an object that can't be read. Of a namespace its labels are kept."""
@@ -80,6 +82,8 @@ class Store:
     def __init__(self) -> None:
         self.namespaces: dict[str, Labels] = {}
         """The labels of each."""
+        self.rules_changed = asyncio.Event()
+        """Set when a policy or an exception is another one; who acts on it clears it."""
         self._shared: dict[ObjectId, Shared] = {}
         self._entries: dict[ObjectId, _Entry] = {}
         self._objects: defaultdict[Key, set[ObjectId]] = defaultdict(set)
@@ -186,6 +190,8 @@ class Store:
             else:
                 self._stacks.pop((namespace, name), None)
         elif kind in SHARED:
+            if kind in RULES:
+                self.rules_changed.set()
             if isinstance(after.value, Shared):
                 self._shared[known] = after.value
             else:
