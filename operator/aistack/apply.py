@@ -10,7 +10,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
@@ -58,7 +57,7 @@ class Applied:
 
     inventory: tuple[InventoryItem, ...]
     failures: tuple[Failure, ...]
-    written: tuple[Manifest, ...]
+    written: tuple[Child, ...]
     deleted: tuple[Child, ...]
 
 
@@ -112,18 +111,18 @@ async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
     results = await asyncio.gather(
         *(_write_part(stack, part, writes, kube) for part, writes in decided.writes.items())
     )
-    written = list(chain.from_iterable(done for done, _ in results))
+    written = [(write, observe(answer)) for done, _ in results for write, answer in done]
     failures = [*decided.waiting, *(failure for _, failure in results if failure)]
     deleted: list[Child] = []
     if not failures:
         for child in decided.deletions:
             await _delete(stack, child, kube)
             deleted.append(child)
-    new = [_inventory_item(write, answer) for write, answer in written]
+    new = [_inventory_item(write, child) for write, child in written]
     return Applied(
         inventory=tuple(sorted((*decided.unchanged, *new), key=lambda item: (item.kind, item.name))),
         failures=tuple(failures),
-        written=tuple(answer for _, answer in written),
+        written=tuple(child for _, child in written),
         deleted=tuple(deleted),
     )
 
@@ -226,13 +225,13 @@ def _occupied(manifest: Manifest, child: Child) -> Failure:
     return Failure(_part(manifest), Reason.TERMINATING, message, lasting=False)
 
 
-def _inventory_item(write: Write, answer: Manifest) -> InventoryItem:
+def _inventory_item(write: Write, child: Child) -> InventoryItem:
     return InventoryItem(
         group=kind_of(write.manifest).group,
-        kind=write.manifest["kind"],
-        name=write.manifest["metadata"]["name"],
+        kind=child.kind,
+        name=child.name,
         applied=write.digest,
-        owned=observe(answer).owned,
+        owned=child.owned,
     )
 
 

@@ -47,6 +47,8 @@ ANOTHER_UID = (
 
 OnRequest = Callable[[str, int, float], None]
 """Told of each request: verb, HTTP code (0: no answer), seconds until the answer began."""
+OnWritten = Callable[[Manifest], None]
+"""Told of each object that was applied or whose status was written, as the API server answered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,10 @@ def _not_counted(_verb: str, _code: int, _seconds: float) -> None:
     pass
 
 
+def _not_kept(_manifest: Manifest) -> None:
+    pass
+
+
 class Kube:
     """Requests to the API server, at most `MAX_IN_FLIGHT` at once besides the watches.
 
@@ -87,11 +93,13 @@ class Kube:
         *,
         before_write: Callable[[], None] = _nothing,
         on_request: OnRequest = _not_counted,
+        on_written: OnWritten = _not_kept,
         metadata_only: Set[Kind] = frozenset(),
     ) -> None:
         self._connection = connection
         self._before_write = before_write
         self._on_request = on_request
+        self._on_written = on_written
         self._metadata_only = metadata_only
         self._in_flight = asyncio.Semaphore(MAX_IN_FLIGHT)
         self._session: aiohttp.ClientSession
@@ -179,7 +187,9 @@ class Kube:
             content_type=APPLY_PATCH,
             accept=self._accept(kind),
         )
-        return _named(answer, kind)
+        written = _named(answer, kind)
+        self._on_written(written)
+        return written
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Conflict when an object of this name exists."""
@@ -205,7 +215,9 @@ class Kube:
             {"op": "add", "path": "/status", "value": status},
         ]
         path = f"{kind.path(namespace, name)}/status"
-        return await self._request("patch", "PATCH", path, query=OURS, body=patch, content_type=JSON_PATCH)
+        written = await self._request("patch", "PATCH", path, query=OURS, body=patch, content_type=JSON_PATCH)
+        self._on_written(written)
+        return written
 
     async def annotate(
         self, kind: Kind, namespace: str, name: str, annotations: Mapping[str, str], *, uid: str | None = None

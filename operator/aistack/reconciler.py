@@ -20,7 +20,7 @@ from aistack.errors import Conflict, NotFound, Unavailable
 from aistack.health import Subject
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
-from aistack.observed import Awaited, Child, Failure, Observed, observe, shortened
+from aistack.observed import Awaited, Child, Failure, Observed, shortened
 from aistack.platform import Platform, judged
 from aistack.render import render
 from aistack.resolve import Problem, StackRef, resolve
@@ -34,11 +34,10 @@ UNEXPLAINED_AFTER = timedelta(seconds=10)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run left behind: the objects as the API server answered, and when to look again."""
+    """What a run left behind, and when to look again."""
 
     ready: bool
     reason: str
-    written: tuple[Manifest, ...] = ()
     deleted: tuple[Child, ...] = ()
     failed: bool = False
     """Something was not written that may be written at the next try."""
@@ -84,7 +83,7 @@ async def reconcile(
         resolved,
         manifests,
         seen,
-        changed=any(item["kind"] == CONFIG_MAP.kind for item in applied.written),
+        changed=any(child.kind == CONFIG_MAP.kind for child in applied.written),
         was_ready=any(row.name == "gateway" and row.ready for row in before.components),
     )
     await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
@@ -106,7 +105,6 @@ async def reconcile(
     outcome = await _write(raw, before, after, kube)
     return replace(
         outcome,
-        written=(*applied.written, *outcome.written),
         deleted=applied.deleted,
         failed=any(failure.transient for failure in applied.failures),
         retry_after=_retry_after(applied.failures, state.unexplained),
@@ -137,14 +135,14 @@ async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kub
         return outcome
     meta = raw["metadata"]
     try:
-        answer = await kube.replace_status(
+        await kube.replace_status(
             AISTACK, meta["namespace"], meta["name"], uid=meta["uid"], status=after.dump()
         )
     except NotFound:
         return outcome
     except Conflict as error:  # another stack by now, or too many writers at once: look again
         raise Unavailable(error.status, error.reason, error.message) from error
-    return replace(outcome, written=(answer,))
+    return outcome
 
 
 def _status(raw: Manifest) -> AIStackStatus:
@@ -155,9 +153,9 @@ def _status(raw: Manifest) -> AIStackStatus:
         return AIStackStatus()
 
 
-def _with_writes(observed: Observed, written: Sequence[Manifest]) -> Observed:
+def _with_writes(observed: Observed, written: Sequence[Child]) -> Observed:
     """What is seen, with the answers to our own writes, which no watch has told of yet."""
-    fresh = {(child.kind, child.name): child for child in map(observe, written)}
+    fresh = {(child.kind, child.name): child for child in written}
     return replace(observed, children={**observed.children, **fresh})
 
 

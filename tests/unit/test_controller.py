@@ -9,13 +9,14 @@ import pytest
 
 from aistack.catalog import Catalog
 from aistack.errors import NotLeader, Unavailable
-from aistack.kinds import AISTACK, CONFIG_MAP, Kind, Manifest
+from aistack.kinds import AISTACK, Kind, Manifest
 from aistack.kube import Kube, Page, WatchEvent
 from aistack.observed import Observed
 from aistack.platform import Platform
 from aistack.reconciler import Outcome
 from aistack.runtime import controller
 from aistack.runtime.controller import Controller
+from aistack.runtime.store import Store
 from aistack.settings import read_settings
 from tests.virtual_time import in_virtual_time
 
@@ -61,7 +62,7 @@ async def led(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, run: Run, secon
         return await run(raw, observed, platform.catalog)
 
     monkeypatch.setattr(controller, "reconcile", reconcile)
-    program = Controller(cluster, read_settings({}))  # type: ignore[arg-type]  # three methods of Kube
+    program = Controller(cluster, Store(), read_settings({}))  # type: ignore[arg-type]  # three methods of Kube
     tasks = [asyncio.create_task(program.follow()), asyncio.create_task(program.lead())]
     await asyncio.sleep(seconds)
     for task in tasks:
@@ -149,27 +150,6 @@ async def test_a_stack_that_is_being_deleted_is_left_to_garbage_collection(
     runs = Runs()
     await led(monkeypatch, Cluster(stack("a", deletionTimestamp="2026-11-01T00:00:00Z")), runs, 60)
     assert runs.names == []
-
-
-@in_virtual_time
-async def test_what_a_run_wrote_is_known_to_the_next_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = {
-        "apiVersion": "v1",
-        "kind": CONFIG_MAP.kind,
-        "metadata": {
-            "name": "a-front",
-            "namespace": "care",
-            "uid": "uid-front",
-            "resourceVersion": "101",
-            "labels": {"aistack.dev/stack": "a"},
-        },
-    }
-    first = Outcome(ready=False, reason="Starting", written=(written,), retry_after=1.0)
-    outcomes = [first, READY]
-    runs = Runs(lambda _: outcomes.pop(0))
-    await led(monkeypatch, Cluster(stack("a")), runs, 60)
-    assert list(runs.observed[0].children) == []
-    assert list(runs.observed[1].children) == [("ConfigMap", "a-front")]
 
 
 @in_virtual_time

@@ -11,7 +11,7 @@ from aiohttp import web
 
 from aistack.connection import Connection, Credentials, connect
 from aistack.errors import ApiError, Conflict, Gone, NotFound, NotLeader, Refused, SettingsError, Unavailable
-from aistack.kinds import CONFIG_MAP, Manifest
+from aistack.kinds import AISTACK, CONFIG_MAP, Manifest
 from aistack.kube import Kube, WatchEvent
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -200,6 +200,22 @@ async def test_requests_are_counted_with_verb_and_code() -> None:
         await kube.apply(CONFIG, uid=None)
         await kube.get(CONFIG_MAP, "care", "front")
     assert counted == [("apply", 200), ("get", 200)]
+
+
+async def test_what_was_written_is_told_as_the_server_answered() -> None:
+    told: list[str] = []
+
+    async def handler(request: web.Request) -> web.Response:
+        return web.json_response({"metadata": {"name": request.method}})
+
+    def take(written: Manifest) -> None:
+        told.append(written["metadata"]["name"])
+
+    async with server(handler) as connection, Kube(connection, on_written=take) as kube:
+        await kube.get(CONFIG_MAP, "care", "front")
+        await kube.apply(CONFIG, uid=None)
+        await kube.replace_status(AISTACK, "care", "support", uid="1", status={})
+    assert told == ["PATCH", "PATCH"]
 
 
 async def test_events_are_whole_whatever_the_pieces_that_they_arrive_in() -> None:

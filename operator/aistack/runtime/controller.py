@@ -58,14 +58,17 @@ async def run(settings: Settings, connection: Connection) -> None:
     """Runs the controller until it is cancelled: standing by with full caches, or leading."""
     async with Kube(connection, on_request=count_request) as plain:
         lease = Lease(plain, namespace=settings.namespace, name=settings.lease, identity=settings.identity)
+        store = Store()
         fenced = Kube(
             connection,
             before_write=lease.check,
             on_request=count_request,
+            # Our own writes are known at once, before the watches tell of them.
+            on_written=store.written,
             metadata_only=METADATA_SUFFICES,
         )
         async with fenced:
-            controller = Controller(fenced, settings)
+            controller = Controller(fenced, store, settings)
             LEASE_HELD.set_function(lease.is_held)
             async with endpoint(settings.metrics_port, controller.is_ready), asyncio.TaskGroup() as tasks:
                 tasks.create_task(controller.follow())
@@ -73,13 +76,16 @@ async def run(settings: Settings, connection: Connection) -> None:
 
 
 class Controller:
-    """The store, its watches and the work on it. `kube` refuses writes while the lease isn't held."""
+    """The watches and the work on what they tell.
 
-    def __init__(self, kube: Kube, settings: Settings) -> None:
+    `kube` refuses writes while the lease isn't held, and tells the store of those that it makes.
+    """
+
+    def __init__(self, kube: Kube, store: Store, settings: Settings) -> None:
         self._kube = kube
         self._settings = settings
         self._images = default_images()
-        self._store = Store()
+        self._store = store
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
         self._queue = Queue(asyncio.get_running_loop().time)
@@ -168,9 +174,6 @@ class Controller:
         return "ready" if outcome.ready else "not_ready", Next(outcome.failed, outcome.retry_after)
 
     def _learn(self, key: Key, outcome: Outcome) -> None:
-        """Our own writes are known at once, before the watches tell of them."""
-        for manifest in outcome.written:
-            self._store.written(manifest)
         for child in outcome.deleted:
             self._store.deleted(key, child)
         self._loaders.ask(key, outcome.awaited)
