@@ -147,7 +147,7 @@ def _configured(front: Part, rollout: Rollout) -> Part:
 def _at_zero(row: str, replicas: int) -> Part:
     if replicas:
         return Part(row, False, Reason.TERMINATING, "its pods are ending")
-    return Part(row, False, Reason.SUSPENDED, "no pod runs, because spec.suspend is true; its data is kept")
+    return Part(row, False, Reason.SUSPENDED, "no pod runs, because the stack is suspended; its data is kept")
 
 
 def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:

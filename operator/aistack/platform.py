@@ -19,7 +19,9 @@ class Platform:
     policies: Policies = NO_POLICIES
 
 
-def judged(stack: ResolvedStack, platform: Platform) -> tuple[Estimate, Verdict]:
-    """What a stack costs, and what policies say of it, its cost included."""
+def judged(
+    stack: ResolvedStack, platform: Platform, old: ResolvedStack | None = None
+) -> tuple[Estimate, Verdict]:
+    """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
     estimated = estimate(stack, platform.prices)
-    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices))
+    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices), old)

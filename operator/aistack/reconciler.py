@@ -5,7 +5,8 @@ Level-triggered: it looks at what is, never at what happened; running it twice c
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from pydantic import ValidationError
@@ -16,7 +17,9 @@ from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
 from aistack.cost import cost_status, reserve
 from aistack.cost.breakeven import break_evens
-from aistack.errors import Conflict, NotFound, Unavailable
+from aistack.errors import Conflict, NotFound, Refused, Unavailable
+from aistack.events import events
+from aistack.govern import Verdict
 from aistack.health import Subject
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
@@ -39,6 +42,8 @@ class Outcome:
     ready: bool
     reason: str
     deleted: tuple[Child, ...] = ()
+    results: Mapping[tuple[str, str], int] = field(default_factory=dict)
+    """How many rules of each policy came out how."""
     failed: bool = False
     """Something was not written that may be written at the next try."""
     retry_after: float | None = None
@@ -60,18 +65,22 @@ async def reconcile(
         stack = AIStack.read({**raw, "status": {}})
     except ValidationError as error:
         found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error, raw)]
-        return await _write(raw, before, status.refused(generation, found, before, now), kube)
+        return await _write(raw, before, status.refused(generation, found, before, now), kube, now)
     resolution = resolve(stack, platform.catalog)
     if resolution.stack is None:
-        return await _write(raw, before, status.refused(generation, resolution.problems, before, now), kube)
+        return await _write(
+            raw, before, status.refused(generation, resolution.problems, before, now), kube, now
+        )
     resolved = resolution.stack
     estimated, verdict = judged(resolved, platform)
+    if verdict.suspensions and before.inventory:
+        resolved = resolve(stack.suspended(), platform.catalog).stack or resolved
     reservation = reserve(estimated)
     manifests = render(resolved)
-    refusals = (*verdict.denials, *reservation.refusals)
+    refusals = (*_refusals(verdict, before), *reservation.refusals)
     if refusals and not apply.is_applied(manifests, before.inventory):
         after = status.refused(generation, refusals, before, now, verdict)
-        return await _write(raw, before, after, kube)
+        return replace(await _write(raw, before, after, kube, now), results=verdict.tally)
 
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
     if decided.anew and not await _still_there(resolved.ref, kube):
@@ -102,14 +111,22 @@ async def reconcile(
         before=before,
         now=now,
     )
-    outcome = await _write(raw, before, after, kube)
+    outcome = await _write(raw, before, after, kube, now)
     return replace(
         outcome,
         deleted=applied.deleted,
+        results=verdict.tally,
         failed=any(failure.transient for failure in applied.failures),
         retry_after=_retry_after(applied.failures, state.unexplained),
         awaited=fronts.awaited,
     )
+
+
+def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
+    """Of a stack that runs, what its policies only report or suspend it for refuses no new spec."""
+    if not before.inventory:
+        return verdict.denials
+    return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
 
 
 async def _still_there(stack: StackRef, kube: Kube) -> bool:
@@ -127,7 +144,9 @@ def _retry_after(failures: Sequence[Failure], unexplained: Sequence[Subject]) ->
     return LATER if failures else None
 
 
-async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kube: Kube) -> Outcome:
+async def _write(
+    raw: Manifest, before: AIStackStatus, after: AIStackStatus, kube: Kube, now: datetime
+) -> Outcome:
     """Writes the status if it differs from the one that is there; a stack that is gone needs none."""
     ready = next(item for item in after.conditions if item.type == ConditionType.READY)
     outcome = Outcome(ready.status == "True", ready.reason)
@@ -142,6 +161,9 @@ async def _write(raw: Manifest, before: AIStackStatus, after: AIStackStatus, kub
         return outcome
     except Conflict as error:  # another stack by now, or too many writers at once: look again
         raise Unavailable(error.status, error.reason, error.message) from error
+    for event in events(raw, before, after, now):
+        with suppress(Refused, Conflict, NotFound):  # told already, or nobody is there to be told
+            await kube.create(EVENT, event)
     return outcome
 
 

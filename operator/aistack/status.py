@@ -78,7 +78,7 @@ def reported(
                 before,
                 now,
                 {
-                    **_summary(stack, health, failures),
+                    **_summary(stack, health, failures, verdict),
                     ConditionType.MODELS_READY: _concern(models),
                     ConditionType.GATEWAY_READY: _concern(gateway),
                     **_autoscaling(stack, health),
@@ -112,9 +112,13 @@ Judgement = tuple[bool, Cause]
 
 
 def _summary(
-    stack: ResolvedStack, health: Health, failures: Sequence[Failure]
+    stack: ResolvedStack, health: Health, failures: Sequence[Failure], verdict: Verdict
 ) -> dict[ConditionType, Judgement]:
     """Ready, and why it isn't: Reconciling while time may heal it, Stalled when only a person can."""
+    if stack.spec.suspend and verdict.suspensions:
+        told = _joined(("a policy suspends the stack", *map(str, verdict.suspensions)))
+        suspended = Cause(Reason.POLICY_VIOLATED, told)
+        return {ConditionType.READY: (False, suspended), ConditionType.STALLED: (True, suspended)}
     if stack.spec.suspend and all(part.ready or part.reason is Reason.SUSPENDED for part in health.parts):
         message = "spec.suspend is true: no workload runs; data and configuration are kept"
         return {ConditionType.READY: (False, Cause(Reason.SUSPENDED, message))}
@@ -162,9 +166,20 @@ def _compliance(verdict: Verdict) -> dict[ConditionType, Judgement]:
         return {}
     if verdict.denials:
         told = _joined(str(problem) for problem in verdict.denials)
-        return {ConditionType.POLICY_COMPLIANT: (False, Cause(Reason.POLICY_VIOLATED, told))}
-    warned = _joined(str(problem) for problem in verdict.warnings)
-    return {ConditionType.POLICY_COMPLIANT: (True, Cause(Reason.POLICIES_KEPT, warned))}
+        judged = False, Cause(Reason.POLICY_VIOLATED, told)
+    else:
+        warned = _joined(str(problem) for problem in verdict.warnings)
+        judged = True, Cause(Reason.POLICIES_KEPT, warned)
+    return {ConditionType.POLICY_COMPLIANT: judged, **_waivers(verdict)}
+
+
+def _waivers(verdict: Verdict) -> dict[ConditionType, Judgement]:
+    """Only where there are any; while some end soon, the message is about those."""
+    ending = verdict.waivers(soon=True)
+    if told := _joined(map(str, ending or verdict.waivers())):
+        reason = Reason.EXCEPTION_ENDS if ending else Reason.EXCEPTION_HOLDS
+        return {ConditionType.POLICY_WAIVED: (True, Cause(reason, told))}
+    return {}
 
 
 def _conditions(

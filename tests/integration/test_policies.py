@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -98,3 +99,72 @@ def test_an_exception_lets_it_through_and_is_counted(stacks: Stacks, policy: dic
     create(stacks, waiver(stacks, policy))
     stacks.wait_ready("support")
     assert stacks.get("aistack", "support")["status"]["policy"]["waived"] == 1
+
+
+def changed(policy: dict[str, Any], **spec: Any) -> dict[str, Any]:
+    return {**policy, "spec": {**policy["spec"], **spec}}
+
+
+def test_a_policy_that_only_reports_what_runs_lets_it_be_updated(
+    stacks: Stacks, policy: dict[str, Any]
+) -> None:
+    stacks.apply(stack())
+    stacks.wait_ready("support")
+    create(stacks, changed(policy, onViolation="Report"))
+    eventually(
+        lambda: stacks.condition("support", "PolicyCompliant").get("status") == "False",
+        "the condition says that a policy is violated",
+    )
+    stacks.apply(stack(gateway={"replicas": {"min": 3, "max": 3}}))
+    eventually(
+        lambda: stacks.get("deployment", "support-gateway")["spec"]["replicas"] == 3,
+        "the new spec is rolled out",
+    )
+    stacks.wait_ready("support")
+
+
+def test_a_policy_that_suspends_stops_what_runs_and_lets_it_on_when_it_is_mended(
+    stacks: Stacks, policy: dict[str, Any]
+) -> None:
+    def replicas() -> int:
+        found: int = stacks.get("deployment", "support-llama")["spec"]["replicas"]
+        return found
+
+    stacks.apply(stack())
+    stacks.wait_ready("support")
+    create(stacks, changed(policy, onViolation="Suspend"))
+    message = stacks.wait_reason("support", "PolicyViolated")
+    assert message.startswith("a policy suspends the stack; ")
+    assert replicas() == 0
+    stacks.apply(stack(**OWNED))
+    stacks.wait_ready("support")
+    assert replicas() == 1
+
+
+def test_the_end_of_an_exception_is_told_before_and_stops_nothing(
+    stacks: Stacks, policy: dict[str, Any]
+) -> None:
+    ends = datetime.now(UTC) + timedelta(seconds=30)
+    waived = waiver(stacks, policy)
+    waived["spec"]["expiresAt"] = ends.strftime("%Y-%m-%dT%H:%M:%SZ")
+    create(stacks, policy)
+    create(stacks, waived)
+    stacks.apply(stack())
+    stacks.wait_ready("support")
+    assert stacks.condition("support", "PolicyWaived")["reason"] == "ExceptionEnds"
+    before = stacks.children()
+    eventually(
+        lambda: stacks.condition("support", "PolicyCompliant")["status"] == "False",
+        "nothing but the date has changed, and the condition says so",
+        patience=120,
+    )
+    assert datetime.now(UTC) >= ends - timedelta(seconds=1)
+    assert stacks.condition("support")["status"] == "True", "what runs goes on"
+    assert stacks.condition("support", "PolicyWaived") == {}
+    assert {name: item["metadata"]["uid"] for name, item in stacks.children().items()} == {
+        name: item["metadata"]["uid"] for name, item in before.items()
+    }
+    told = stacks.cluster.kubectl(
+        "get", "events", f"--namespace={stacks.namespace}", "--output=jsonpath={.items[*].reason}"
+    )
+    assert {"ExceptionEnds", "PolicyViolated"} <= set(told.split())

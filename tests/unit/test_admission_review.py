@@ -217,3 +217,28 @@ def test_an_exception_is_judged_by_the_policies_that_there_are_and_by_who_asks()
     unknown = asked("dev@acme.example")
     assert unknown.allowed
     assert "no AIPolicy has this name yet" in unknown.warnings[0]
+
+
+def updated(to: Object, old: Object, *policies: AIPolicy) -> Verdict:
+    sent = AdmissionReview.model_validate(reviews.review(to, old))
+    return review(sent.request, Platform(CATALOG, policies=Policies(policies, namespaces={"care": {}})))
+
+
+def test_what_a_stack_broke_before_is_only_warned_of_where_its_policy_only_reports() -> None:
+    lax = rulebook.policy(onViolation="Report")
+    owned = stack(governance={"owner": "care@acme.example"})
+    changed = updated(stack(environment="staging"), stack(), lax)
+    assert changed.allowed
+    assert "mine/owner" in changed.warnings[0]
+    assert not updated(stack(), owned, lax).allowed, "what is newly broken is denied"
+    assert not updated(stack(environment="staging"), stack(), rulebook.policy()).allowed
+
+
+def test_a_rule_sees_what_was_there_before_an_update() -> None:
+    kept = {
+        **OWNED,
+        "expression": "oldObject == null || object.spec.?environment == oldObject.spec.?environment",
+    }
+    policy = rulebook.policy(rules=[kept])
+    assert not updated(stack(environment="staging"), stack(environment="production"), policy).allowed
+    assert updated(stack(environment="staging", value=[]), stack(environment="staging"), policy).allowed

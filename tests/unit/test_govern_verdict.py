@@ -1,12 +1,13 @@
 """A verdict lists everything that is broken, and says what follows from it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from aistack.api import AIPolicy, AIPolicyException, Reason
 from aistack.govern import Outcome, Verdict, evaluate
+from aistack.govern.exceptions import WARNED_BEFORE
 from aistack.resolve import ResolvedStack
 from tests.rulebook import OWNED, exception, policy
 from tests.stacks import resolved
@@ -190,3 +191,37 @@ def test_a_long_finding_is_cut() -> None:
     rule = {**OWNED, "found": "'a'.replace('', object.metadata.name.replace('', '" + "b" * 100 + "'))"}
     (result,) = judge(policy(rules=[rule])).results
     assert len(result.found[0]) == 512
+
+
+def test_what_a_stack_broke_before_keeps_no_new_spec_away_where_it_is_only_reported() -> None:
+    verdict = judge(policy(onViolation="Report"), policy("other"))
+    assert len(verdict.refusals()) == 2
+    (left,) = verdict.refusals(standing=verdict.broken)
+    assert "other/owner" in str(left)
+    assert verdict.broken == {"mine/owner", "other/owner"}
+
+
+def test_only_a_policy_that_says_so_suspends() -> None:
+    assert judge(policy()).suspensions == ()
+    assert len(judge(policy(onViolation="Suspend")).suspensions) == 1
+    assert judge(policy(onViolation="Suspend", action="Warn")).suspensions == ()
+
+
+def test_two_weeks_before_its_end_an_exception_is_told_of() -> None:
+    end = datetime(2027, 1, 31, tzinfo=UTC)
+    early = judge(policy(), exceptions=(exception(),), now=end - WARNED_BEFORE - timedelta(seconds=1))
+    assert early.waivers(soon=True) == ()
+    assert [str(each) for each in early.waivers()] == [
+        "spec.governance.owner: mine/owner: waived by waiver (GOV-311) until 2027-01-31T00:00:00Z"
+    ]
+    late = judge(policy(), exceptions=(exception(),), now=end - WARNED_BEFORE)
+    assert late.waivers(soon=True) == late.waivers()
+    assert judge(policy(), exceptions=(exception(),), now=end).waivers() == ()
+
+
+def test_results_are_counted_by_policy() -> None:
+    assert judge(policy(), policy("other", rules=[TRUE, OWNED])).tally == {
+        ("mine", "failed"): 1,
+        ("other", "passed"): 1,
+        ("other", "failed"): 1,
+    }

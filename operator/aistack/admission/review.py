@@ -4,7 +4,7 @@ The same functions decide here that decide in the controller and on the command 
 exactly what could not be served. Nothing here reads the clock, the network or the environment.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
@@ -16,7 +16,8 @@ from aistack.api.validation import problems as problems_of
 from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
 from aistack.platform import Platform, judged
-from aistack.resolve import resolve
+from aistack.problem import Problem
+from aistack.resolve import ResolvedStack, resolve
 
 NOT_IN_FORCE: Mapping[str, str] = {
     "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",
@@ -70,7 +71,7 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
         return Verdict(problems=tuple(problems_of(error, without_status)))
     match parsed:
         case AIStack():
-            return judge(parsed, platform)
+            return judge(parsed, platform, request.old_object)
         case AIPolicy():
             return Verdict(problems=tuple(map(str, rules.problems(parsed))))
         case AIPolicyException():
@@ -78,16 +79,42 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
     return Verdict(warnings=(NOT_IN_FORCE[kind],)) if kind in NOT_IN_FORCE else ALLOWED
 
 
-def judge(stack: AIStack, platform: Platform) -> Verdict:
-    """The steps that the controller takes too, up to the first that touches the cluster."""
+def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
+    """The steps that the controller takes too, up to the first that touches the cluster.
+
+    `old` is the object before an update, else empty.
+    """
     resolution = resolve(stack, platform.catalog)
-    _, said = judged(resolution.meaning, platform) if resolution.meaning else (None, govern.Verdict())
+    before = _meaning(old, platform) if old and platform.policies.policies else None
+    said = judged(resolution.meaning, platform, before)[1] if resolution.meaning else govern.Verdict()
+    refusals = said.refusals(_standing(said, before, platform))
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
-        problems=tuple(map(str, (*resolution.problems, *said.denials))),
-        warnings=tuple(map(str, (*said.warnings, *resolution.warnings))),
+        problems=tuple(map(str, (*resolution.problems, *refusals))),
+        warnings=tuple(map(str, (*_warnings(said, refusals), *resolution.warnings))),
         unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
     )
+
+
+def _meaning(old: Manifest, platform: Platform) -> ResolvedStack | None:
+    try:
+        return resolve(AIStack.read({**old, "status": {}}), platform.catalog).meaning
+    except ValidationError:  # another version let it in
+        return None
+
+
+def _standing(said: govern.Verdict, before: ResolvedStack | None, platform: Platform) -> frozenset[str]:
+    """What the stack broke before this update, where that makes a difference."""
+    if before is None or said.refusals(standing=said.broken) == said.denials:
+        return frozenset()
+    return judged(before, platform)[1].broken
+
+
+def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Problem]:
+    """What only warns, what is broken on, and what an exception lets be for a short time only."""
+    yield from (denial for denial in said.denials if denial not in refusals)
+    yield from said.warnings
+    yield from said.waivers(soon=True)
 
 
 def _judge_exception(exception: AIPolicyException, platform: Platform, requester: str) -> Verdict:

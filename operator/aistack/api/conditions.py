@@ -11,6 +11,7 @@ class ConditionType(StrEnum):
     GATEWAY_READY = "GatewayReady"
     AUTOSCALING_READY = "AutoscalingReady"
     POLICY_COMPLIANT = "PolicyCompliant"
+    POLICY_WAIVED = "PolicyWaived"
 
 
 class Reason(StrEnum):
@@ -26,6 +27,8 @@ class Reason(StrEnum):
     NOT_PINNED = "NotPinned"
     POLICY_VIOLATED = "PolicyViolated"
     POLICIES_KEPT = "PoliciesKept"
+    EXCEPTION_HOLDS = "ExceptionHolds"
+    EXCEPTION_ENDS = "ExceptionEnds"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"

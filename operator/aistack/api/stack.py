@@ -1,6 +1,6 @@
 """AIStack: one AI system, whole."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -285,3 +285,7 @@ class AIStack(Model):
 
     status: AIStackStatus = AIStackStatus()
     """What is true; written by the operator."""
+
+    def suspended(self) -> Self:
+        """The same, switched off."""
+        return self.model_copy(update={"spec": self.spec.model_copy(update={"suspend": True})})

@@ -7,7 +7,7 @@ from typing import Any
 
 from aistack.api import API_VERSION, AIPolicy, AIPolicyException
 from aistack.api.policies import Rule
-from aistack.govern.exceptions import waiver
+from aistack.govern.exceptions import ends_soon, waiver
 from aistack.govern.facts import Facts
 from aistack.govern.matching import matches
 from aistack.govern.rules import Failure, activation, condition, text
@@ -48,14 +48,17 @@ class Policies:
 NO_POLICIES = Policies()
 
 
-def judge(stack: ResolvedStack, by: Policies, money: Money) -> Verdict:
-    """The verdict on a stack where it is, when it is asked for; `money` is what policies can ask of cost."""
+def judge(stack: ResolvedStack, by: Policies, money: Money, old: ResolvedStack | None = None) -> Verdict:
+    """The verdict on a stack where it is, when it is asked for.
+
+    `money` is what policies can ask of cost, `old` the stack before an update.
+    """
     if not by.policies:
         return Verdict()
     exceptions = [item for item in by.exceptions if item.metadata.namespace == stack.ref.namespace]
     labels = by.namespaces.get(stack.ref.namespace, {})
     facts = facts_of(stack, by.now.date(), money)
-    return evaluate(stack, by.policies, exceptions, labels, by.now, facts=facts)
+    return evaluate(stack, by.policies, exceptions, labels, by.now, old=old, facts=facts)
 
 
 def evaluate(
@@ -141,8 +144,10 @@ def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
             namespace=case.ref.namespace,
             found=found,
             waived_by=waived_by,
+            ends_soon=waived_by is not None and ends_soon(waived_by, case.now),
             waivable=policy.spec.exceptions == "Allowed",
             denies_from=denies_from,
+            on_violation=policy.spec.on_violation,
         )
 
 

@@ -42,6 +42,11 @@ def holds(exception: AIPolicyException, now: datetime) -> bool:
     return now < expiry(exception)
 
 
+def ends_soon(exception: AIPolicyException, now: datetime) -> bool:
+    """Whether it is time to say so to those who run under it."""
+    return expiry(exception) - WARNED_BEFORE <= now
+
+
 def expiry(exception: AIPolicyException) -> datetime:
     return datetime.fromisoformat(exception.spec.expires_at)
 

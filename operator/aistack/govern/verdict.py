@@ -1,6 +1,7 @@
 """What policies say of a stack: a result a rule, and what follows from them."""
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -12,6 +13,7 @@ from aistack.api.stack import PolicyStatus
 from aistack.problem import Problem
 
 Action = Literal["Deny", "Warn", "Audit"]
+OnViolation = Literal["Report", "BlockUpdates", "Suspend"]
 
 
 class InForce(NamedTuple):
@@ -55,9 +57,13 @@ class Result:
     found: tuple[str, ...] = ()
     """What was found instead of what must be; why it could not be evaluated, for an error."""
     waived_by: AIPolicyException | None = None
+    ends_soon: bool = False
+    """The exception that waives it does."""
     waivable: bool = True
     denies_from: str = ""
     """The day on which the policy begins to deny, when that is still to come."""
+    on_violation: OnViolation = "BlockUpdates"
+    """What a denial leads to where the stack runs already."""
 
     @property
     def name(self) -> str:
@@ -107,6 +113,35 @@ class Verdict:
     def warnings(self) -> tuple[Problem, ...]:
         return tuple(result.problem() for result in self.failed("Warn"))
 
+    def refusals(self, standing: Container[str] = ()) -> tuple[Problem, ...]:
+        """Those of the denials that keep a new spec from being taken.
+
+        `standing` are the rules that the stack broke before: a policy may ask that this is only reported.
+        """
+        return tuple(
+            result.problem()
+            for result in self.failed("Deny")
+            if not (result.on_violation == "Report" and result.name in standing)
+        )
+
+    @property
+    def suspensions(self) -> tuple[Problem, ...]:
+        """Those of the denials that stop a stack that runs."""
+        return tuple(each.problem() for each in self.failed("Deny") if each.on_violation == "Suspend")
+
+    def waivers(self, *, soon: bool = False) -> tuple[Problem, ...]:
+        """What an exception lets be that would be denied or warned of without it; `soon`: not for long."""
+        return tuple(
+            _waiver(result, result.waived_by)
+            for result in self.results
+            if result.waived_by and result.action != "Audit" and (result.ends_soon or not soon)
+        )
+
+    @property
+    def broken(self) -> frozenset[str]:
+        """The names of the rules that count as broken."""
+        return frozenset(result.name for result in self.results if result.counts)
+
     @property
     def status(self) -> PolicyStatus:
         """The counts that the stack's status shows; what only reports is in the report alone."""
@@ -117,9 +152,20 @@ class Verdict:
             waived=self.count(Outcome.WAIVED),
         )
 
+    @property
+    def tally(self) -> dict[tuple[str, str], int]:
+        """How many rules came out how, by policy and outcome."""
+        return dict(Counter((result.policy, result.outcome.value) for result in self.results))
+
     def failed(self, action: Action) -> Iterator[Result]:
         """What counts and leads to this action."""
         return (result for result in self.results if result.counts and result.action == action)
 
     def count(self, *outcomes: Outcome) -> int:
         return sum(result.outcome in outcomes for result in self.results)
+
+
+def _waiver(result: Result, exception: AIPolicyException) -> Problem:
+    name, spec = exception.metadata.name, exception.spec
+    told = f"{result.name}: waived by {name} ({spec.ticket}) until {spec.expires_at}"
+    return Problem(result.rule.field, Reason.EXCEPTION_HOLDS, told)

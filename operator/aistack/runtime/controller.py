@@ -14,6 +14,7 @@ from aistack.catalog import Catalog
 from aistack.connection import Connection
 from aistack.cost.prices import PriceIndex
 from aistack.errors import NotLeader, Unavailable
+from aistack.govern.exceptions import next_change
 from aistack.images import default_images
 from aistack.kinds import (
     ACCELERATOR_CLASS,
@@ -41,6 +42,7 @@ from aistack.runtime.metrics import (
     QUEUE_DEPTH,
     QUEUE_OLDEST,
     RECONCILE_SECONDS,
+    PolicyResults,
     StackStates,
     count_request,
 )
@@ -51,6 +53,8 @@ from aistack.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+DATES_SECONDS = 15.0
+"""So late at the most a date takes effect on what runs."""
 WATCHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION, AISTACK, *CHILD_KINDS, POD)
 
 
@@ -93,6 +97,7 @@ class Controller:
         self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
         self._leads = False
         self._states = StackStates()
+        self._results = PolicyResults()
         self._prices = PriceIndex()
         QUEUE_DEPTH.set_function(self._queue.depth)
         QUEUE_OLDEST.set_function(self._queue.oldest)
@@ -111,18 +116,33 @@ class Controller:
         await self._watches.synced()
         await self._discovery.found.wait()
         REGISTRY.register(self._states)
+        REGISTRY.register(self._results)
         self._leads = True
         try:
             self._queue.add(self._store.stacks(), Priority.BACKLOG)
             async with self._loaders, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._queue.run(self._work, self._settings.workers))
+                tasks.create_task(self._follow_dates())
                 if self._settings.admission_policies:
                     tasks.create_task(self._admission_policies.run())
         finally:
             self._leads = False
             self._queue.clear()
             self._states.clear()
+            self._results.clear()
             REGISTRY.unregister(self._states)
+            REGISTRY.unregister(self._results)
+
+    async def _follow_dates(self) -> None:
+        """Looks at every stack again when a policy begins, an exception ends, or a day does."""
+        seen = datetime.now(UTC)
+        while True:
+            await asyncio.sleep(DATES_SECONDS)
+            now = datetime.now(UTC)
+            known = self._store.policies(now)
+            if known.policies and next_change(known.exceptions, seen) <= now:
+                self._on_change(self._store.stacks(), Priority.BACKLOG)
+            seen = now
 
     def _on_change(self, keys: Set[Key], priority: Priority) -> None:
         # A standby keeps its caches, not a backlog: who begins to lead looks at every stack.
@@ -140,6 +160,7 @@ class Controller:
         # What is being deleted takes its children with it: garbage collection must not be worked against.
         if stack is None or "deletionTimestamp" in stack["metadata"]:
             self._states.forget(key)
+            self._results.forget(key)
             self._loaders.ask(key, ())
             return Next()
         started = time.perf_counter()
@@ -177,5 +198,6 @@ class Controller:
         for child in outcome.deleted:
             self._store.deleted(key, child)
         self._loaders.ask(key, outcome.awaited)
+        self._results.set(key, outcome.results)
         if self._states.set(key, outcome.ready, outcome.reason):
             logger.info("stack is %s", "ready" if outcome.ready else f"not ready: {outcome.reason}")

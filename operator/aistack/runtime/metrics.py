@@ -1,7 +1,7 @@
 """What the controller counts, for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -36,6 +36,35 @@ QUEUE_OLDEST = Gauge(
 def count_request(verb: str, code: int, seconds: float) -> None:
     API_REQUESTS.labels(verb, code).inc()
     API_SECONDS.labels(verb).observe(seconds)
+
+
+class PolicyResults(Collector):
+    """Counts what came of policies' rules on all stacks, as their last run left them."""
+
+    def __init__(self) -> None:
+        self._results: dict[Key, Mapping[tuple[str, str], int]] = {}
+
+    def set(self, key: Key, results: Mapping[tuple[str, str], int]) -> None:
+        self._results[key] = results
+
+    def forget(self, key: Key) -> None:
+        self._results.pop(key, None)
+
+    def clear(self) -> None:
+        self._results.clear()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "aistack_policy_results",
+            "Rules on AIStacks by policy and result: passed, failed, error, waived.",
+            labels=["policy", "result"],
+        )
+        total: Tally[tuple[str, str]] = Tally()
+        for results in self._results.values():
+            total.update(results)
+        for labels, number in total.items():
+            family.add_metric(labels, number)
+        yield family
 
 
 class StackStates(Collector):

@@ -11,7 +11,16 @@ from collections.abc import Callable, Sequence, Set
 from contextlib import aclosing
 
 from aistack.errors import ApiError, Gone
-from aistack.kinds import AISTACK, NAMESPACE, OWN_KINDS, Kind, Manifest
+from aistack.kinds import (
+    ACCELERATOR_CLASS,
+    AIPOLICY,
+    AISTACK,
+    NAMESPACE,
+    OWN_KINDS,
+    PRICE_BOOK,
+    Kind,
+    Manifest,
+)
 from aistack.kube import Kube, WatchEvent
 from aistack.labels import STACK_LABEL
 from aistack.runtime.backoff import delay
@@ -25,6 +34,9 @@ LONGEST_RETRY = 30.0
 """Seconds."""
 RESUMES = 2
 """After so many fruitless watches in a row a kind is not resumed but listed again."""
+
+OF_ALL = (AIPOLICY, PRICE_BOOK, ACCELERATOR_CLASS)
+"""The kinds of which one object concerns stacks of every namespace."""
 
 OnChange = Callable[[Set[Key], Priority], None]
 """Told which stacks a change concerns."""
@@ -115,8 +127,7 @@ class _Stream:
 
     def _take(self, event: WatchEvent) -> None:
         self._fruitless = 0
-        new = self._kind is AISTACK and _has_new_spec(event.object)
-        priority = Priority.CHANGED if new else Priority.OBSERVED
+        priority = _priority(self._kind, event.object)
         if event.type == "DELETED":
             self._learn(self._store.remove, event.object, priority)
         elif event.type != "BOOKMARK":
@@ -133,6 +144,13 @@ class _Stream:
     def _tell(self, keys: Set[Key], priority: Priority) -> None:
         if keys:
             self._on_change(keys, priority)
+
+
+def _priority(kind: Kind, changed: Manifest) -> Priority:
+    if kind is AISTACK and _has_new_spec(changed):
+        return Priority.CHANGED
+    # It may concern thousands of stacks at once, which nobody but their turn waits for.
+    return Priority.BACKLOG if kind in OF_ALL else Priority.OBSERVED
 
 
 def _has_new_spec(stack: Manifest) -> bool:
