@@ -73,9 +73,8 @@ def assess(
         for model in stack.self_hosted
     ]
     tiers = [
-        _part(name, stack.gateway.replicas, _Seen((name, name), observed), failed)
-        for name in ("gateway", "adapter")
-        if name == "gateway" or stack.gateway.needs_adapter
+        _part(name, replicas, _Seen((name, name), observed), failed)
+        for name, replicas in stack.gateway.tiers.items()
     ]
     tiers = [_configured(tier, rollout) if tier.name == "gateway" else tier for tier in tiers]
     managed = [_managed(model, {tier.name: tier for tier in tiers}) for model in stack.managed]
@@ -83,7 +82,7 @@ def assess(
     others = [
         Part(component, False, failure.reason, failure.message)
         for (component, _), failure in failed.items()
-        if component not in {"model", "gateway", "adapter"}
+        if component not in {"model", *stack.gateway.tiers}
     ]
     return Health(parts=(*models, *tiers, *others), autoscaling=_autoscaling(stack, observed))
 

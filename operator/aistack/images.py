@@ -26,7 +26,7 @@ class Image:
 
 
 def default_images() -> Mapping[str, Image]:
-    """Every default image by the name of its part: vllm, vllm-cpu, envoy, loader, litellm."""
+    """Every default image by the name of its part, as in images.toml."""
     text = resources.files("aistack").joinpath("images.toml").read_text()
     return {part: Image(**fields) for part, fields in tomllib.loads(text).items()}
 

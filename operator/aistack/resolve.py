@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from aistack.api import AIStack, Reason
 from aistack.api.base import Metadata
 from aistack.api.catalog import AcceleratorClassSpec
-from aistack.api.gateway import Client, Gateway, Route
+from aistack.api.gateway import Client, Gateway, Route, RouteLimits
 from aistack.api.models import AIModel, Managed, SelfHosted
 from aistack.api.stack import AIStackSpec
 from aistack.catalog import Abilities, Catalog
@@ -176,11 +176,29 @@ class ResolvedGateway:
     envoy_image: str
     loader_image: str
     adapter_image: str
+    ratelimit_image: str
+    redis_image: str
     operator_namespace: str
 
     @property
     def object_name(self) -> str:
         return self.stack.child("gateway")
+
+    @property
+    def tiers(self) -> Mapping[str, Replicas]:
+        """The parts that run, in the order of the status. One Redis: counters are shared by being there."""
+        found = {"gateway": self.replicas}
+        if self.needs_adapter:
+            found["adapter"] = self.replicas
+        if self.needs_ratelimit:
+            found["ratelimit"] = self._fixed(2)
+            found["redis"] = self._fixed(1)
+        return found
+
+    def _fixed(self, count: int) -> Replicas:
+        """Not more than fronts at least, so none while the stack is suspended."""
+        count = min(count, self.replicas.min)
+        return Replicas(count, count, autoscaled=False)
 
     @property
     def reached(self) -> tuple[ResolvedModel, ...]:
@@ -189,9 +207,20 @@ class ResolvedGateway:
         return tuple({model.name: model for way in ways for model in way.models}.values())
 
     @property
+    def needs_ratelimit(self) -> bool:
+        """Some limit holds over all replicas."""
+        limited: list[RouteLimits | Client] = [route.spec.limits for route in self.routes]
+        limited += self.clients
+        return self.spec.limit_scope == "Global" and any(map(_limits_a_minute, limited))
+
+    @property
     def needs_adapter(self) -> bool:
         """Some route leads to a managed model whose provider doesn't speak OpenAI's protocol."""
         return any(isinstance(model, ManagedModel) and model.needs_adapter for model in self.reached)
+
+
+def _limits_a_minute(limits: RouteLimits | Client) -> bool:
+    return bool(limits.requests_per_minute or limits.tokens_per_minute)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +262,7 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *broken_names,
         *hosting_problems(spec, catalog),
         *provider_problems(spec),
-        *routing_problems(names),
+        *routing_problems(spec.gateway, names),
         *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
     )
     warnings = (
@@ -269,6 +298,8 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         envoy_image=spec.gateway.image or catalog.images["envoy"].reference,
         loader_image=catalog.images["loader"].reference,
         adapter_image=catalog.images["litellm"].reference,
+        ratelimit_image=catalog.images["ratelimit"].reference,
+        redis_image=catalog.images["redis"].reference,
         operator_namespace=catalog.operator_namespace,
     )
     return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)

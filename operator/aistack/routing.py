@@ -8,8 +8,9 @@ from aistack.problem import Problem
 from aistack.references import Names, followed, members_of
 
 
-def routing_problems(names: Names) -> Iterator[Problem]:
-    """Every field of the routes that doesn't fit the models that they lead to."""
+def routing_problems(gateway: Gateway, names: Names) -> Iterator[Problem]:
+    """Every field of the routes that doesn't fit the models that they lead to, or the gateway."""
+    yield from _tokens(gateway, names)
     for route in names.routes.values():
         path = f"spec.gateway.routes[{route.name}]"
         yield from _when_down(f"{path}.whenDown", route, names)
@@ -29,6 +30,30 @@ def exposure_warnings(gateway: Gateway) -> Iterator[Problem]:
             "without it keys and prompts may travel unencrypted; write the Secret of the host's certificate"
         )
         yield Problem(f"{path}.tlsSecretName", Reason.INVALID_SPEC, message)
+
+
+def _tokens(gateway: Gateway, names: Names) -> Iterator[Problem]:
+    """Tokens are known at the end of an answer; a bucket of one replica can't be charged afterwards."""
+    routes = {f"routes[{name}].limits": route.limits for name, route in names.routes.items()}
+    clients = {f"clients[{client.name}]": client for client in gateway.clients}
+    if gateway.limit_scope != "Global":
+        for place in (place for place, limits in (routes | clients).items() if limits.tokens_per_minute):
+            yield Problem(
+                f"spec.gateway.{place}.tokensPerMinute",
+                Reason.INVALID_SPEC,
+                "tokens are counted over all replicas only; write spec.gateway.limitScope: Global",
+            )
+    for name, route in names.routes.items():
+        task = next(
+            (names.models[name].task for name in members_of(route, names) if name in names.models), ""
+        )
+        if route.limits.tokens_per_minute and task not in {"chat", ""}:
+            yield Problem(
+                f"spec.gateway.routes[{name}].limits.tokensPerMinute",
+                Reason.INVALID_SPEC,
+                f"only the tokens of chats are counted, and its models' task is {task}; "
+                "write requestsPerMinute",
+            )
 
 
 def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:

@@ -63,8 +63,6 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     path = "spec.gateway"
     if gateway.engine != "Envoy":
         yield f"{path}.engine", f"{gateway.engine} is not served by this version; write Envoy"
-    if gateway.limit_scope != "PerReplica":
-        yield f"{path}.limitScope", f"{gateway.limit_scope} is not served by this version; write PerReplica"
     if gateway.expose.type == "Gateway":
         yield f"{path}.expose.type", "Gateway is not served by this version; write Ingress or ClusterIP"
     elif gateway.expose.type == "ClusterIP" and gateway.expose.host:
@@ -80,11 +78,8 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
 
 
 def _in_client(path: str, client: Client) -> Iterator[tuple[str, str]]:
-    limits = {
-        "tokensPerMinute": client.tokens_per_minute,
-        "monthlyLimit": client.monthly_limit,
-    }
-    yield from ((f"{path}.{name}", LATER) for name, limit in limits.items() if limit)
+    if client.monthly_limit:
+        yield f"{path}.monthlyLimit", LATER
 
 
 def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
@@ -97,7 +92,6 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
         if limit and not seconds(limit):
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     used = {
-        "limits.tokensPerMinute": route.limits.tokens_per_minute,
         "limits.maxOutputTokens": route.limits.max_output_tokens,
         "cache.mode": route.cache.mode != "Off",
         "guardrails": route.guardrails,

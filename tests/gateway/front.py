@@ -52,6 +52,7 @@ class Front:
     keys: Mapping[str, str] = field(default_factory=dict)
     trusted_ca: Path | None = None
     adapter_port: int = 0
+    ratelimit_port: int = 0
     drain_seconds: float = 10
 
     async def __aenter__(self) -> "Front":
@@ -59,7 +60,7 @@ class Front:
         self._folder = tempfile.TemporaryDirectory(prefix="front", dir="/tmp")
         self.folder = Path(self._folder.name)
         (self.folder / "live").mkdir()
-        self.listen, self._probe, self.loader_port = _free_ports(3)
+        self.listen, self._probe, self.loader_port = free_ports(3)
         self._mounts = 0
         self.session = aiohttp.ClientSession(f"http://{HOST}:{self.listen}")
         self._processes: list[asyncio.subprocess.Process] = []
@@ -82,6 +83,7 @@ class Front:
             live=str(self.folder / "live"),
             trusted_ca=str(self.trusted_ca or "/etc/ssl/certs/ca-certificates.crt"),
             adapter_address=lambda _: Address(HOST, self.adapter_port),
+            ratelimit_address=lambda _: Address(HOST, self.ratelimit_port),
             model_address=lambda model: Address(HOST, self.ports[model.name]),
             provider_address=lambda provider: Address(HOST, self.ports[provider.address.host]),
         )
@@ -242,7 +244,7 @@ class Front:
         return process
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that were free a moment ago."""
     sockets = [socket.socket() for _ in range(count)]
     for one in sockets:

@@ -43,7 +43,8 @@ def inlined(gateway: ResolvedGateway, site: Site) -> dict[str, Any]:
     bootstrap: dict[str, Any] = files["bootstrap.json"]
     del bootstrap["dynamic_resources"]
     static = bootstrap["static_resources"]
-    static["clusters"] = [_without_type(cluster) for cluster in files["clusters.json"]["resources"]]
+    followed = [_without_type(cluster) for cluster in files["clusters.json"]["resources"]]
+    static["clusters"] = [*static.get("clusters", ()), *followed]
     static["secrets"] = [_secret(name) for name in _take_away_followed_keys(static["clusters"])]
     routes = files["routes.json"]["resources"] + files["egress.json"]["resources"]
     by_name = {configuration["name"]: _without_type(configuration) for configuration in routes}
@@ -114,7 +115,7 @@ def _take_away_followed_keys(clusters: list[dict[str, Any]]) -> list[str]:
     names = []
     for cluster in clusters:
         for options in cluster.get("typed_extension_protocol_options", {}).values():
-            for http_filter in options["http_filters"]:
+            for http_filter in options.get("http_filters", ()):
                 if http_filter["name"] == "credential_injector":
                     secret = http_filter["typed_config"]["credential"]["typed_config"]["credential"]
                     del secret["sds_config"]

@@ -17,6 +17,7 @@ FAMILIES = {
     "containerd": "github.com/containerd/containerd/v2",
     "kubeproxy": "k8s.io/kubernetes",
     "coredns": "github.com/coredns/coredns",
+    "ratelimit": "github.com/envoyproxy/ratelimit",
 }
 ETCD, KWOK = (f"{family}-{binaries.versions()[family]}" for family in ("etcd", "kwok"))
 

@@ -9,7 +9,7 @@ import pytest
 from aistack.api.models import Spot
 from aistack.api.stack import CostStatus
 from aistack.cost.assumptions import DEFAULTS, Assumed, Provenance
-from aistack.cost.charges import ADAPTER, DEFAULT_REQUESTS, FRONT, PodRequests
+from aistack.cost.charges import ADAPTER, DEFAULT_REQUESTS, FRONT, RATELIMIT, REDIS, PodRequests
 from aistack.cost.estimate import Estimate, cost_status, estimate
 from aistack.cost.money import cents
 from aistack.cost.prices import NO_PRICES
@@ -248,7 +248,11 @@ def requested(manifest: Manifest) -> PodRequests:
 
 
 def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
-    spec = {"models": [hosted(accelerator={"class": "cpu"}), managed(provider="anthropic")]}
+    client = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}, "requestsPerMinute": 5}
+    spec = {
+        "models": [hosted(accelerator={"class": "cpu"}), managed(provider="anthropic")],
+        "gateway": {"limitScope": "Global", "clients": [client]},
+    }
     deployments = {
         each["metadata"]["name"]: requested(each)
         for each in render(priced(**spec))
@@ -257,5 +261,7 @@ def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
     assert deployments == {
         "support-gateway": FRONT,
         "support-adapter": ADAPTER,
+        "support-ratelimit": RATELIMIT,
+        "support-redis": REDIS,
         "support-llama": DEFAULT_REQUESTS,
     }

@@ -49,6 +49,18 @@ def test_only_the_front_may_call_the_adapter() -> None:
     assert rule["ports"] == [{"protocol": "TCP", "port": 4000}]
 
 
+def test_counters_are_reached_by_the_service_that_counts_and_that_by_the_front() -> None:
+    objects = rendered(clients=[{**CLIENT, "requestsPerMinute": 5}], limitScope="Global")
+    for part, caller, port in (("redis", "ratelimit", 6379), ("ratelimit", "gateway", 8081)):
+        [rule] = objects[f"NetworkPolicy support-{part}"]["spec"]["ingress"]
+        [peer] = rule["from"]
+        assert peer["podSelector"]["matchLabels"]["aistack.dev/component"] == caller
+        assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+    assert egress(objects, "support-redis") == []
+    assert ports(egress(objects, "support-ratelimit")) == {53, 6379}
+    assert 8081 in ports(egress(objects))
+
+
 def ports(rules: list[Manifest]) -> set[int]:
     return {port["port"] for rule in rules for port in rule.get("ports", ())}
 

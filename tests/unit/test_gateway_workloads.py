@@ -45,9 +45,9 @@ def test_a_model_that_no_route_reaches_brings_nothing() -> None:
     assert "claude" not in objects["ConfigMap support-gateway"]["data"]["clusters.json"]
 
 
-@pytest.mark.parametrize("part", ["gateway", "adapter"])
+@pytest.mark.parametrize("part", ["gateway", "adapter", "ratelimit", "redis"])
 def test_every_container_is_restricted_and_has_no_token(part: str) -> None:
-    objects = rendered(hosted(), managed("claude", ANTHROPIC), clients=[CLIENT])
+    objects = rendered(hosted(), managed("claude", ANTHROPIC), clients=[LIMITED], limitScope="Global")
     spec = pod(objects, f"support-{part}")
     assert spec["automountServiceAccountToken"] is False
     assert objects[f"ServiceAccount support-{part}"]["automountServiceAccountToken"] is False
@@ -104,6 +104,7 @@ def test_without_keys_nothing_is_mounted_for_them() -> None:
     assert "keys" not in [volume["name"] for volume in pod(rendered())["volumes"]]
 
 
+LIMITED = {**CLIENT, "requestsPerMinute": 5}
 ROUTE = {"name": "chat", "targets": [{"model": "llama"}]}
 
 
@@ -147,6 +148,19 @@ def test_the_adapter_is_rolled_by_its_configuration_and_by_changed_keys() -> Non
     assert adapter() == adapter()
     assert adapter()["spec"]["template"] != adapter(timeout="3m")["spec"]["template"]
     assert adapter()["spec"]["template"] != adapter(**{"aistack.dev/sync": "now"})["spec"]["template"]
+
+
+def test_limits_of_each_replica_need_no_further_part() -> None:
+    assert "Deployment support-ratelimit" not in rendered(clients=[LIMITED])
+    assert "Deployment support-redis" not in rendered(clients=[CLIENT], limitScope="Global")
+
+
+def test_a_changed_limit_rolls_the_service_that_counts_and_not_its_redis() -> None:
+    one, two = (
+        rendered(clients=[{**CLIENT, "tokensPerMinute": limit}], limitScope="Global") for limit in (100, 200)
+    )
+    changed = {name for name in one if one[name] != two[name]}
+    assert changed == {"ConfigMap support-ratelimit", "Deployment support-ratelimit"}
 
 
 def test_an_autoscaler_owns_the_replicas_where_the_cluster_has_metrics() -> None:

@@ -23,10 +23,13 @@ digest = "sha256:old"
 """
 
 
-def test_every_part_has_a_whole_version_as_its_tag() -> None:
-    assert default_images().keys() == {"vllm", "vllm-cpu", "envoy", "loader", "litellm"}
+def test_every_part_has_a_whole_version_or_a_commit_as_its_tag() -> None:
+    assert default_images().keys() == {
+        *("vllm", "vllm-cpu", "envoy", "loader", "litellm"),
+        *("ratelimit", "redis"),
+    }
     for image in default_images().values():
-        assert re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+", image.tag), image
+        assert re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{8}", image.tag), image
         assert image.digest is None or pin_images.DIGEST.fullmatch(image.digest), image
 
 

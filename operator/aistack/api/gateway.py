@@ -84,7 +84,8 @@ class Client(Model):
     """Most requests a minute; default no limit."""
 
     tokens_per_minute: PerMinute | None = None
-    """Most tokens a minute, input and output together; default no limit."""
+    """Most tokens of chats a minute, input and output together, counted when an answer ends; needs limitScope
+    Global. Default no limit."""
 
     monthly_limit: Money | None = None
     """Most money a month; default no limit."""
@@ -130,7 +131,8 @@ class RouteLimits(Model):
     """Most requests a minute; default no limit."""
 
     tokens_per_minute: PerMinute | None = None
-    """Most tokens a minute, input and output together; default no limit."""
+    """Most tokens of chats a minute, input and output together, counted when an answer ends; needs limitScope
+    Global. Default no limit."""
 
     max_output_tokens: PerMinute | None = None
     """Most tokens of one answer; default is the model's own."""
@@ -274,8 +276,8 @@ class Gateway(Model):
     """How many replicas of the front run."""
 
     limit_scope: Literal["Global", "PerReplica"] = "PerReplica"
-    """PerReplica: each replica of the front allows as much as a limit says. Global limits hold exactly over
-    all replicas and need Redis. Default PerReplica."""
+    """PerReplica: each replica of the front allows as much as a limit says. Global: limits hold over all
+    replicas, which a rate-limit service and a Redis of the stack's own count for. Default PerReplica."""
 
     expose: Expose = Expose()
     """How the endpoint is reached from outside the cluster."""

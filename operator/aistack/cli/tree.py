@@ -36,6 +36,17 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("adapter", "Deployment"): "runs LiteLLM, which translates for these providers",
     ("adapter", "PodDisruptionBudget"): "a drained node takes one replica at a time",
     ("adapter", "HorizontalPodAutoscaler"): "adds replicas under load",
+    ("ratelimit", "ServiceAccount"): "the pods' identity, with no right and no token",
+    ("ratelimit", "ConfigMap"): "the limits, by route and client",
+    ("ratelimit", "NetworkPolicy"): "lets the gateway in, and the way to Redis out",
+    ("ratelimit", "Service"): "where the gateway asks",
+    ("ratelimit", "Deployment"): "runs the rate-limit service, which counts over all replicas",
+    ("ratelimit", "PodDisruptionBudget"): "a drained node takes one replica at a time",
+    ("redis", "ServiceAccount"): "the pod's identity, with no right and no token",
+    ("redis", "NetworkPolicy"): "lets the rate-limit service in, and nothing out",
+    ("redis", "Service"): "where the counters are",
+    ("redis", "Deployment"): "runs Valkey, which keeps the counters in memory",
+    ("redis", "PodDisruptionBudget"): "a drained node may take it: what is counted is gone in a minute",
 }
 """One line for each object that a component can have, by component and kind."""
 _ORDER = [kind.kind for kind in CHILD_KINDS]
@@ -105,6 +116,8 @@ def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
             fields,
             f"{' and '.join(dict.fromkeys(translated.values()))}: a protocol of its own, translated",
         )
+    if component in {"ratelimit", "redis"}:
+        return "spec.gateway.limitScope", "limits that hold over all replicas"
     if component == "network":
         return "spec", "every stack is closed first; its parts open what they need"
     return f"spec.models[{name}]", "no longer in the spec; about to be removed"

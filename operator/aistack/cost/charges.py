@@ -82,6 +82,9 @@ FRONT = PodRequests(Decimal("0.27"), Decimal("0.15625"))
 """Envoy and the loader, as render.gateway.front_pod writes them."""
 ADAPTER = PodRequests(Decimal("0.5"), Decimal("0.75"))
 """LiteLLM, as render.gateway.adapter_pod writes it."""
+RATELIMIT = PodRequests(Decimal("0.05"), Decimal("0.0625"))
+REDIS = PodRequests(Decimal("0.05"), Decimal("0.09375"))
+"""The rate-limit service and its Redis, as render.gateway.ratelimit_pod writes them."""
 DEFAULT_REQUESTS = PodRequests(Decimal(2), Decimal(8))
 """vLLM for each accelerator, where nothing is declared, as render.engine writes it."""
 
@@ -104,6 +107,9 @@ def _charges(
     yield from _pods("gateway", _at_least(stack.gateway.replicas), FRONT, prices)
     if stack.gateway.needs_adapter:
         yield from _pods("adapter", _at_least(stack.gateway.replicas), ADAPTER, prices)
+    if stack.gateway.needs_ratelimit:
+        yield from _pods("ratelimit", _at_least(stack.gateway.tiers["ratelimit"]), RATELIMIT, prices)
+        yield from _pods("redis", _at_least(stack.gateway.tiers["redis"]), REDIS, prices)
     if stack.spec.traffic and coming is not None:
         for managed in stack.managed:
             if managed.name in coming:

@@ -9,8 +9,10 @@ from aistack.render.gateway.adapter_pod import adapter_pod
 from aistack.render.gateway.exposure import exposure
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import front_pod
-from aistack.render.gateway.network import adapter_policy, front_policy
+from aistack.render.gateway.network import adapter_policy, front_policy, ratelimit_policy, redis_policy
 from aistack.render.gateway.neutral import NeutralGateway, neutral
+from aistack.render.gateway.ratelimit_pod import ratelimit_pod, redis_pod
+from aistack.render.gateway.shared_limits import ratelimit_files
 from aistack.render.gateway.workload import CONFIG_ANNOTATION, Part, digest, workload
 from aistack.resolve import ResolvedStack
 
@@ -18,25 +20,38 @@ from aistack.resolve import ResolvedStack
 def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     """The gateway's objects; the adapter's only where a route reaches a model that needs it."""
     gateway = neutral(stack.gateway)
-    front = Part(stack.ref, "gateway", stack.gateway.replicas)
-    yield front_policy(front, gateway)
-    yield from front_workload(front, gateway)
-    yield from exposure(front, stack.gateway.spec.expose)
-    if gateway.adapted:
-        adapter = Part(stack.ref, "adapter", stack.gateway.replicas)
-        yield adapter_policy(adapter, gateway)
-        yield from adapter_workload(adapter, gateway, stack.metadata.annotations.get(SYNC_ANNOTATION))
+    parts = {name: Part(stack.ref, name, replicas) for name, replicas in stack.gateway.tiers.items()}
+    yield front_policy(parts["gateway"], gateway)
+    yield from front_workload(parts["gateway"], gateway)
+    yield from exposure(parts["gateway"], stack.gateway.spec.expose)
+    if "adapter" in parts:
+        yield adapter_policy(parts["adapter"], gateway)
+        yield from adapter_workload(
+            parts["adapter"], gateway, stack.metadata.annotations.get(SYNC_ANNOTATION)
+        )
+    if "ratelimit" in parts:
+        yield ratelimit_policy(parts["ratelimit"])
+        yield from ratelimit_workload(parts["ratelimit"], gateway)
+        yield redis_policy(parts["redis"])
+        yield from workload(parts["redis"], port=6379, port_name="redis", pod=redis_pod(gateway))
 
 
 def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
     """Its loader hands a change to the running Envoy: of the files only the bootstrap is a reason to roll."""
     files = front_files(gateway)
-    start = digest({"bootstrap.json": files["bootstrap.json"]})
-    yield from workload(front, files, port=80, pod=front_pod(gateway), annotations={CONFIG_ANNOTATION: start})
+    start = {CONFIG_ANNOTATION: digest({"bootstrap.json": files["bootstrap.json"]})}
+    yield from workload(front, port=80, pod=front_pod(gateway), files=files, annotations=start)
 
 
 def adapter_workload(adapter: Part, gateway: NeutralGateway, sync: str | None) -> Iterator[Manifest]:
     """LiteLLM reads its configuration and its keys at its start only: a change of either rolls the pods."""
     files = adapter_files(gateway)
-    annotations = {CONFIG_ANNOTATION: digest(files), **({SYNC_ANNOTATION: sync} if sync else {})}
-    yield from workload(adapter, files, port=4000, pod=adapter_pod(gateway), annotations=annotations)
+    start = {CONFIG_ANNOTATION: digest(files), **({SYNC_ANNOTATION: sync} if sync else {})}
+    yield from workload(adapter, port=4000, pod=adapter_pod(gateway), files=files, annotations=start)
+
+
+def ratelimit_workload(ratelimit: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
+    """A changed limit rolls it, and nobody's minute begins anew: the counters are in Redis."""
+    files = ratelimit_files(gateway)
+    pod, start = ratelimit_pod(gateway), {CONFIG_ANNOTATION: digest(files)}
+    yield from workload(ratelimit, port=8081, port_name="grpc", pod=pod, files=files, annotations=start)

@@ -22,6 +22,7 @@ from aistack.render.gateway.envoy import (
 from aistack.render.gateway.limits import limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
+from aistack.render.gateway.shared_limits import ask_service, service_cluster
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import loggers
 
@@ -47,11 +48,8 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
         "admin": {"address": {"pipe": {"path": str(PurePosixPath(site.live, "admin.sock")), "mode": 0o600}}},
         "dynamic_resources": {"cds_config": watched_file(site.live, "clusters.json")},
         "static_resources": {
-            "listeners": [
-                client_listener(site, with_keys=bool(gateway.clients)),
-                egress_listener(site),
-                probe_listener(site),
-            ]
+            "listeners": [client_listener(gateway, site), egress_listener(site), probe_listener(site)],
+            **({"clusters": [service_cluster(gateway, site)]} if gateway.resolved.needs_ratelimit else {}),
         },
         "bootstrap_extensions": [
             extension(
@@ -84,12 +82,15 @@ def overload() -> Manifest:
     }
 
 
-def client_listener(site: Site, with_keys: bool) -> Manifest:
+def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
     filters = [hold_body(), read_body(), read_usage_of_streams()]
-    if with_keys:
+    if gateway.clients:
         filters = [keys(site), *filters, permissions()]
-    filters += [limit_requests(), ask_for_usage(), router()]
+    filters.append(limit_requests())
+    if gateway.resolved.needs_ratelimit:
+        filters.append(ask_service())
+    filters += [ask_for_usage(), router()]
     return {
         "name": "gateway",
         "address": socket_address(site.listen),

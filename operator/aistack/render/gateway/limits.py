@@ -1,5 +1,8 @@
 """Requests a minute, of a route over all clients and of a client over all routes, in this replica alone.
 
+Where limits hold over all replicas, these are the bounds while the service that counts is away. They are
+twice as deep then: it counts in whole minutes, and at the turn of one twice its limit may come at once.
+
 A limit is a bucket that holds a minute's requests and is filled evenly: after a quiet minute they may come at
 once, in the long run never more than the limit come. The buckets stand at the virtual host: at a route each
 of its entries would have a bucket of its own. A changed set of routes or limits begins with full buckets.
@@ -46,16 +49,21 @@ def limits(gateway: NeutralGateway) -> Manifest:
 
 
 def _buckets(gateway: NeutralGateway) -> Iterator[Manifest]:
+    depth = 2 if gateway.resolved.needs_ratelimit else 1
     for route in gateway.routes:
         if route.requests_per_minute:
-            yield _bucket("route", route.name, route.requests_per_minute)
+            yield _bucket("route", route.name, route.requests_per_minute, depth)
     for client in gateway.clients:
         if client.requests_per_minute:
-            yield _bucket("client", client.name, client.requests_per_minute)
+            yield _bucket("client", client.name, client.requests_per_minute, depth)
 
 
-def _bucket(key: str, value: str, per_minute: int) -> Manifest:
+def _bucket(key: str, value: str, per_minute: int, depth: int) -> Manifest:
     return {
         "entries": [{"key": key, "value": value}],
-        "token_bucket": {"max_tokens": per_minute, "tokens_per_fill": per_minute, "fill_interval": "60s"},
+        "token_bucket": {
+            "max_tokens": depth * per_minute,
+            "tokens_per_fill": per_minute,
+            "fill_interval": "60s",
+        },
     }

@@ -58,12 +58,28 @@ def adapter_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     )
 
 
+def ratelimit_policy(part: Part) -> Manifest:
+    return _policy(
+        part,
+        ingress=[{"from": [pods(part.stack, "gateway")], "ports": [_tcp(8081)]}],
+        egress=[dns_egress(), {"to": [pods(part.stack, "redis")], "ports": [_tcp(6379)]}],
+    )
+
+
+def redis_policy(part: Part) -> Manifest:
+    return _policy(
+        part, ingress=[{"from": [pods(part.stack, "ratelimit")], "ports": [_tcp(6379)]}], egress=[]
+    )
+
+
 def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
     if any(isinstance(model, SelfHostedModel) for model in gateway.models):
         egress.append({"to": [pods(stack, "model")], "ports": [_tcp(8000)]})
     if gateway.adapted:
         egress.append({"to": [pods(stack, "adapter")], "ports": [_tcp(4000)]})
+    if gateway.resolved.needs_ratelimit:
+        egress.append({"to": [pods(stack, "ratelimit")], "ports": [_tcp(8081)]})
     egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
     return _distinct(egress)
 

@@ -42,7 +42,9 @@ class NeutralRoute:
     clients: tuple[str, ...] | None
     """The clients that may use it; None is every client that may enter."""
     requests_per_minute: int | None
-    """How many requests a replica takes in a minute, over all clients; None is no limit."""
+    """How many requests are taken in a minute, over all clients; None is no limit."""
+    tokens_per_minute: int | None
+    """How many tokens all replicas together give in a minute, over all clients; None is no limit."""
     when_down: str | None
     """The text that is answered when every attempt has failed; None is an error."""
 
@@ -112,6 +114,7 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
         first_token_timeout=first_token or None,
         clients=_allowed(route.name, clients),
         requests_per_minute=spec.limits.requests_per_minute,
+        tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
     )
 

@@ -10,6 +10,7 @@ from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, type
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
+from aistack.render.gateway.shared_limits import shared_limits
 
 PATHS = {
     "chat": "/v1/(chat/completions|completions)",
@@ -33,7 +34,7 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
             {
                 "name": "gateway",
                 "domains": ["*"],
-                "typed_per_filter_config": limits(gateway),
+                "typed_per_filter_config": limits(gateway) | shared_limits(gateway),
                 "routes": [
                     list_of_models(gateway),
                     *bad_bodies(),

@@ -20,6 +20,10 @@ def service_of_adapter(stack: StackRef) -> Address:
     return Address(stack.child("adapter"), 4000)
 
 
+def service_of_ratelimit(stack: StackRef) -> Address:
+    return Address(stack.child("ratelimit"), 8081)
+
+
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a pod is reached on its own address only
 CLIENTS = Address(EVERYWHERE, 8080)
 PROBES = Address(EVERYWHERE, 9903)
@@ -41,6 +45,7 @@ class Site:
     model_address: Callable[[SelfHostedModel], Address] = service_of_model
     provider_address: Callable[[Provider], Address] = address_of_provider
     adapter_address: Callable[[StackRef], Address] = service_of_adapter
+    ratelimit_address: Callable[[StackRef], Address] = service_of_ratelimit
 
 
 POD = Site()

@@ -10,6 +10,7 @@ from aistack.render.autoscaling import autoscaler
 from aistack.render.metadata import labels, metadata, selector
 from aistack.resolve import Replicas, StackRef
 
+NOTHING: Mapping[str, str] = {}
 CONFIG_ANNOTATION = "aistack.dev/config"
 """On a pod template: the version of what its containers read at their start only, so that a changed one rolls
 the pods."""
@@ -17,7 +18,7 @@ the pods."""
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`gateway` or `adapter`: a Deployment behind a Service, with one ConfigMap."""
+    """`gateway`, `adapter`, `ratelimit` or `redis`: a Deployment behind a Service."""
 
     stack: StackRef
     name: str
@@ -37,14 +38,21 @@ class Part:
 
 
 def workload(
-    part: Part, files: Mapping[str, str], port: int, pod: Manifest, annotations: Mapping[str, str]
+    part: Part,
+    port: int,
+    pod: Manifest,
+    *,
+    port_name: str = "http",
+    files: Mapping[str, str] = NOTHING,
+    annotations: Mapping[str, str] = NOTHING,
 ) -> Iterator[Manifest]:
-    """All objects of a part but its NetworkPolicy. `port` is the Service's; the pod's is named `http`.
+    """All objects of a part but its NetworkPolicy. `port` is the Service's, `port_name` is the pod's, too.
     A change of `annotations`, which are the pods', rolls them.
     """
     yield service_account(part)
-    yield config_map(part, {**files, "version": digest(files)})
-    yield service(part, port)
+    if files:
+        yield config_map(part, {**files, "version": digest(files)})
+    yield service(part, port, port_name)
     yield deployment(part, annotations, pod)
     yield disruption_budget(part)
     if part.replicas.autoscaled:
@@ -70,14 +78,14 @@ def config_map(part: Part, files: Mapping[str, str]) -> Manifest:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": part.metadata, "data": dict(files)}
 
 
-def service(part: Part, port: int) -> Manifest:
+def service(part: Part, port: int, name: str) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": part.metadata,
         "spec": {
             "selector": part.selector,
-            "ports": [{"name": "http", "port": port, "targetPort": "http", "protocol": "TCP"}],
+            "ports": [{"name": name, "port": port, "targetPort": name, "protocol": "TCP"}],
         },
     }
 
@@ -99,7 +107,7 @@ def deployment(part: Part, annotations: Mapping[str, str], pod: Manifest) -> Man
             "template": {
                 "metadata": {
                     "labels": labels(part.stack, part.name, part.name),
-                    "annotations": dict(annotations),
+                    **({"annotations": dict(annotations)} if annotations else {}),
                 },
                 "spec": {
                     "automountServiceAccountToken": False,

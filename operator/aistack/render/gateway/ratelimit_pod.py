@@ -1,0 +1,105 @@
+"""The pods behind limits over all replicas: the rate-limit service, and the Redis that it counts in."""
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.shared_limits import CONFIG
+from aistack.render.security import container_security, pod_security
+
+RATELIMIT_USER, REDIS_USER = 10003, 10004
+ROOT, FOLDER = "/etc/aistack", "ratelimit"
+"""The service reads <root>/<folder>/config."""
+
+
+def ratelimit_pod(gateway: NeutralGateway) -> Manifest:
+    name = gateway.stack.child("ratelimit")
+    return {
+        "serviceAccountName": name,
+        "securityContext": pod_security(RATELIMIT_USER),
+        "containers": [ratelimit(gateway)],
+        "volumes": [
+            {"name": "config", "configMap": {"name": name, "items": [{"key": CONFIG, "path": CONFIG}]}}
+        ],
+    }
+
+
+def ratelimit(gateway: NeutralGateway) -> Manifest:
+    variables = ratelimit_variables(redis=f"{gateway.stack.child('redis')}:6379", root=ROOT)
+    return {
+        "name": "ratelimit",
+        "image": gateway.resolved.ratelimit_image,
+        "command": ["/bin/ratelimit"],
+        "env": [{"name": name, "value": value} for name, value in variables.items()],
+        "ports": [
+            {"name": "grpc", "containerPort": 8081, "protocol": "TCP"},
+            {"name": "health", "containerPort": 8080, "protocol": "TCP"},
+        ],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "64Mi"},
+            "limits": {"cpu": "1", "memory": "256Mi"},
+        },
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "readinessProbe": {**_health(), "periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": {**_health(), "periodSeconds": 10, "failureThreshold": 6},
+        "volumeMounts": [{"name": "config", "mountPath": f"{ROOT}/{FOLDER}/config", "readOnly": True}],
+    }
+
+
+def ratelimit_variables(redis: str, root: str) -> dict[str, str]:
+    """All that the service is told besides its limits. It ends when it finds no Redis at its start."""
+    return {
+        "REDIS_SOCKET_TYPE": "tcp",
+        "REDIS_TYPE": "SINGLE",
+        "REDIS_URL": redis,
+        "RUNTIME_ROOT": root,
+        "RUNTIME_SUBDIRECTORY": FOLDER,
+        "RUNTIME_WATCH_ROOT": "false",
+        "RUNTIME_IGNOREDOTFILES": "true",
+        "USE_STATSD": "false",
+        "LOG_FORMAT": "json",
+        "LOG_LEVEL": "warn",
+    }
+
+
+def redis_pod(gateway: NeutralGateway) -> Manifest:
+    return {
+        "serviceAccountName": gateway.stack.child("redis"),
+        "securityContext": pod_security(REDIS_USER),
+        "containers": [redis(gateway)],
+    }
+
+
+def redis(gateway: NeutralGateway) -> Manifest:
+    """It writes nothing down: a counter lives for a minute."""
+    ping = {"exec": {"command": ["valkey-cli", "ping"]}, "timeoutSeconds": 5}
+    return {
+        "name": "redis",
+        "image": gateway.resolved.redis_image,
+        "command": ["valkey-server"],
+        "args": redis_arguments(),
+        "ports": [{"name": "redis", "containerPort": 6379, "protocol": "TCP"}],
+        "resources": {
+            "requests": {"cpu": "50m", "memory": "96Mi"},
+            "limits": {"cpu": "500m", "memory": "128Mi"},
+        },
+        "securityContext": container_security(),
+        "terminationMessagePolicy": "FallbackToLogsOnError",
+        "readinessProbe": {**ping, "periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": {**ping, "periodSeconds": 10, "failureThreshold": 6},
+    }
+
+
+def redis_arguments() -> list[str]:
+    """Without a password: the NetworkPolicy lets nobody but the rate-limit service in."""
+    options = {
+        "--save": "",
+        "--appendonly": "no",
+        "--protected-mode": "no",
+        "--maxmemory": "64mb",
+        "--maxmemory-policy": "volatile-ttl",
+    }
+    return [word for option in options.items() for word in option]
+
+
+def _health() -> Manifest:
+    return {"httpGet": {"path": "/healthcheck", "port": "health"}, "timeoutSeconds": 2}

@@ -1,0 +1,112 @@
+"""Limits over all replicas: Envoy asks the rate-limit service, which counts in Redis, in whole minutes.
+
+Requests are counted as they come. Tokens are known when an answer ends: a request only asks whether the
+minute has any left, and what it took is charged afterwards, so requests under way at once may pass the limit.
+
+While the service or Redis is away, requests go through. What each replica then lets through is bounded by a
+bucket of its own; tokens are not.
+"""
+
+import json
+from collections.abc import Iterator
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, socket_address, typed
+from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.site import Site
+
+FILTER = "ratelimit"
+SERVICE = "ratelimit"
+"""The name of the service's cluster."""
+CONFIG = "limits.yaml"
+PATIENCE = "0.1s"
+"""How long a request waits for the service before it goes through."""
+USED = (
+    "metadata.filter_metadata['{0}']['prompt_tokens'] + metadata.filter_metadata['{0}']['completion_tokens']"
+)
+
+
+def ask_service() -> Manifest:
+    """The filter in the listener's chain: it asks nothing until the virtual host says what."""
+    return extension(
+        FILTER,
+        "filters.http.ratelimit.v3.RateLimit",
+        domain="gateway",
+        timeout=PATIENCE,
+        failure_mode_deny=False,
+        enable_retry_after_header=True,
+        rate_limit_service={
+            "transport_api_version": "V3",
+            "grpc_service": {"envoy_grpc": {"cluster_name": SERVICE}},
+        },
+    )
+
+
+def service_cluster(gateway: NeutralGateway, site: Site) -> Manifest:
+    """Where the service is. It belongs to the bootstrap, as the filter that names it."""
+    endpoint = {"address": socket_address(site.ratelimit_address(gateway.stack))}
+    return {
+        "name": SERVICE,
+        "connect_timeout": "1s",
+        "cluster_type": extension(
+            "envoy.clusters.dns", "clusters.dns.v3.DnsCluster", dns_lookup_family="V4_PREFERRED"
+        ),
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
+                "extensions.upstreams.http.v3.HttpProtocolOptions",
+                explicit_http_config={"http2_protocol_options": {}},
+            )
+        },
+        "load_assignment": {
+            "cluster_name": SERVICE,
+            "endpoints": [{"lb_endpoints": [{"endpoint": endpoint}]}],
+        },
+    }
+
+
+def shared_limits(gateway: NeutralGateway) -> Manifest:
+    """The virtual host's configuration of the filter: which counters a request is about."""
+    if not gateway.resolved.needs_ratelimit:
+        return {}
+    per_route = typed("extensions.filters.http.ratelimit.v3.RateLimitPerRoute", rate_limits=list(_counters()))
+    return {FILTER: per_route}
+
+
+def _counters() -> Iterator[Manifest]:
+    """A counter without a limit is no counter: the service answers at once."""
+    for action in (_route("route"), _client("client")):
+        yield {"actions": [action]}
+    for action in (_route("route_tokens"), _client("client_tokens")):
+        yield {"actions": [action], "hits_addend": {"number": 0}}
+        used = {"format": f"%CEL(int({USED.format(METADATA)}))%"}
+        yield {"actions": [action], "apply_on_stream_done": True, "hits_addend": used}
+
+
+def _route(key: str) -> Manifest:
+    metadata_key = {"key": METADATA, "path": [{"key": "model"}]}
+    return {"metadata": {"descriptor_key": key, "metadata_key": metadata_key}}
+
+
+def _client(key: str) -> Manifest:
+    return {"request_headers": {"descriptor_key": key, "header_name": CLIENT_HEADER}}
+
+
+def ratelimit_files(gateway: NeutralGateway) -> dict[str, str]:
+    """The service's configuration, in JSON, which is YAML."""
+    config = {"domain": "gateway", "descriptors": list(_descriptors(gateway))}
+    return {CONFIG: json.dumps(config, indent=2) + "\n"}
+
+
+def _descriptors(gateway: NeutralGateway) -> Iterator[Manifest]:
+    for route in gateway.routes:
+        yield from _descriptor("route", route.name, route.requests_per_minute)
+        yield from _descriptor("route_tokens", route.name, route.tokens_per_minute)
+    for client in gateway.clients:
+        yield from _descriptor("client", client.name, client.requests_per_minute)
+        yield from _descriptor("client_tokens", client.name, client.tokens_per_minute)
+
+
+def _descriptor(key: str, value: str, per_minute: int | None) -> Iterator[Manifest]:
+    if per_minute:
+        limit = {"unit": "minute", "requests_per_unit": per_minute}
+        yield {"key": key, "value": value, "rate_limit": limit}
