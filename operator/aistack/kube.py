@@ -121,7 +121,7 @@ class Kube:
         namespace: str = "",
         label_selector: str = "",
         field_selector: str = "",
-        limit: int = 500,
+        limit: int = 100,
     ) -> AsyncGenerator[Page, None]:
         """The objects of a kind, `limit` at a time. Gone when the list grew too old between two pages."""
         query = {"limit": str(limit), **_selectors(label_selector, field_selector)}
