@@ -36,9 +36,18 @@ def variables(**fields: Any) -> dict[str, Any]:
 
 
 class TestCommandLine:
-    def test_it_serves_the_source_under_every_name(self) -> None:
+    def test_it_serves_the_source_under_its_name(self) -> None:
         assert container()["command"] == ["vllm", "serve"]
         assert list(arguments(model()))[:4] == ["acme/llama", "--served-model-name", "llama", "--port=8000"]
+
+    def test_a_route_does_not_change_a_pod_that_answers_to_any_name(self) -> None:
+        def pods(version: str, **gateway: Any) -> list[Manifest]:
+            stack = resolved(models=[hosted(runtime={"version": version})], gateway=gateway)
+            return list(render_model(stack.self_hosted[0]))
+
+        routes = [{"name": "chat", "targets": [{"model": "llama"}]}]
+        assert pods("0.21.0", routes=routes) == pods("0.21.0")
+        assert pods("0.20.2", routes=routes) != pods("0.20.2")
 
     @pytest.mark.parametrize(
         ("version", "logs", "drains"),

@@ -16,6 +16,9 @@ SOURCE = "/model"
 SHUTDOWN_SECONDS = 45
 """How long requests in flight may go on after the signal to stop."""
 
+ANSWERS_TO_ANY_NAME = (0, 21)
+"""vLLM's version from which on it can: https://github.com/vllm-project/vllm/pull/34676."""
+
 DEFAULT_CORES = 2
 DEFAULT_MEMORY_GIB = 8
 """Both per accelerator: weights reach it in pieces, so the host needs less memory than they do."""
@@ -38,10 +41,9 @@ def claim_of_source(model: SelfHostedModel) -> str | None:
 
 def arguments(model: SelfHostedModel) -> Iterator[str]:
     """The command line after `vllm serve`; the declared arguments come last."""
-    hosted = model.hosted
-    version = tuple(int(part) for part in model.version.split("."))
+    hosted, version = model.hosted, version_of(model)
     yield location(model)
-    yield from ("--served-model-name", *model.served_names)
+    yield from ("--served-model-name", *served_names(model, version))
     yield "--port=8000"
     if hosted.revision and claim_of_source(model) is None:
         yield f"--revision={hosted.revision}"
@@ -58,6 +60,15 @@ def arguments(model: SelfHostedModel) -> Iterator[str]:
     if version >= (0, 18):
         yield f"--shutdown-timeout={SHUTDOWN_SECONDS}"
     yield from hosted.runtime.args
+
+
+def version_of(model: SelfHostedModel) -> tuple[int, ...]:
+    return tuple(int(part) for part in model.version.split("."))
+
+
+def served_names(model: SelfHostedModel, version: tuple[int, ...]) -> tuple[str, ...]:
+    """Its own, where vLLM can be told to answer to any: a new route must not start a model anew."""
+    return (model.name,) if version >= ANSWERS_TO_ANY_NAME else model.served_names
 
 
 def _pooling(task: str, version: tuple[int, ...]) -> str:
@@ -79,6 +90,8 @@ def environment(model: SelfHostedModel) -> list[Manifest]:
     }
     if claim_of_source(model):
         values["HF_HUB_OFFLINE"] = "1"
+    if version_of(model) >= ANSWERS_TO_ANY_NAME:
+        values["VLLM_SKIP_MODEL_NAME_VALIDATION"] = "1"
     if not model.accelerator.resource_name:
         values |= _cpu_environment(model)
     variables: dict[str, Manifest] = {name: {"name": name, "value": value} for name, value in values.items()}

@@ -87,7 +87,8 @@ def pool(model: SelfHostedModel, address: Address) -> Manifest:
     """The ready replicas behind a headless Service, looked up again and again and health-checked.
 
     A pool whose replicas are all unhealthy counts as empty, and its attempts go to the next model. An answer
-    of 500 does not eject a replica: one client's bad request must not take a model from everybody.
+    of 500 does not eject a replica: one client's bad request must not take a model from everybody. One that
+    ends is healthy until it does: it leaves when its address leaves the Service.
     """
     return {
         **_cluster(target_name(model), model.name, {"address": socket_address(address)}),
@@ -104,6 +105,7 @@ def pool(model: SelfHostedModel, address: Address) -> Manifest:
                 "http_health_check": {"path": "/health"},
             }
         ],
+        "ignore_health_on_host_removal": True,
         "common_lb_config": {"healthy_panic_threshold": {"value": 0}},
         "outlier_detection": {
             "consecutive_gateway_failure": 5,
