@@ -157,9 +157,7 @@ def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
         waiting = any(pod.cause and pod.cause.reason is Reason.UNSCHEDULABLE for pod in seen.pods)
         if claim.problem and (waiting or not seen.pods):
             return claim.problem, Subject(VOLUME_CLAIM.kind, claim.name, claim.uid, claim.created)
-    worst = _worst([pod for pod in seen.pods if not pod.ended and pod.cause]) or _worst(
-        [pod for pod in seen.pods if pod.cause and pod.cause.reason is Reason.EVICTED]
-    )
+    worst = _worst(_explaining(seen.pods))
     if worst and worst.cause:
         subject = Subject(POD.kind, worst.name, worst.uid, worst.created)
         if worst.cause.reason is Reason.PROGRESSING:
@@ -168,6 +166,22 @@ def _cause(seen: _Seen, failure: Cause | None) -> tuple[Cause, Subject | None]:
     if failure:
         return failure, None
     return Cause(Reason.PROGRESSING, STARTING), None
+
+
+def _explaining(pods: list[Pod]) -> list[Pod]:
+    """Those that live, and those that were evicted and whose places no younger pod has taken yet."""
+    living = [pod for pod in pods if not pod.ended]
+    current = {pod.replica_set for pod in living}
+    taken = {(pod.replica_set, pod.created) for pod in living if pod.ready}
+    evicted = [
+        pod
+        for pod in pods
+        if pod.cause
+        and pod.cause.reason is Reason.EVICTED
+        and (pod.replica_set in current or not current)
+        and not any(ours == pod.replica_set and pod.created <= created for ours, created in taken)
+    ]
+    return [pod for pod in living if pod.cause] + evicted
 
 
 def _worst(pods: list[Pod]) -> Pod | None:

@@ -1,6 +1,7 @@
 """What the controller remembers of the objects it watches: not the objects, only what decisions need."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
@@ -98,6 +99,11 @@ class Pod:
     """Its IP address; empty before it has one."""
     news: str = ""
     """Which news of its configuration it was told."""
+
+    @property
+    def replica_set(self) -> str:
+        """The name of what made it."""
+        return self.name.rpartition("-")[0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +330,7 @@ def _container_cause(pod: str, container: Manifest) -> Cause | None:
 
 
 def _end_cause(what: str, end: Manifest) -> Cause:
-    words = shortened(end.get("message", ""))
+    words = shortened(_last_exception(end.get("message", "")))
     if end.get("reason") == "OOMKilled":
         return Cause(
             Reason.OUT_OF_MEMORY,
@@ -333,6 +339,21 @@ def _end_cause(what: str, end: Manifest) -> Cause:
     code = end.get("exitCode", 0)
     said = f": {words}" if words else ", without a word"
     return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
+
+
+_EXCEPTION = re.compile(r"(?:^|[\])] )([\w.]*(?:Error|Exception): .*)", re.MULTILINE)
+"""Where Python says an exception, after what vLLM writes before each line."""
+_POINTER = "root cause above"
+"""In an exception of vLLM that only says that there was another one, in its engine's process."""
+
+
+def _last_exception(log: str) -> str:
+    """The log from its last exception on, which says more than the calls that led to it."""
+    found = list(_EXCEPTION.finditer(log))
+    if not found:
+        return log
+    causes = [each for each in found if _POINTER not in each[1]]
+    return log[(causes or found)[-1].start(1) :]
 
 
 def _is_well(init_container: Manifest) -> bool:

@@ -70,7 +70,7 @@ ENGINE_KILLED = {"terminated": {"reason": "Completed", "exitCode": 0}}
                 ]
             },
             Reason.CRASH_LOOP,
-            "exit code 1: line 1 ValueError: no such model",
+            "exit code 1: ValueError: no such model",
             id="crashed",
         ),
         pytest.param(
@@ -209,3 +209,32 @@ def test_a_volume_claim_is_a_problem_until_it_is_bound() -> None:
     assert pending.problem is not None
     assert pending.problem.reason is Reason.VOLUME_PENDING
     assert bound.problem is None
+
+
+@pytest.mark.parametrize(
+    ("log", "said"),
+    [
+        (
+            "(APIServer pid=1)   File hub.py, line 570\n"
+            "(APIServer pid=1) OSError: acme/x is no model.\nTry another.",
+            "OSError: acme/x is no model. Try another.",
+        ),
+        (
+            "(EngineCore pid=99) ERROR 11-23 11:00:00 [core.py:1] ValueError: too long\n"
+            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",
+            "ValueError: too long (APIServer pid=1) RuntimeError: Engine core initialization failed.",
+        ),
+        (
+            "(APIServer pid=1)   File core_client.py, line 682\n"
+            "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",
+            "RuntimeError: Engine core initialization failed. See root cause above.",
+        ),
+        ("torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
+        ("exec: no such file", "exec: no such file"),
+    ],
+)
+def test_the_last_words_of_a_container_begin_with_its_last_exception(log: str, said: str) -> None:
+    ended = {"terminated": {"reason": "Error", "exitCode": 1, "message": log}}
+    cause = observe_pod(pod(containerStatuses=[container(ended)])).cause
+    assert cause is not None
+    assert f"ended with exit code 1: {said}" in cause.message

@@ -112,6 +112,24 @@ def test_the_root_cause_in_a_pod_reaches_the_ready_condition() -> None:
     assert ready.message == "model/llama: pod support-llama-x cannot be scheduled: 0/2 nodes are available"
 
 
+EVICTED = Cause(Reason.EVICTED, "pod llama-7c9-a was evicted: low on resource: ephemeral-storage")
+PROGRESSING = Cause(Reason.PROGRESSING, "pod llama-7c9-b is starting")
+
+
+@pytest.mark.parametrize(
+    ("others", "wanted", "why"),
+    [
+        ([], "Evicted", "nothing runs in its place"),
+        ([pod("llama-7c9-b", PROGRESSING)], "Evicted", "what is to replace it may end as it did"),
+        ([pod("llama-5d4-b", PROGRESSING)], "Progressing", "a newer spec is rolled out"),
+        ([pod("llama-7c9-b", None), pod("llama-7c9-c", PROGRESSING)], "Progressing", "it was replaced"),
+    ],
+)
+def test_an_evicted_pod_is_the_cause_until_it_is_replaced(others: list[Pod], wanted: str, why: str) -> None:
+    evicted = pod("llama-7c9-a", EVICTED, created="2026-11-01T09:00:00Z", ended=True)
+    assert reason(status_of(seeing(STARTING, evicted, *others)))[1] == wanted, why
+
+
 def test_of_many_pods_the_one_that_explains_most_is_named_and_always_the_same_one() -> None:
     crash = Cause(Reason.CRASH_LOOP, "ended with exit code 1")
     starting = Cause(Reason.PROGRESSING, "is starting")
