@@ -1,9 +1,10 @@
 """What a client of a stack does, in a pod of the stack's namespace: standard library only.
 
-    python3 - '{"url": …, "model": …, "stream": …, "key": …, "seconds": …, "concurrency": …}' < client.py
+    python3 -c "$(cat client.py)" '{"url": …, "model": …, "stream": …, "key": …, "clients": …}'
 
-Asks once, or for so many seconds without a pause from so many threads. Prints one JSON object an answer, and
-at last how many there were, so that a reader knows whether it has them all.
+So many clients ask once each; with an input that stays open they ask again and again until it is closed.
+Prints one JSON object an answer, and at last how many there were, so that a reader knows whether it has them
+all.
 """
 
 import json
@@ -14,10 +15,11 @@ import urllib.error
 import urllib.request
 
 PATIENCE = 90.0  # seconds
+PAUSE = 0.1  # seconds: the machine has other work
 
 
 def main(wish: "dict[str, object]") -> None:
-    until, lock = time.monotonic() + float(str(wish["seconds"])), threading.Lock()
+    over, lock = threading.Event(), threading.Lock()
     statuses = []
 
     def work() -> None:
@@ -26,12 +28,14 @@ def main(wish: "dict[str, object]") -> None:
             with lock:
                 statuses.append(answer["status"])
                 print(json.dumps(answer), flush=True)
-            if time.monotonic() >= until:
+            if over.wait(PAUSE):
                 return
 
-    threads = [threading.Thread(target=work) for _ in range(int(str(wish["concurrency"])))]
+    threads = [threading.Thread(target=work) for _ in range(int(str(wish["clients"])))]
     for thread in threads:
         thread.start()
+    sys.stdin.read()
+    over.set()
     for thread in threads:
         thread.join()
     print(json.dumps({"answers": len(statuses)}), flush=True)

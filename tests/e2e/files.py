@@ -84,6 +84,7 @@ def kubelet(network: Network, folder: Path, authority: Path) -> str:
             "oomScoreAdj": 0,
             "registryPullQPS": 0,
             "resolvConf": str(folder / "resolv.conf"),
+            "volumeStatsAggPeriod": "5s",  # a pod that fills the disk is found out as soon
         }
     )
 

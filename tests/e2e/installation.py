@@ -9,19 +9,19 @@ from tests.controlplane import ControlPlane, binaries
 from tests.controlplane.errors import CommandFailed
 
 ROOT = Path(__file__).parents[2]
-CHART = ROOT / "charts/aistack"
+CHART = Path("charts/aistack")
 NAMESPACE = "aistack-system"
 
 
-def install(cluster: ControlPlane, image: str) -> None:
-    """Installs or upgrades it to an image that the node has; returns when all its pods are ready."""
-    where = (f"--namespace={NAMESPACE}", "--create-namespace")
+def install(cluster: ControlPlane, image: str, root: Path = ROOT) -> None:
+    """Installs a checkout's chart with an image that the node has; returns when all its pods are ready."""
+    where = (f"--namespace={NAMESPACE}", "--create-namespace", "--wait", "--timeout=180s")
     if "aistack" in helm(cluster, "list", "--short", where[0]):  # an upgrade: Helm leaves CRDs as they are
-        cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={ROOT / 'crds'}")
+        cluster.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={root / 'crds'}")
     repository, _, tag = image.rpartition(":")
     chosen = (f"--set=image.repository={repository}", f"--set=image.tag={tag}")
-    helm(cluster, "upgrade", "--install", "aistack", str(CHART), *where, *chosen, "--wait", "--timeout=180s")
-    cluster.kubectl("apply", "--server-side", f"--filename={ROOT / 'examples/accelerators.yaml'}")
+    helm(cluster, "upgrade", "--install", "aistack", str(root / CHART), *where, *chosen)
+    cluster.kubectl("apply", "--server-side", f"--filename={root / 'examples/accelerators.yaml'}")
 
 
 def helm(cluster: ControlPlane, *arguments: str) -> str:
@@ -36,12 +36,12 @@ def helm(cluster: ControlPlane, *arguments: str) -> str:
         check=False,
     )
     if done.returncode != 0:
-        raise CommandFailed(f"helm {arguments[0]}: {done.stderr.strip()}\n{_pods(cluster)}")
+        raise CommandFailed(f"helm {arguments[0]}: {done.stderr.strip()}\n{unready(cluster)}")
     return done.stdout
 
 
-def _pods(cluster: ControlPlane) -> str:
-    """What is not ready, and the last words of it."""
+def unready(cluster: ControlPlane) -> str:
+    """The operator's pods that are not ready, and their last words."""
     pods = json.loads(cluster.kubectl("get", "pods", f"--namespace={NAMESPACE}", "--output=json"))["items"]
     said = []
     for pod in pods:

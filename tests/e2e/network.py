@@ -56,9 +56,19 @@ class Network:
 
 def free_network() -> Network:
     """The first number that no other node of this machine has."""
-    taken = _ip("-o", "link") + _ip("netns", "list")
-    used = {int(number) for number in re.findall(r"\baistack-(\d+)\b", taken)}
+    used = _numbers()
     return Network(next(number for number in range(1, 250) if number not in used))
+
+
+def abandoned() -> list[Network]:
+    """Networks without a process in them: their nodes were killed, and their routes stand in the way."""
+    networks = map(Network, sorted(_numbers()))
+    return [network for network in networks if not _ip("netns", "pids", network.name).strip()]
+
+
+def _numbers() -> set[int]:
+    """Of all nodes of this machine."""
+    return {int(number) for number in re.findall(r"\baistack-(\d+)\b", _ip("netns", "list"))}
 
 
 def create(network: Network) -> None:

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from tests.controlplane.objects import kubeconfig as kubeconfig_of
 from tests.controlplane.process import Process, as_shown, end, launch, note, noted
 from tests.e2e import files, shrink
 from tests.e2e.internet import NAMES
-from tests.e2e.network import Network, create, free_network, remove
+from tests.e2e.network import Network, abandoned, create, free_network, remove
 from tests.e2e.store import authority
 
 NAME = "node"
@@ -61,18 +63,27 @@ class Node:
         program = binaries.provide("ctr")["ctr"]
         return self.run(str(program), "--namespace=k8s.io", *arguments)
 
-    def kill(self, command: str) -> None:
-        """Kills, as a fault would, the processes whose command line holds these words."""
-        self.run("pkill", "--signal=KILL", "--full", command)
+    def kill(self, pod: str, command: str) -> None:
+        """Kills, as a fault would, those of a pod's processes whose command line holds these words.
+
+        `pod` is its uid. CommandFailed when there is no such process.
+        """
+        victims = [pid for pid in _processes_of(pod) if command in _command(pid)]
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        if not victims:
+            raise CommandFailed(f"the pod {pod} runs no process with {command!r} in its command line")
 
 
 def start(cluster: ControlPlane) -> Node:
     """Starts the node's processes; `join` brings it into the cluster once the images are there.
 
-    What an earlier start that was killed has left is removed first.
+    What an earlier start that was killed has left is removed first, whichever folder was its own.
     """
     folder = cluster.folder / NAME
     stop(folder)
+    for network in abandoned():
+        remove(network)
     folder.mkdir(exist_ok=True)
     node = Node(folder, free_network())
     _write(node, cluster)
@@ -117,6 +128,20 @@ def coredns(network: Network) -> str:
     """The cluster's DNS, and beyond it the few names that `internet.py` answers for."""
     text = (HERE / "coredns.yaml").read_text()
     return text.replace("KNOWN_NAMES", " ".join(NAMES)).replace("THEIR_ADDRESS", network.internet)
+
+
+def _processes_of(pod: str) -> Iterator[int]:
+    """As this machine counts them: the kubelet names a pod's cgroup after its uid."""
+    for path in Path("/proc").glob("[0-9]*/cgroup"):
+        with suppress(OSError):  # it has ended since
+            if pod in path.read_text():
+                yield int(path.parent.name)
+
+
+def _command(pid: int) -> str:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+    return ""
 
 
 def _write(node: Node, cluster: ControlPlane) -> None:

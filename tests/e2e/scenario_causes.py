@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.controlplane.progress import step
+from tests.e2e.running import Seen
 from tests.e2e.stacks import Stack, eventually, example, namespace
 from tests.e2e.world import World
 
@@ -45,12 +46,12 @@ def shown(stack: Stack) -> str:
     ],
 )
 def test_what_the_kubelet_or_the_scheduler_refuses_is_said(
-    causes: World, name: str, hosted: dict[str, Any], words: list[str]
+    causes: World, name: str, hosted: dict[str, Any], words: list[str], seen: Seen
 ) -> None:
     stack = Stack(causes.cluster, "causes", name)
     stack.apply(broken(name, **hosted))
     eventually(lambda: all(word in shown(stack) for word in words), stack.story, WITHIN)
-    print(shown(stack))
+    seen(shown(stack))
     stack.kubectl("delete", "aistack", name)
 
 
@@ -59,23 +60,34 @@ def test_what_the_kubelet_or_the_scheduler_refuses_is_said(
     [
         ("hub", {"source": "hf://acme/missing-model"}, ["missing-model"]),
         ("gated", {"source": "hf://meta-llama/Llama-3.1-8B-Instruct"}, ["meta-llama"]),
-        (
-            "memory",
-            {"resources": {"limits": {"memory": "300Mi"}, "requests": {"memory": "300Mi"}}},
-            ["memory"],
-        ),
+        ("memory", {"resources": {"limits": {"memory": "300Mi"}}}, ["raise resources.limits.memory"]),
     ],
 )
 def test_what_vllm_dies_of_is_said(
-    causes: World, name: str, hosted: dict[str, Any], words: list[str]
+    causes: World, name: str, hosted: dict[str, Any], words: list[str], seen: Seen
 ) -> None:
     stack = Stack(causes.cluster, "causes", name)
     stack.apply(broken(name, **hosted))
     with step(f"{name}: vLLM ends"):
         eventually(lambda: has_ended(stack), stack.story, STARTED_WITHIN)
     eventually(lambda: all(word in shown(stack) for word in words), stack.story, WITHIN)
-    print(shown(stack))
+    seen(shown(stack))
     stack.kubectl("delete", "aistack", name)
+
+
+def test_a_pod_that_fills_its_nodes_disk_is_put_out_and_that_is_said(causes: World, seen: Seen) -> None:
+    stack = Stack(causes.cluster, "causes", "disk")
+    stack.apply(broken("disk", resources={"limits": {"ephemeral-storage": "100Ki"}}))
+    with step("disk: the kubelet puts the pod out"):
+        eventually(lambda: "Failed" in phases(stack), stack.story, STARTED_WITHIN)
+    eventually(lambda: "ephemeral" in shown(stack), stack.story, WITHIN)
+    seen(shown(stack))
+    stack.kubectl("delete", "aistack", "disk")
+
+
+def phases(stack: Stack) -> list[str]:
+    selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component=model"
+    return stack.kubectl("get", "pods", selector, "--output=jsonpath={.items[*].status.phase}").split()
 
 
 def has_ended(stack: Stack) -> bool:

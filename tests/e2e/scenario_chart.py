@@ -3,7 +3,7 @@
 import json
 
 from aistack.admission.configuration import NAME, PATH, WebhookService, webhook_configuration
-from tests.e2e.installation import CHART, NAMESPACE, helm
+from tests.e2e.installation import CHART, NAMESPACE, ROOT, helm
 from tests.e2e.world import World
 
 
@@ -27,7 +27,7 @@ def test_an_upgrade_keeps_the_certificate(world: World) -> None:
         world.cluster,
         "upgrade",
         "aistack",
-        str(CHART),
+        str(ROOT / CHART),
         f"--namespace={NAMESPACE}",
         "--reuse-values",
         "--wait",
@@ -40,7 +40,7 @@ def test_with_cert_manager_helm_makes_no_certificate(world: World) -> None:
         world.cluster,
         "template",
         "aistack",
-        str(CHART),
+        str(ROOT / CHART),
         "--set=webhook.certManager.enabled=true",
         "--namespace=x",
     )

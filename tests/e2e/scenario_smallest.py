@@ -1,21 +1,6 @@
 """The smallest stack answers a chat completion through its gateway."""
 
-from collections.abc import Iterator
-
-import pytest
-
-from tests.e2e.stacks import Stack, example, namespace
-from tests.e2e.world import World
-
-
-@pytest.fixture(scope="module")
-def hello(world: World) -> Iterator[Stack]:
-    """examples/smallest.yaml, Ready."""
-    with namespace(world.cluster, "smallest"):
-        stack = Stack(world.cluster, "smallest", "hello")
-        stack.apply(example("smallest"))
-        stack.wait_until_ready()
-        yield stack
+from tests.e2e.stacks import Stack
 
 
 def test_the_smallest_stack_answers_a_chat_completion(hello: Stack) -> None:

@@ -7,10 +7,13 @@ import pytest
 
 from tests.controlplane.progress import step
 from tests.e2e.internet import ANSWER
-from tests.e2e.stacks import Answer, Stack, eventually, example, namespace
+from tests.e2e.load import Answer
+from tests.e2e.running import Seen
+from tests.e2e.stacks import Stack, eventually, example, namespace
 from tests.e2e.world import World
 
 MANAGED = "".join(ANSWER)
+SEEN_WITHIN = 15.0  # seconds until the status says what failed
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +33,25 @@ def by_target(answers: list[Answer]) -> Counter[str]:
     )
 
 
+def kill(world: World, stack: Stack, part: str, command: str, *, all_of_them: bool = False) -> None:
+    pods = list(stack.pods(part).values())
+    for pod in pods if all_of_them else pods[:1]:
+        world.node.kill(pod, command)
+
+
 def test_a_fifth_of_the_requests_goes_to_the_managed_model(support: Stack) -> None:
-    with support.load("chat", seconds=30) as answers:
-        pass
-    seen = by_target(answers)
-    assert seen["failed"] == 0, [answer for answer in answers if answer["status"] != 200][:3]
+    with support.load("chat") as load:
+        load.goes_on(200)
+    assert load.failed == []
+    seen = by_target(load.answers)
     assert 0.05 < seen["claude"] / seen.total() < 0.4, seen
 
 
 def test_each_target_streams(support: Stack) -> None:
-    answers = [support.ask("chat", stream=True) for _ in range(20)]
-    assert all(answer["complete"] for answer in answers), answers
-    assert set(by_target(answers)) == {"llama", "claude"}
+    with support.load("chat", stream=True) as load:
+        load.goes_on(40)
+    assert load.failed == []
+    assert set(by_target(load.answers)) == {"llama", "claude"}
 
 
 def test_an_embedding_has_its_declared_dimensions(support: Stack) -> None:
@@ -51,14 +61,57 @@ def test_an_embedding_has_its_declared_dimensions(support: Stack) -> None:
 
 
 def test_when_a_model_is_killed_the_fallback_answers_and_it_comes_back_by_itself(
-    support: Stack, world: World
+    support: Stack, world: World, seen: Seen
 ) -> None:
-    with support.load("chat", seconds=30) as answers, step("llama is killed under load"):
-        world.node.kill("served-model-name llama")
-        took = eventually(lambda: not support.is_ready(), support.story, within=15)
+    with support.load("chat") as load:
+        load.goes_on()
+        kill(world, support, "llama", "vllm")
+        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
         reason = support.ready()["message"]
-    seen = by_target(answers)
-    assert seen["failed"] == 0, [answer for answer in answers if answer["status"] != 200][:3]
+        load.goes_on()
+    assert load.failed == []
     assert "llama" in reason, reason
-    print(f"Ready was False after {took:.1f} s: {reason}; {dict(seen)}")
+    seen(f"Ready was False after {took:.1f} s: {reason}; {dict(by_target(load.answers))}")
     support.wait_until_ready()
+    with support.load("chat") as load:
+        eventually(lambda: by_target(load.answers)["llama"] > 10, support.story, within=30)
+    assert load.failed == []
+
+
+def test_when_one_of_two_adapters_is_killed_the_other_answers(
+    support: Stack, world: World, seen: Seen
+) -> None:
+    with support.load("chat") as load:
+        load.goes_on()
+        kill(world, support, "adapter", "litellm")
+        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
+        reason = support.ready()["message"]
+        load.goes_on(100)
+    assert load.failed == []
+    assert "adapter" in reason, reason
+    seen(f"Ready was False after {took:.1f} s: {reason}; {dict(by_target(load.answers))}")
+    support.wait_until_ready()
+
+
+def test_when_one_of_two_fronts_is_killed_only_what_it_had_in_hand_is_lost(
+    support: Stack, world: World, seen: Seen
+) -> None:
+    with support.load("chat") as load:
+        load.goes_on()
+        kill(world, support, "gateway", "envoy --config-path")
+        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
+        reason = support.ready()["message"]
+        support.wait_until_ready()
+        lost = len(load.failed)
+        load.goes_on(100)
+    assert "gateway" in reason, reason
+    seen(f"Ready was False after {took:.1f} s: {reason}; {lost} requests failed of {len(load.answers)}")
+    assert len(load.failed) == lost, "none fails once the stack is Ready again"
+
+
+def test_a_deleted_stack_leaves_nothing(support: Stack) -> None:
+    there = support.objects()
+    assert any(name.startswith("persistentvolumeclaim/") for name in there)
+    support.kubectl("delete", "aistack", support.name)
+    with step("the stack is deleted"):
+        eventually(lambda: not support.objects(), support.story, within=240)

@@ -1,25 +1,27 @@
 """A stack as its user has it: apply it, ask it, look at its status, break its parts."""
 
 import json
-import subprocess
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from tests.controlplane import CommandFailed, ControlPlane
+from aistack.kinds import CHILD_KINDS
+from tests.controlplane import ControlPlane
 from tests.controlplane.progress import step
 from tests.e2e import files
 from tests.e2e.internet import PROVIDER_KEY, TOKEN
+from tests.e2e.load import Answer, Load, load, once
 
 CLIENT = Path(__file__).parent / "client.py"
 READY_WITHIN = 240.0  # seconds; vLLM takes 50 to 70 of them on two cores
 GONE_WITHIN = 300.0  # seconds
-Answer = dict[str, Any]
+LONGEST_LINE = 400  # characters of what is shown when something fails
+KINDS = ",".join(sorted({kind.plural for kind in CHILD_KINDS} | {"pods"}))
 
 
 @dataclass(frozen=True)
@@ -35,24 +37,51 @@ class Stack:
         return self.cluster.kubectl(where, *arguments, input=stdin, check=check)
 
     def apply(self, manifest: dict[str, Any]) -> None:
-        self.kubectl(
-            "apply", "--server-side", "--force-conflicts", "--filename=-", stdin=json.dumps(manifest)
-        )
+        """Makes it exactly this, whatever else was patched into it before."""
+        there = self.kubectl("get", "aistack", manifest["metadata"]["name"], "--ignore-not-found")
+        self.kubectl("replace" if there else "create", "--filename=-", stdin=json.dumps(manifest))
 
     def patch(self, spec: dict[str, Any]) -> None:
         self.kubectl("patch", "aistack", self.name, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
-    def conditions(self) -> dict[str, dict[str, str]]:
-        """By their type."""
-        stack = json.loads(self.kubectl("get", "aistack", self.name, "--output=json"))
-        return {each["type"]: each for each in stack.get("status", {}).get("conditions", [])}
+    def read(self) -> dict[str, Any]:
+        """The object as it is now."""
+        stack: dict[str, Any] = json.loads(self.kubectl("get", "aistack", self.name, "--output=json"))
+        return stack
 
-    def ready(self) -> dict[str, str]:
+    def conditions(self) -> dict[str, dict[str, Any]]:
+        """By their type."""
+        return {each["type"]: each for each in self.read().get("status", {}).get("conditions", [])}
+
+    def ready(self) -> dict[str, Any]:
         """The condition Ready; empty while there is none."""
         return self.conditions().get("Ready", {})
 
     def is_ready(self) -> bool:
-        return self.ready().get("status") == "True"
+        """And not only with an earlier spec."""
+        stack = self.read()
+        conditions = {each["type"]: each for each in stack.get("status", {}).get("conditions", [])}
+        ready = conditions.get("Ready", {})
+        generation = stack["metadata"]["generation"]
+        return (ready.get("status"), ready.get("observedGeneration")) == ("True", generation)
+
+    def objects(self, kinds: str = KINDS) -> list[str]:
+        """What there is of it."""
+        selector = f"--selector=aistack.dev/stack={self.name}"
+        return self.kubectl("get", kinds, selector, "--output=name").split()
+
+    def pods(self, part: str) -> dict[str, str]:
+        """Name → uid of a part's pods, the oldest first: `gateway`, `adapter`, or a model's name."""
+        selector = f"--selector=aistack.dev/stack={self.name},app.kubernetes.io/name={part}"
+        shown = "--output=jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{'\\n'}{end}"
+        order = "--sort-by=.metadata.creationTimestamp"
+        return dict(line.split() for line in self.kubectl("get", "pods", selector, shown, order).splitlines())
+
+    def restarts(self) -> int:
+        """How often containers of its pods were started again."""
+        selector = f"--selector=aistack.dev/stack={self.name}"
+        counts = "--output=jsonpath={.items[*].status.containerStatuses[*].restartCount}"
+        return sum(map(int, self.kubectl("get", "pods", selector, counts).split()))
 
     def wait_until_ready(self, within: float = READY_WITHIN) -> None:
         with step(f"{self.name} becomes Ready"):
@@ -60,56 +89,36 @@ class Stack:
 
     def ask(self, model: str, **wish: Any) -> Answer:
         """One request through the gateway; `wish` may hold stream, key, and path (embeddings)."""
-        with CLIENT.open() as program:
-            argv = self._client(model, seconds=0, concurrency=1, **wish)
-            done = subprocess.run(argv, stdin=program, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            raise CommandFailed(f"the client: {done.stderr.strip()}")
-        return _answers(done.stdout)[0]
+        return once(self._client(model, **wish))
 
-    @contextmanager
-    def load(self, model: str, seconds: float, **wish: Any) -> Iterator[list[Answer]]:
-        """Two clients ask without a pause while the body runs; the answers are there when it is left."""
-        answers: list[Answer] = []
-        argv = self._client(model, **{"seconds": seconds, "concurrency": 2, **wish})
-        with CLIENT.open() as program:
-            asking = subprocess.Popen(argv, stdin=program, stdout=subprocess.PIPE, text=True)
-        try:
-            yield answers
-            written, _ = asking.communicate(timeout=seconds + 120)
-            answers += _answers(written)
-        finally:
-            asking.kill()
-            asking.wait()
+    def load(self, model: str, **wish: Any) -> AbstractContextManager[Load]:
+        """Two clients ask again and again while the body runs."""
+        return load(self._client(model, "--stdin", **{"clients": 2, **wish}))
 
     def story(self) -> str:
         """Conditions, pods and their last words: for the message of a failed wait."""
-        shown = [
+        events = ("get", "events", "--sort-by=.lastTimestamp", "--field-selector=type=Warning")
+        logs = (
+            "logs",
+            f"--selector=aistack.dev/stack={self.name}",
+            "--all-containers",
+            "--prefix",
+            "--tail=5",
+        )
+        words = [
             self.kubectl("get", "aistack,pods", "--output=wide", check=False),
-            *(
-                f"{each['type']}={each['status']} {each.get('message', '')}"
-                for each in self.conditions().values()
-            ),
-            self.kubectl("get", "events", "--sort-by=.lastTimestamp", check=False)[-3000:],
+            *(f"{kind}={each['status']} {each['message']}" for kind, each in self.conditions().items()),
+            self.kubectl(*events, check=False)[-2000:],
+            self.kubectl(*logs, "--max-log-requests=20", check=False),
         ]
-        pods = [pod for pod in self.kubectl("get", "pods", "--output=name").split() if "client" not in pod]
-        logs = ("--all-containers", "--prefix", "--tail=15")
-        shown += [self.kubectl("logs", pod, *logs, check=False) for pod in pods]
-        return "\n".join(shown)
+        return "\n".join(line[:LONGEST_LINE] for text in words for line in text.splitlines())
 
-    def _client(self, model: str, *, path: str = "chat/completions", **wish: Any) -> list[str]:
+    def _client(self, model: str, *options: str, path: str = "chat/completions", **wish: Any) -> list[str]:
         url = f"http://{self.name}-gateway/v1/{path}"
-        whole = {"url": url, "model": model, "stream": False, "key": "", **wish}
+        whole = {"url": url, "model": model, "stream": False, "key": "", "clients": 1, **wish}
         kubectl = [str(self.cluster.programs["kubectl"]), f"--kubeconfig={self.cluster.kubeconfig}"]
-        where = [f"--namespace={self.namespace}", "--stdin", "client", "--"]
-        return [*kubectl, "exec", *where, "python3", "-", json.dumps(whole)]
-
-
-def _answers(written: str) -> list[Answer]:
-    """What the client wrote, all of it: a connection that broke must not hide an answer that failed."""
-    *answers, end = [json.loads(line) for line in written.splitlines()] or [{}]
-    assert end == {"answers": len(answers)}, f"the client's output broke off after {len(answers)} answers"
-    return answers
+        where = [f"--namespace={self.namespace}", *options, "client", "--"]
+        return [*kubectl, "exec", *where, "python3", "-c", CLIENT.read_text(), json.dumps(whole)]
 
 
 def eventually(holds: Callable[[], bool], what: Callable[[], str], within: float) -> float:
@@ -133,22 +142,24 @@ def example(name: str) -> dict[str, Any]:
 
 @contextmanager
 def namespace(cluster: ControlPlane, name: str) -> Iterator[None]:
-    """A namespace with a client's pod in it, and the Secrets that the examples name."""
-    cluster.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
-    listed = {"apiVersion": "v1", "kind": "List", "items": [client_pod(), *secrets()]}
-    where = f"--namespace={name}"
-    account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
-    cluster.wait(f"{name} has its ServiceAccount", lambda: bool(cluster.client.get(account)))
-    cluster.kubectl("apply", where, "--filename=-", input=json.dumps(listed))
-    try:
+    """A namespace with a client's pod in it, and the Secrets that the examples name.
+
+    It ends by itself afterwards: its pods finish what they serve, a minute and more.
+    """
+    earlier = ("get", "namespace", name, "--ignore-not-found")
+    with step(f"the namespace {name} is there"):
+        eventually(lambda: not cluster.kubectl(*earlier), lambda: f"the earlier {name} is gone", GONE_WITHIN)
+        cluster.client.create("/api/v1/namespaces", {"metadata": {"name": name}})
+        listed = {"apiVersion": "v1", "kind": "List", "items": [client_pod(), *secrets()]}
+        where = f"--namespace={name}"
+        account = f"/api/v1/namespaces/{name}/serviceaccounts/default"
+        cluster.wait(f"{name} has its ServiceAccount", lambda: bool(cluster.client.get(account)))
+        cluster.kubectl("apply", where, "--filename=-", input=json.dumps(listed))
         cluster.kubectl("wait", where, "--for=condition=Ready", "pod/client", "--timeout=60s")
+    try:
         yield
     finally:
-        with step(f"the namespace {name} ends"):  # pods finish what they serve, a minute and more
-            cluster.kubectl("delete", "namespace", name, "--wait=false")
-            eventually(
-                lambda: not cluster.kubectl("get", "namespace", name, "--ignore-not-found"), str, GONE_WITHIN
-            )
+        cluster.kubectl("delete", "namespace", name, "--wait=false")
 
 
 def client_pod() -> dict[str, Any]:

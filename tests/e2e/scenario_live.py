@@ -1,0 +1,74 @@
+"""What changes in a gateway is live at once, and no request under way notices it."""
+
+import json
+from typing import Any
+
+from tests.e2e.running import Seen
+from tests.e2e.stacks import Stack, eventually, example
+
+LIVE_WITHIN = 60.0  # seconds
+AGREEING = 4
+"""Answers in a row that two replicas give alike, in all likelihood, once both have changed."""
+
+
+def with_gateway(**gateway: Any) -> dict[str, Any]:
+    """examples/smallest.yaml with a gateway."""
+    stack = example("smallest")
+    stack["spec"]["gateway"] = gateway
+    return stack
+
+
+def client_key(stack: Stack, name: str, key: str) -> dict[str, Any]:
+    """Makes a client's key, or changes it; what the gateway's spec says of it."""
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"key": key}}
+    stack.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(secret))
+    return {"name": name, "secretKeyRef": {"name": name, "key": "key"}}
+
+
+def answers(stack: Stack, model: str, status: int, **wish: Any) -> float:
+    """How long it took until every replica of the gateway answered so, in seconds."""
+    got: list[int] = []
+
+    def so() -> bool:
+        got.append(stack.ask(model, **wish)["status"])
+        return got[-AGREEING:] == [status] * AGREEING
+
+    return eventually(so, lambda: f"{model} is answered {status}: {got}\n{stack.story()}", LIVE_WITHIN)
+
+
+def routes(*names: str) -> list[dict[str, Any]]:
+    """Ways to the same model."""
+    return [{"name": name, "targets": [{"model": "qwen"}]} for name in names]
+
+
+def test_a_route_comes_and_goes_under_load_without_a_failed_request(hello: Stack, seen: Seen) -> None:
+    hello.apply(with_gateway(routes=routes("chat")))
+    hello.wait_until_ready()
+    answers(hello, "chat", 200)
+    model = hello.pods("qwen")
+    with hello.load("chat") as load:
+        hello.apply(with_gateway(routes=routes("chat", "talk")))
+        took = answers(hello, "talk", 200)
+        hello.wait_until_ready()
+        load.goes_on()
+        hello.apply(with_gateway(routes=routes("chat")))
+        answers(hello, "talk", 404)
+        load.goes_on()
+    assert load.failed == []
+    assert hello.pods("qwen") == model, "a route starts no model anew"
+    seen(f"the new route answered after {took:.1f} s; {len(load.answers)} requests, none failed")
+
+
+def test_a_new_client_is_let_in_under_load_without_a_failed_request(hello: Stack) -> None:
+    first, second = client_key(hello, "first", "key-of-first"), client_key(hello, "second", "key-of-second")
+    hello.apply(with_gateway(clients=[first]))
+    answers(hello, "qwen", 401)
+    answers(hello, "qwen", 200, key="key-of-first")
+    hello.wait_until_ready()
+    with hello.load("qwen", key="key-of-first") as load:
+        assert hello.ask("qwen", key="key-of-second")["status"] == 401
+        hello.apply(with_gateway(clients=[first, second]))
+        answers(hello, "qwen", 200, key="key-of-second")
+        hello.wait_until_ready()
+        load.goes_on()
+    assert load.failed == []
