@@ -181,6 +181,19 @@ async def _write(stack: StackRef, write: Write, kube: Kube) -> Manifest:
         if not is_ours(observe(found), stack.uid):
             raise
         return await kube.apply(write.manifest, uid=found["metadata"]["uid"])
+    except Refused:
+        if write.uid is None or write.manifest["kind"] != DEPLOYMENT.kind:
+            raise
+        return await _write_over(stack, write.manifest, write.uid, kube)
+
+
+async def _write_over(stack: StackRef, deployment: Manifest, uid: str, kube: Kube) -> Manifest:
+    """Without what others added: a request above our limit makes the whole invalid, and would hold it so."""
+    name = deployment["metadata"]["name"]
+    found = await kube.get(DEPLOYMENT, stack.namespace, name)
+    spec = {"replicas": found["spec"]["replicas"], **deployment["spec"]}
+    await kube.replace_spec(DEPLOYMENT, stack.namespace, name, uid=uid, spec=spec)
+    return await kube.apply(deployment, uid=uid)
 
 
 async def _delete(stack: StackRef, child: Child, kube: Kube) -> None:

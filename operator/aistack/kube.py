@@ -210,11 +210,19 @@ class Kube:
         self, kind: Kind, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]
     ) -> Manifest:
         """One write that makes the whole status `status`; Conflict when the object was replaced."""
+        return await self._put(f"{kind.path(namespace, name)}/status", uid, "/status", status)
+
+    async def replace_spec(
+        self, kind: Kind, namespace: str, name: str, *, uid: str, spec: Mapping[str, Any]
+    ) -> None:
+        """Makes the whole spec `spec`, what others own in it included; Conflict as for a status."""
+        await self._put(kind.path(namespace, name), uid, "/spec", spec)
+
+    async def _put(self, path: str, uid: str, pointer: str, value: Mapping[str, Any]) -> Manifest:
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
-            {"op": "add", "path": "/status", "value": status},
+            {"op": "add", "path": pointer, "value": value},
         ]
-        path = f"{kind.path(namespace, name)}/status"
         written = await self._request("patch", "PATCH", path, query=OURS, body=patch, content_type=JSON_PATCH)
         self._on_written(written)
         return written
