@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from aistack.bill import money
 from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
+from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Policies, Verdict, judge
 from aistack.resolve import ResolvedStack
@@ -23,5 +24,6 @@ def judged(
     stack: ResolvedStack, platform: Platform, old: ResolvedStack | None = None
 ) -> tuple[Estimate, Verdict]:
     """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
+    stack = cheapest_first(stack, platform.prices)
     estimated = estimate(stack, platform.prices)
     return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices), old)

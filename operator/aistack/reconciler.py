@@ -17,6 +17,7 @@ from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
 from aistack.cost import cost_status, reserve
 from aistack.cost.breakeven import break_evens
+from aistack.cost.cheapest import cheapest_first
 from aistack.errors import Conflict, NotFound, Refused, Unavailable
 from aistack.events import events
 from aistack.govern import Verdict
@@ -71,7 +72,7 @@ async def reconcile(
         return await _write(
             raw, before, status.refused(generation, resolution.problems, before, now), kube, now
         )
-    resolved = resolution.stack
+    resolved = cheapest_first(resolution.stack, platform.prices)
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
         resolved = resolve(stack.suspended(), platform.catalog).stack or resolved

@@ -6,7 +6,7 @@ refuses what the controller would report, because both call `resolve`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aistack.api import AIStack, Reason
 from aistack.api.base import Metadata
@@ -148,9 +148,13 @@ class ResolvedRoute:
 
     @property
     def ways(self) -> tuple[Way, ...]:
-        """Weight 0 takes a target out. `ordered` is one way: the targets as declared, then the fallbacks."""
+        """Weight 0 takes a target out. An order is one way: the targets, then the fallbacks. By how busy they
+        are, each target is taken to get as many requests as the others.
+        """
         targets = [target for target in self.targets if target.weight]
-        if self.spec.strategy == "ordered":
+        if self.spec.strategy == "leastBusy":
+            targets = [replace(target, weight=1) for target in targets]
+        if self.spec.strategy in {"ordered", "lowestCost"}:
             return (Way(1, self._each_once(target.model for target in targets)),)
         by_weight = [target.model for target in sorted(targets, key=lambda target: -target.weight)]
         return tuple(Way(picked.weight, self._each_once((picked.model, *by_weight))) for picked in targets)
@@ -262,7 +266,7 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *broken_names,
         *hosting_problems(spec, catalog),
         *provider_problems(spec),
-        *routing_problems(spec.gateway, names),
+        *routing_problems(spec, names),
         *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
     )
     warnings = (

@@ -4,15 +4,19 @@ from collections.abc import Iterator
 
 from aistack.api import Reason
 from aistack.api.gateway import Gateway, Route
+from aistack.api.retrieval import Traffic
+from aistack.api.stack import AIStackSpec
 from aistack.problem import Problem
 from aistack.references import Names, followed, members_of
 
 
-def routing_problems(gateway: Gateway, names: Names) -> Iterator[Problem]:
-    """Every field of the routes that doesn't fit the models that they lead to, or the gateway."""
-    yield from _tokens(gateway, names)
+def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
+    """Every field of the routes that doesn't fit the models that they lead to, or the rest of the stack."""
+    yield from _tokens(spec.gateway, names)
     for route in names.routes.values():
         path = f"spec.gateway.routes[{route.name}]"
+        yield from _strategy(f"{path}.strategy", route, names, spec.traffic)
+        yield from _output_tokens(f"{path}.limits.maxOutputTokens", route, names)
         yield from _when_down(f"{path}.whenDown", route, names)
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
 
@@ -44,9 +48,7 @@ def _tokens(gateway: Gateway, names: Names) -> Iterator[Problem]:
                 "tokens are counted over all replicas only; write spec.gateway.limitScope: Global",
             )
     for name, route in names.routes.items():
-        task = next(
-            (names.models[name].task for name in members_of(route, names) if name in names.models), ""
-        )
+        task = _task(route, names)
         if route.limits.tokens_per_minute and task not in {"chat", ""}:
             yield Problem(
                 f"spec.gateway.routes[{name}].limits.tokensPerMinute",
@@ -54,6 +56,31 @@ def _tokens(gateway: Gateway, names: Names) -> Iterator[Problem]:
                 f"only the tokens of chats are counted, and its models' task is {task}; "
                 "write requestsPerMinute",
             )
+
+
+def _strategy(path: str, route: Route, names: Names, traffic: Traffic | None) -> Iterator[Problem]:
+    if route.strategy == "lowestCost" and traffic is None:
+        message = "what a request costs depends on its tokens; write spec.traffic, or the strategy ordered"
+        yield Problem(path, Reason.INVALID_SPEC, message)
+    models = (names.models[target.model] for target in route.targets if target.model in names.models)
+    managed = next((model.name for model in models if model.managed), None)
+    if route.strategy == "leastBusy" and managed:
+        yield Problem(
+            path,
+            Reason.INVALID_SPEC,
+            f"how busy {managed} is only its provider knows; move it to fallbacks, or write another strategy",
+        )
+
+
+def _output_tokens(path: str, route: Route, names: Names) -> Iterator[Problem]:
+    if route.limits.max_output_tokens and (task := _task(route, names)) not in {"chat", ""}:
+        message = f"an answer of the task {task} has no length to choose; leave it out"
+        yield Problem(path, Reason.INVALID_SPEC, message)
+
+
+def _task(route: Route, names: Names) -> str:
+    """What its models do; empty where none of them is known."""
+    return next((names.models[name].task for name in members_of(route, names) if name in names.models), "")
 
 
 def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:

@@ -83,16 +83,12 @@ def _in_client(path: str, client: Client) -> Iterator[tuple[str, str]]:
 
 
 def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
-    if route.strategy not in {"weighted", "ordered"}:
-        yield (
-            f"{path}.strategy",
-            f"{route.strategy} is not served by this version; write weighted or ordered",
-        )
+    if route.strategy == "lowestLatency":
+        yield f"{path}.strategy", "lowestLatency is not served by this version; write leastBusy"
     for name, limit in (("timeout", route.timeout), ("firstTokenTimeout", route.first_token_timeout)):
         if limit and not seconds(limit):
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     used = {
-        "limits.maxOutputTokens": route.limits.max_output_tokens,
         "cache.mode": route.cache.mode != "Off",
         "guardrails": route.guardrails,
     }

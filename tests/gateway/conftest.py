@@ -104,6 +104,14 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "longContextFallbacks": ["mistral", "claude"],
                     "timeout": "1s",
                 },
+                {"name": "brief", "targets": [{"model": "llama"}], "limits": {"maxOutputTokens": 100}},
+                {
+                    "name": "least-busy",
+                    "strategy": "leastBusy",
+                    "targets": [{"model": "llama"}, {"model": "mistral"}],
+                    "fallbacks": ["claude"],
+                    "timeout": "5s",
+                },
                 {"name": "provider", "targets": [{"model": "claude"}], "retries": 0},
                 {"name": "embed", "targets": [{"model": "minilm"}]},
             ]

@@ -67,6 +67,8 @@ async def test_the_list_of_models_is_the_list_of_routes(front: Front) -> None:
         "alone",
         "resting",
         "any-length",
+        "brief",
+        "least-busy",
         "provider",
         "embed",
     ]

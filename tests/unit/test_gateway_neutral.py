@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from aistack.render.gateway.neutral import NeutralRoute, neutral
+from aistack.render.gateway.neutral import Choice, NeutralRoute, neutral
 from tests.stacks import hosted, resolved
 
 MODELS = [hosted(name) for name in ("a", "b", "c", "d")]
@@ -20,8 +20,13 @@ def route(*targets: str, clients: tuple[dict[str, Any], ...] = (), **fields: Any
 
 
 def choices(found: NeutralRoute) -> dict[str, int]:
-    """The attempts of each choice, by the models' names, with its weight."""
-    return {"".join(model.name for model in choice.attempts): choice.weight for choice in found.choices}
+    """The attempts of each choice with its weight: `aab`, or `{ab}c` where a and b stand together."""
+    return {_attempts(choice): choice.weight for choice in found.choices}
+
+
+def _attempts(choice: Choice) -> str:
+    names = ("".join(model.name for model in attempt) for attempt in choice.attempts)
+    return "".join(name if len(name) == 1 else f"{{{name}}}" for name in names)
 
 
 @pytest.mark.parametrize(
@@ -55,6 +60,12 @@ def choices(found: NeutralRoute) -> dict[str, int]:
             "ordered targets come before fallbacks",
         ),
         (["a", "b:0"], {"strategy": "ordered", "retries": 0}, {"a": 1}, "weight 0 counts there too"),
+        (
+            ["a", "b:9", "c:0"],
+            {"strategy": "leastBusy", "fallbacks": ["b", "d"]},
+            {"{ab}{ab}d": 1},
+            "the replicas of all targets are one pool, and a fallback in it is none",
+        ),
     ],
 )
 def test_attempts(targets: list[str], fields: dict[str, Any], expected: dict[str, int], why: str) -> None:
@@ -69,7 +80,7 @@ def test_a_request_too_long_for_the_smallest_target_has_choices_of_its_own() -> 
     routes = [{"name": "chat", "targets": [{"model": "a"}, {"model": "b"}], **fields}]
     [found] = neutral(resolved(models=models, gateway={"routes": routes}).gateway).routes
     assert found.longest_body == 8000
-    assert ["".join(model.name for model in choice.attempts) for choice in found.long_choices] == ["ccc"]
+    assert [_attempts(choice) for choice in found.long_choices] == ["ccc"]
 
 
 def test_every_choice_of_a_route_has_the_same_number_of_attempts() -> None:

@@ -135,7 +135,8 @@ class RouteLimits(Model):
     Global. Default no limit."""
 
     max_output_tokens: PerMinute | None = None
-    """Most tokens of one answer; default is the model's own."""
+    """Most tokens of one answer: a client that asks for more, or for nothing, gets this. Default is the
+    model's own."""
 
 
 class RouteCache(Model):
@@ -198,7 +199,10 @@ class Route(Model):
     """The model name that clients send."""
 
     strategy: Literal["weighted", "leastBusy", "lowestLatency", "lowestCost", "ordered"] = "weighted"
-    """How a target is chosen; default weighted."""
+    """How a target is chosen; default weighted. weighted: in proportion to the targets' weights. ordered: the
+    first that can answer. lowestCost: so, too, but the cheapest first, by spec.traffic and the PriceBooks;
+    what is self-hosted is paid anyway and comes first. leastBusy: the replica with the fewest requests of
+    this route, among all targets, which are self-hosted then."""
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16), ListMap("model")]
     """The models that answer, each once."""

@@ -11,6 +11,7 @@ from aistack.cli.cost_report import report
 from aistack.cli.files import price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
 from aistack.cost.breakeven import BreakEven, break_evens
+from aistack.cost.cheapest import cheapest_first
 from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.focus import Month, Row, rows, table
 from aistack.cost.matrix import Cell, matrix
@@ -53,8 +54,9 @@ def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: st
 
 def _costed(checked: Sequence[Checked], prices: Prices) -> Iterator[Costed]:
     for each in checked:
-        stack = each.resolution.stack if each.resolution else None
-        if stack and isinstance(each.document.parsed, AIStack):
+        resolved = each.resolution.stack if each.resolution else None
+        if resolved and isinstance(each.document.parsed, AIStack):
+            stack = cheapest_first(resolved, prices)
             yield Costed(
                 each.document.title,
                 each.document.parsed,

@@ -86,5 +86,5 @@ def _timeout(model: ManagedModel, gateway: NeutralGateway) -> float:
         route.timeout
         for route in gateway.routes
         for choice in (*route.choices, *route.long_choices)
-        if model in choice.attempts
+        if (model,) in choice.attempts
     )

@@ -4,8 +4,12 @@ A stream says its usage only when it's asked to. So every stream is asked, unles
 its last event but one then has `usage` and no choices.
 """
 
+import json
+from collections.abc import Iterator
+
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, typed
+from aistack.render.gateway.neutral import NeutralRoute
 
 READ = "json_to_metadata"
 CHANGE = "transform"
@@ -13,6 +17,8 @@ READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
 CHANGE_TYPE = "filters.http.transform.v3.TransformConfig"
 TOKENS = ("prompt_tokens", "completion_tokens")
 """The fields of an answer's `usage` that are read."""
+LENGTHS = ("max_completion_tokens", "max_tokens")
+"""The fields of a request that bound its answer's length: the first of chats only."""
 LARGEST_EVENT = 1024 * 1024
 """Bytes of one event of a stream that are looked at for its usage."""
 
@@ -24,8 +30,8 @@ def hold_body() -> Manifest:
 
 def read_body() -> Manifest:
     """The body's `model` and `stream` decide the route; a route is looked up again once they are known."""
-    json = {"allow_content_types_regex": {"regex": "application/json.*"}, "rules": _usage()}
-    return extension(READ, READ_TYPE, request_rules=_request(), response_rules=json)
+    whole = {"allow_content_types_regex": {"regex": "application/json.*"}, "rules": _usage()}
+    return extension(READ, READ_TYPE, request_rules=_request(), response_rules=whole)
 
 
 def without_usage() -> Manifest:
@@ -44,17 +50,39 @@ def read_usage_of_streams() -> Manifest:
     )
 
 
-def ask_for_usage() -> Manifest:
-    """Changes nothing until a route says so."""
+def change_request() -> Manifest:
+    """The filter changes nothing until a route says so."""
     return extension(CHANGE, CHANGE_TYPE)
 
 
-def with_usage() -> Manifest:
-    """A route's configuration of it: what a client wrote into `stream_options` is replaced."""
-    wanted = {"stream_options": {"include_usage": True}}
-    merged = {"action": "MERGE", "body_format": {"json_format": wanted}}
-    change = {"request_transformation": {"body_transformation": merged}}
+def changed(route: NeutralRoute, *, usage: bool) -> Manifest:
+    """A route's configuration of it; none where nothing is to change. What a client wrote into
+    `stream_options` is replaced, and a longer answer than it may ask for shortened.
+    """
+    options: Manifest = {"stream_options": {"include_usage": True}} if usage else {}
+    if route.max_output_tokens:
+        # The rest comes behind commas, so there has to be some: the model is what it was.
+        rest = json.dumps(options | {"model": route.name}).removeprefix("{")
+        text = "{" + " ".join(_shortened(route.max_output_tokens)) + rest
+        merged: Manifest = {"text_format_source": {"inline_string": text}}
+    elif options:
+        merged = {"json_format": options}
+    else:
+        return {}
+    change = {"request_transformation": {"body_transformation": {"action": "MERGE", "body_format": merged}}}
     return {CHANGE: typed(f"extensions.{CHANGE_TYPE}", **change)}
+
+
+def _shortened(most: int) -> Iterator[str]:
+    """A limit of the client's own that is too high becomes `most`; without one it becomes the path's."""
+    read = f"metadata.filter_metadata['{METADATA}']"
+    chat, text = LENGTHS
+    none = " && ".join(f"!has({read}.{name})" for name in LENGTHS)
+    is_chat = "request.url_path.endsWith('/chat/completions')"
+    conditions = [(name, f"has({read}.{name}) && {read}.{name} > {most}.0") for name in LENGTHS]
+    conditions += [(chat, f"{none} && {is_chat}"), (text, f"{none} && !{is_chat}")]
+    for name, condition in conditions:
+        yield f"%CEL({condition} ? '\"{name}\": {most}, ' : '')%"
 
 
 def _request() -> Manifest:
@@ -71,6 +99,10 @@ def _request() -> Manifest:
             },
             {"selectors": [{"key": "stream"}], "on_present": _remember("stream")},
             {"selectors": usage, "on_present": _remember("asks_usage")},
+            *(
+                {"selectors": [{"key": name}], "on_present": _remember(name, type="NUMBER")}
+                for name in LENGTHS
+            ),
         ],
     }
 

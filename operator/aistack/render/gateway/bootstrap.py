@@ -8,7 +8,7 @@ import json
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import ask_for_usage, hold_body, read_body, read_usage_of_streams
+from aistack.render.gateway.body import change_request, hold_body, read_body, read_usage_of_streams
 from aistack.render.gateway.clusters import EGRESS
 from aistack.render.gateway.envoy import (
     CLIENT_HEADER,
@@ -90,7 +90,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     filters.append(limit_requests())
     if gateway.resolved.needs_ratelimit:
         filters.append(ask_service())
-    filters += [ask_for_usage(), router()]
+    filters += [change_request(), router()]
     return {
         "name": "gateway",
         "address": socket_address(site.listen),

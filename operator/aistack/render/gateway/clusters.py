@@ -2,14 +2,14 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import resources
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
-from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
+from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, key_of, provider_of
 from aistack.render.gateway.site import Site
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
@@ -31,6 +31,7 @@ NO_LIMITS = {
 
 def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found = [_target(model, site) for model in gateway.models]
+    found += [pool(models, site) for models in _together(gateway)]
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted:
         found.append(adapter(site.adapter_address(gateway.stack)))
@@ -42,6 +43,14 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
 def target_name(model: ResolvedModel) -> str:
     """The cluster that a list of attempts names for a model."""
     return f"{'model' if isinstance(model, SelfHostedModel) else 'managed'}-{model.name}"
+
+
+def attempt_name(attempt: Attempt) -> str:
+    """The same for models that stand together."""
+    if len(attempt) == 1:
+        return target_name(attempt[0])
+    names = " ".join(model.name for model in attempt)
+    return f"models-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
 def provider_name(model: ManagedModel) -> str:
@@ -64,7 +73,7 @@ def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool) -> str:
 def _members(route: NeutralRoute, choice: Choice, stream: bool) -> list[str]:
     """The clusters that are tried in order."""
     last = [] if route.when_down is None else [last_answer_name(route, stream=stream)]
-    return [*map(target_name, choice.attempts), *last]
+    return [*map(attempt_name, choice.attempts), *last]
 
 
 def _holds(route: NeutralRoute, stream: bool) -> bool:
@@ -78,23 +87,30 @@ def _lists(route: NeutralRoute) -> Iterator[Manifest]:
 
 
 def _target(model: ResolvedModel, site: Site) -> Manifest:
-    if isinstance(model, SelfHostedModel):
-        return pool(model, site.model_address(model))
-    return way_out(model)
+    return pool((model,), site) if isinstance(model, SelfHostedModel) else way_out(model)
 
 
-def pool(model: SelfHostedModel, address: Address) -> Manifest:
-    """The ready replicas behind a headless Service, looked up again and again and health-checked.
+def _together(gateway: NeutralGateway) -> Iterator[Attempt]:
+    """Models that are one pool to a route, each combination once."""
+    attempts = (attempt for route in gateway.routes for each in route.choices for attempt in each.attempts)
+    yield from {attempt_name(attempt): attempt for attempt in attempts if len(attempt) > 1}.values()
+
+
+def pool(models: Attempt, site: Site) -> Manifest:
+    """The ready replicas behind headless Services, looked up again and again and health-checked; a request
+    goes to the one with the fewest.
 
     A pool whose replicas are all unhealthy counts as empty, and its attempts go to the next model. An answer
     of 500 does not eject a replica: one client's bad request must not take a model from everybody. One that
     ends is healthy until it does: it leaves when its address leaves the Service.
     """
+    hosted = [model for model in models if isinstance(model, SelfHostedModel)]
+    endpoints = {model.name: {"address": socket_address(site.model_address(model))} for model in hosted}
     return {
-        **_cluster(target_name(model), model.name, {"address": socket_address(address)}),
-        "cluster_type": _by_name(dns_refresh_rate="2s"),
+        **_cluster(attempt_name(models), endpoints),
+        **_looked_up_often(len(endpoints)),
         "connect_timeout": "1s",
-        "lb_policy": "LEAST_REQUEST",
+        "load_balancing_policy": {"policies": [{"typed_extension_config": _least_busy()}]},
         "health_checks": [
             {
                 "timeout": "2s",
@@ -139,7 +155,7 @@ def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
 def _to_egress(name: str, target: str, host: str) -> Manifest:
     listener = {"server_listener_name": EGRESS, "endpoint_id": host}
     endpoint = {"hostname": host, "address": {"envoy_internal_address": listener}}
-    return {**_cluster(name, target, endpoint), "type": "STATIC", "connect_timeout": "1s"}
+    return {**_cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def provider(model: ManagedModel, site: Site) -> Manifest:
@@ -150,7 +166,7 @@ def provider(model: ManagedModel, site: Site) -> Manifest:
     if key_of(model):
         filters.insert(0, _key(provider_name(model), site))
     return {
-        **_cluster(provider_name(model), model.name, endpoint),
+        **_cluster(provider_name(model), {model.name: endpoint}),
         "cluster_type": _by_name(all_addresses_in_single_endpoint=True),
         "connect_timeout": "5s",
         "typed_extension_protocol_options": _upstream_filters(filters),
@@ -161,7 +177,7 @@ def provider(model: ManagedModel, site: Site) -> Manifest:
 def adapter(address: Address) -> Manifest:
     """LiteLLM's Service."""
     return {
-        **_cluster("adapter", "adapter", {"address": socket_address(address)}),
+        **_cluster("adapter", {"adapter": {"address": socket_address(address)}}),
         "cluster_type": _by_name(),
         "connect_timeout": "1s",
     }
@@ -188,8 +204,8 @@ def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool) -> M
     }
 
 
-def _cluster(name: str, target: str, endpoint: Manifest) -> Manifest:
-    """What every cluster with one endpoint shares; `target` stands in the access log."""
+def _cluster(name: str, endpoints: Mapping[str, Manifest]) -> Manifest:
+    """What every cluster with endpoints shares; they are by the target that stands in the access log."""
     return {
         "name": name,
         "per_connection_buffer_limit_bytes": MAX_BODY,
@@ -203,6 +219,7 @@ def _cluster(name: str, target: str, endpoint: Manifest) -> Manifest:
                             "metadata": {"filter_metadata": {METADATA: {"target": target}}},
                             "endpoint": endpoint,
                         }
+                        for target, endpoint in endpoints.items()
                     ]
                 }
             ],
@@ -210,10 +227,27 @@ def _cluster(name: str, target: str, endpoint: Manifest) -> Manifest:
     }
 
 
+def _looked_up_often(names: int) -> Manifest:
+    """Envoy's newer type of cluster takes one name."""
+    often = "2s"
+    if names == 1:
+        return {"cluster_type": _by_name(dns_refresh_rate=often)}
+    return {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": often}
+
+
 def _by_name(**fields: object) -> Manifest:
     """Addresses from DNS: every address a host, or all of them one host that is many machines."""
     return extension(
         "envoy.clusters.dns", "clusters.dns.v3.DnsCluster", dns_lookup_family="V4_PREFERRED", **fields
+    )
+
+
+def _least_busy() -> Manifest:
+    """Of all, not of two at random: replicas are few, and a request keeps one busy for long."""
+    return extension(
+        "least_request",
+        "load_balancing_policies.least_request.v3.LeastRequest",
+        selection_method="FULL_SCAN",
     )
 
 

@@ -1,5 +1,6 @@
 """What a gateway's routes mean, in no engine's words: who is tried, in which order, for how long."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from aistack.api.gateway import Client
@@ -13,12 +14,16 @@ for nothing costs more; one that isn't sent on would fail.
 """
 
 
+Attempt = tuple[ResolvedModel, ...]
+"""The models of which one answers: mostly there is one; of several the least busy replica does."""
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """One way through a route: picked in proportion to `weight`, then one model an attempt."""
+    """One way through a route: picked in proportion to `weight`, then one attempt after the other."""
 
     weight: int
-    attempts: tuple[ResolvedModel, ...]
+    attempts: tuple[Attempt, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,8 @@ class NeutralRoute:
     """The clients that may use it; None is every client that may enter."""
     requests_per_minute: int | None
     """How many requests are taken in a minute, over all clients; None is no limit."""
+    max_output_tokens: int | None
+    """The longest answer that a client may ask for; None is the model's own."""
     tokens_per_minute: int | None
     """How many tokens all replicas together give in a minute, over all clients; None is no limit."""
     when_down: str | None
@@ -107,22 +114,37 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
     return NeutralRoute(
         name=route.name,
         task=route.targets[0].model.spec.task,
-        choices=tuple(_choice(way, spec.retries) for way in route.ways),
-        long_choices=(_choice(route.long_way, spec.retries),) if route.long_way else (),
+        choices=tuple(_choices(route)),
+        long_choices=(_in_order(route.long_way, spec.retries),) if route.long_way else (),
         longest_body=_longest_body(route) if route.long_way else 0,
         timeout=seconds(spec.timeout),
         first_token_timeout=first_token or None,
         clients=_allowed(route.name, clients),
         requests_per_minute=spec.limits.requests_per_minute,
+        max_output_tokens=spec.limits.max_output_tokens,
         tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
     )
 
 
-def _choice(way: Way, retries: int) -> Choice:
-    """Attempts that are left over go to further replicas of the first model."""
-    left_over = max(0, 1 + retries - len(way.models))
-    return Choice(way.weight, (*[way.models[0]] * left_over, *way.models))
+def _choices(route: ResolvedRoute) -> Iterator[Choice]:
+    if route.spec.strategy == "leastBusy":
+        together = tuple(target.model for target in route.targets if target.weight)
+        after = tuple((model,) for model in route.fallbacks if model not in together)
+        yield _choice(1, (together, *after), route.spec.retries)
+        return
+    for way in route.ways:
+        yield _in_order(way, route.spec.retries)
+
+
+def _in_order(way: Way, retries: int) -> Choice:
+    return _choice(way.weight, tuple((model,) for model in way.models), retries)
+
+
+def _choice(weight: int, attempts: tuple[Attempt, ...], retries: int) -> Choice:
+    """Attempts that are left over go to further replicas of the first one's."""
+    left_over = max(0, 1 + retries - len(attempts))
+    return Choice(weight, (*[attempts[0]] * left_over, *attempts))
 
 
 def _longest_body(route: ResolvedRoute) -> int:

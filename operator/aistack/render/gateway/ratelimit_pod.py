@@ -71,7 +71,7 @@ def redis_pod(gateway: NeutralGateway) -> Manifest:
 
 def redis(gateway: NeutralGateway) -> Manifest:
     """It writes nothing down: a counter lives for a minute."""
-    ping = {"exec": {"command": ["valkey-cli", "ping"]}, "timeoutSeconds": 5}
+    listens = {"tcpSocket": {"port": "redis"}, "timeoutSeconds": 2}
     return {
         "name": "redis",
         "image": gateway.resolved.redis_image,
@@ -84,8 +84,8 @@ def redis(gateway: NeutralGateway) -> Manifest:
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "readinessProbe": {**ping, "periodSeconds": 5, "failureThreshold": 2},
-        "livenessProbe": {**ping, "periodSeconds": 10, "failureThreshold": 6},
+        "readinessProbe": {**listens, "periodSeconds": 5, "failureThreshold": 2},
+        "livenessProbe": {**listens, "periodSeconds": 10, "failureThreshold": 6},
     }
 
 

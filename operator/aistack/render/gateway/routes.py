@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import with_usage, without_usage
+from aistack.render.gateway.body import changed, without_usage
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.limits import limits
@@ -109,9 +109,9 @@ def _entries(
         }
 
     if route.streams:
-        yield entry([streamed, asks_usage], stream=True)
-        yield entry([streamed], stream=True, **with_usage())
-    yield entry([], stream=False)
+        yield entry([streamed, asks_usage], stream=True, **changed(route, usage=False))
+        yield entry([streamed], stream=True, **changed(route, usage=True))
+    yield entry([], stream=False, **changed(route, usage=False))
 
 
 def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:

@@ -1,0 +1,40 @@
+"""The strategy lowestCost: the targets of such a route in the order of what a request costs there."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from aistack.api.retrieval import Traffic
+from aistack.cost.prices import Price, Prices, token_prices
+from aistack.resolve import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel
+
+NOTHING = Decimal(0)
+
+
+def cheapest_first(stack: ResolvedStack, prices: Prices) -> ResolvedStack:
+    """The same stack; of equals the declared order stays.
+
+    A self-hosted model is paid whether it answers or not, so one request more costs nothing there. Where a
+    price is not known, the model comes last: it could be any.
+    """
+    traffic = stack.spec.traffic
+    if traffic is None or all(route.spec.strategy != "lowestCost" for route in stack.gateway.routes):
+        return stack
+    routes = tuple(_ordered(route, prices, traffic) for route in stack.gateway.routes)
+    return replace(stack, gateway=replace(stack.gateway, routes=routes))
+
+
+def _ordered(route: ResolvedRoute, prices: Prices, traffic: Traffic) -> ResolvedRoute:
+    if route.spec.strategy != "lowestCost":
+        return route
+    targets = sorted(route.targets, key=lambda target: _a_request(target.model, prices, traffic))
+    return replace(route, targets=tuple(targets))
+
+
+def _a_request(model: ResolvedModel, prices: Prices, traffic: Traffic) -> Decimal:
+    """In millionths of the books' currency, of the mean request that the stack declares."""
+    if isinstance(model, SelfHostedModel):
+        return NOTHING
+    known = token_prices(prices, model.managed)
+    if not isinstance(known.input, Price) or not isinstance(known.output, Price):
+        return Decimal("Infinity")
+    return traffic.input_tokens * known.input.amount + traffic.output_tokens * known.output.amount
