@@ -42,6 +42,8 @@ class Settings:
     """AISTACK_WEBHOOK_KEY: the certificate's key. Default: /etc/aistack/tls/tls.key."""
     admission_policies: bool
     """AISTACK_ADMISSION_POLICIES: on or off: policies also become the API server's. Default: off."""
+    decisions: Path | None
+    """AISTACK_DECISIONS: a file to which the webhook appends every decision. Default: none."""
     log_format: str
     """AISTACK_LOG_FORMAT: text or json. Default: text on a terminal, json elsewhere (empty)."""
     log_level: str
@@ -63,6 +65,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         webhook_certificate=Path(read.text("AISTACK_WEBHOOK_CERTIFICATE", "/etc/aistack/tls/tls.crt")),
         webhook_key=Path(read.text("AISTACK_WEBHOOK_KEY", "/etc/aistack/tls/tls.key")),
         admission_policies=read.choice("AISTACK_ADMISSION_POLICIES", "off", ("on", "off")) == "on",
+        decisions=Path(name) if (name := read.text("AISTACK_DECISIONS", "")) else None,
         log_format=read.choice("AISTACK_LOG_FORMAT", "", LOG_FORMATS),
         log_level=read.choice("AISTACK_LOG_LEVEL", "info", LOG_LEVELS),
     )

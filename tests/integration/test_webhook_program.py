@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from aistack.admission.configuration import operator_users
+from aistack.trail import follow
 from tests import reviews
 from tests.controllers import GROUPS, NAMESPACE, eventually
 from tests.controlplane import ControlPlane
@@ -66,6 +67,7 @@ def settings(cluster: ControlPlane, folder: Path) -> Mapping[str, str]:
         "AISTACK_WEBHOOK_PORT": str(free_port()),
         "AISTACK_WEBHOOK_CERTIFICATE": str(certificate),
         "AISTACK_WEBHOOK_KEY": str(key),
+        "AISTACK_DECISIONS": str(folder / "decisions.jsonl"),
     }
 
 
@@ -168,3 +170,21 @@ def test_a_policy_that_denies_counts_as_soon_as_it_is_there(
     finally:
         installed.kubectl("delete", "aipolicy", "owned-by-test")
     eventually(lambda: webhook.judge(judged)["allowed"], "the policy is forgotten", webhook.process)
+
+
+def test_every_decision_is_a_line_of_the_log_and_a_record_of_the_trail(
+    webhook: Webhook, tmp_path: Path
+) -> None:
+    webhook.judge(stack())
+    webhook.judge(broken_stack())
+    trail = tmp_path / "decisions.jsonl"
+    with trail.open("rb") as lines:
+        assert follow(lines).sequence == 2
+    allowed, denied = (json.loads(line) for line in trail.read_text().splitlines())
+    assert (allowed["user"], allowed["object"], allowed["verdict"]) == ("alice", "care/support", "allowed")
+    assert (denied["verdict"], denied["problems"]) == ("denied", 2)
+    assert allowed["spec"] != denied["spec"]
+    logged = [json.loads(line) for line in webhook.process.log.read_text().splitlines()]
+    assert [line["decision"] for line in logged if "decision" in line] == [
+        {name: value for name, value in record.items() if name != "previous"} for record in (allowed, denied)
+    ]

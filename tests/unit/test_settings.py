@@ -1,5 +1,7 @@
 """The environment becomes one frozen object, or an error that says what to write."""
 
+from pathlib import Path
+
 import pytest
 
 from aistack.errors import SettingsError
@@ -35,12 +37,14 @@ def test_every_variable_is_read() -> None:
             "AISTACK_LOG_FORMAT": "JSON",
             "AISTACK_LOG_LEVEL": "debug",
             "AISTACK_ADMISSION_POLICIES": "on",
+            "AISTACK_DECISIONS": "decisions.jsonl",
         }
     )
     assert (settings.namespace, settings.lease, settings.identity) == ("ops", "mine", "pod-0")
     assert (settings.workers, settings.resync, settings.metrics_port) == (4, 30.5, 0)
     assert (settings.log_format, settings.log_level) == ("json", "debug")
     assert settings.admission_policies
+    assert settings.decisions == Path("decisions.jsonl")
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,11 @@ env:
   {{- if $root.Values.admissionPolicies }}
   - {name: AISTACK_ADMISSION_POLICIES, value: "on"}
   {{- end }}
+  {{- if $values.decisions }}
+  - name: POD_NAME
+    valueFrom: {fieldRef: {fieldPath: metadata.name}}
+  - {name: AISTACK_DECISIONS, value: /var/lib/aistack/$(POD_NAME).jsonl}
+  {{- end }}
   {{- with $values.env }}
   {{- toYaml . | nindent 2 }}
   {{- end }}

@@ -41,6 +41,7 @@ class AdmissionRequest(Message):
     name: str = ""
     namespace: str = ""
     user_info: UserInfo = UserInfo()
+    dry_run: bool = False
     object: Sent = {}
     """Empty on a DELETE."""
     old_object: Sent = {}

@@ -38,6 +38,8 @@ class Verdict:
     problems: tuple[str, ...] = ()
     """`<field path>: <what is wrong>; <what to write instead>`."""
     warnings: tuple[str, ...] = ()
+    rules: tuple[str, ...] = ()
+    """The rules of policies among what is wrong, as policy/rule."""
     unknown_classes: frozenset[str] = frozenset()
     """Accelerator classes that the stack names and the catalog doesn't have: it may lag behind."""
 
@@ -92,6 +94,7 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
     return Verdict(
         problems=tuple(map(str, (*resolution.problems, *refusals))),
         warnings=tuple(map(str, (*_warnings(said, refusals), *resolution.warnings))),
+        rules=tuple(result.name for result in said.failed("Deny") if result.problem() in refusals),
         unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
     )
 

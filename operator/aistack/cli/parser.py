@@ -54,6 +54,7 @@ def build_parser() -> argparse.ArgumentParser:
     _render(commands)
     _cost(commands)
     _prices(commands)
+    _audit(commands)
     _status(commands)
     _sync(commands)
     _controller(commands)
@@ -168,6 +169,23 @@ def _run_cost(arguments: argparse.Namespace) -> int:
     return run(
         arguments.files, arguments.catalog, arguments.namespace, arguments.output, strict=arguments.strict
     )
+
+
+def _audit(commands: Commands) -> None:
+    parser = commands.add_parser("audit", help="check the trail of the webhook's decisions")
+    sorts = parser.add_subparsers(title="commands", metavar="command", required=True)
+    verify = sorts.add_parser("verify", help="say whether a file of decisions is whole")
+    verify.add_argument("file", metavar="FILE", help="what AISTACK_DECISIONS names")
+    verify.add_argument(
+        "--last", default="", metavar="DIGEST", help="the digest that its last record must have"
+    )
+    verify.set_defaults(run=_run_audit_verify)
+
+
+def _run_audit_verify(arguments: argparse.Namespace) -> int:
+    from aistack.cli import audit
+
+    return audit.verify(arguments.file, arguments.last)
 
 
 def _prices(commands: Commands) -> None:

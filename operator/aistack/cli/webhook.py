@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 from aistack.admission.certificate import ServingCertificate
 from aistack.admission.configuration import operator_users
+from aistack.admission.decision import decision, tell
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import Verdict
@@ -25,6 +26,7 @@ from aistack.runtime.queue import Priority
 from aistack.runtime.store import Key, Store
 from aistack.runtime.watches import Watches
 from aistack.settings import Settings
+from aistack.trail import Trail
 
 CACHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION)
 """What verdicts refer to."""
@@ -42,6 +44,7 @@ def run_webhook(settings: Settings) -> None:
 async def _run(settings: Settings) -> None:
     certificate = ServingCertificate(settings.webhook_certificate, settings.webhook_key)
     images, store, prices = default_images(), Store(), PriceIndex()
+    trail = Trail(settings.decisions) if settings.decisions else None
     operators = frozenset(operator_users(settings.namespace))
     async with Kube(
         await connect(settings.kubeconfig), on_request=count_request, metadata_only={NAMESPACE}
@@ -53,7 +56,9 @@ async def _run(settings: Settings) -> None:
                 prices.of(store.price_books),
                 store.policies(datetime.now(UTC)),
             )
-            return await review_live(request, platform, kube, operators)
+            verdict = await review_live(request, platform, kube, operators)
+            tell(decision(request, verdict, platform.policies.now), trail)
+            return verdict
 
         watches = Watches(kube, store, CACHED, _nobody_waits, resync=settings.resync)
         server = WebhookServer(decide, certificate, watches.is_synced)

@@ -36,7 +36,7 @@ def set_up(log_format: str, level: str, stream: TextIO = sys.stderr) -> None:
 
 
 class JSONFormatter(logging.Formatter):
-    """One JSON object a line: time, level, logger, message, the fields of `about`, exception."""
+    """One JSON object a line: time, level, logger, message, the fields of `about`, its own, exception."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -45,6 +45,7 @@ class JSONFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
             **_about.get(),
+            **getattr(record, "fields", {}),
         }
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)

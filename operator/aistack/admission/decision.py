@@ -1,0 +1,54 @@
+"""What was decided on a request: one line of the log, and one record of the trail where there is one."""
+
+import hashlib
+import logging
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from aistack.admission.request import AdmissionRequest
+from aistack.admission.review import Verdict
+from aistack.trail import Link, Trail
+
+logger = logging.getLogger(__name__)
+
+MOST_NAMED = 50
+"""Rules and budgets of one decision that are named; a record stays as small as an event."""
+
+
+def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict[str, Any]:
+    """Who asked for what, and what came of it; of the object only its spec's SHA-256."""
+    return {
+        "time": now.isoformat(timespec="milliseconds"),
+        "request": request.uid,
+        "user": request.user_info.username,
+        "operation": request.operation,
+        "dryRun": request.dry_run,
+        "kind": request.kind.kind,
+        "object": request.full_name,
+        "spec": spec_digest(request.object),
+        "verdict": "allowed" if verdict.allowed else "denied",
+        "problems": len(verdict.problems),
+        "rules": list(verdict.rules[:MOST_NAMED]),
+    }
+
+
+def spec_digest(obj: Mapping[str, Any]) -> str:
+    """SHA-256 of a spec as JSON with sorted keys, no blanks."""
+    return hashlib.sha256(orjson.dumps(obj.get("spec"), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def tell(record: Mapping[str, Any], trail: Trail | None) -> None:
+    """OSError when it can't be recorded: then it must not count as decided."""
+    link = trail.append(record) if trail else Link()
+    noted = {"sequence": link.sequence, "digest": link.digest} if trail else {}
+    logger.info(
+        "%s %s of %s %s",
+        record["verdict"],
+        record["operation"],
+        record["kind"],
+        record["object"],
+        extra={"fields": {"decision": {**record, **noted}}},
+    )

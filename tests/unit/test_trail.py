@@ -1,0 +1,86 @@
+"""A trail of decisions: whoever changes it later can be found out."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from aistack.cli.parser import main
+from aistack.errors import SettingsError
+from aistack.trail import BEGINNING, BrokenChain, Link, Trail, follow
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    """A trail of five decisions."""
+    path = tmp_path / "decisions.jsonl"
+    write(path, *"abcde")
+    return path
+
+
+def write(path: Path, *names: str) -> Link:
+    trail = Trail(path)
+    links = [trail.append({"object": name, "verdict": "allowed"}) for name in names]
+    trail.close()
+    return links[-1]
+
+
+def lines(path: Path) -> list[bytes]:
+    return path.read_bytes().splitlines(keepends=True)
+
+
+def broken(path: Path) -> str:
+    with pytest.raises(BrokenChain) as found:
+        follow(lines(path))
+    return str(found.value)
+
+
+def test_each_record_holds_the_digest_of_the_one_before(file: Path) -> None:
+    records = [orjson.loads(line) for line in lines(file)]
+    assert [record["sequence"] for record in records] == [1, 2, 3, 4, 5]
+    assert records[0]["previous"] == BEGINNING
+    assert [record["previous"] for record in records[1:]] == [record["digest"] for record in records[:-1]]
+
+
+def test_a_process_that_starts_anew_goes_on_where_the_last_one_ended(file: Path) -> None:
+    assert write(file, "f") == follow(lines(file))
+    assert follow(lines(file)).sequence == 6
+
+
+def test_a_changed_record_is_found(file: Path) -> None:
+    file.write_bytes(file.read_bytes().replace(b'"c"', b'"x"'))
+    assert broken(file).startswith("line 3 was changed")
+
+
+def test_a_changed_record_with_a_new_digest_is_found_by_the_next(file: Path) -> None:
+    forged = file.with_name("forged")
+    write(forged, "a", "b", "x")
+    file.write_bytes(b"".join([*lines(forged), *lines(file)[3:]]))
+    assert broken(file).startswith("line 4 does not follow")
+
+
+@pytest.mark.parametrize(
+    ("why", "order"), [("taken out", [0, 1, 3, 4]), ("put in", [0, 1, 1, 2]), ("swapped", [0, 2, 1])]
+)
+def test_a_record_that_is_moved_is_found(file: Path, why: str, order: list[int]) -> None:
+    whole = lines(file)
+    file.write_bytes(b"".join(whole[index] for index in order))
+    assert "does not follow" in broken(file), why
+
+
+def test_a_record_that_is_cut_off_is_found_and_nothing_is_appended_to_it(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-10])
+    assert broken(file) == "line 5 is no whole record"
+    with pytest.raises(SettingsError, match="name another file"):
+        Trail(file)
+
+
+def test_the_command_says_whether_it_is_whole(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    last = follow(lines(file)).digest
+    assert main(["audit", "verify", str(file), f"--last={last}"]) == 0
+    assert "5 decisions, unbroken" in capsys.readouterr().out
+    file.write_bytes(b"".join(lines(file)[:-1]))
+    assert main(["audit", "verify", str(file)]) == 0, "what follows is unknown"
+    assert main(["audit", "verify", str(file), f"--last={last}"]) == 1
+    assert "records are missing at the end" in "".join(capsys.readouterr().out.split("\n")).replace("  ", " ")
+    assert main(["audit", "verify", str(file.with_name("none"))]) == 2
