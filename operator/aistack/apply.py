@@ -106,6 +106,19 @@ def is_applied(manifests: Sequence[Manifest], inventory: Sequence[InventoryItem]
     return all(applied.get(_key(manifest)) == digest(manifest) for manifest in manifests)
 
 
+def is_rolled_out(
+    stack: StackRef, manifests: Sequence[Manifest], applied: Applied, observed: Observed
+) -> bool:
+    """Whether nothing is left of an older spec: every object is as rendered, and no other is there."""
+    kept, parts = {_key(manifest) for manifest in manifests}, {_part(manifest) for manifest in manifests}
+    return not (
+        applied.failures
+        or applied.written
+        or any(child.owner_uid == stack.uid and key not in kept for key, child in observed.children.items())
+        or any((pod.component, pod.part) not in parts for pod in observed.pods.values())
+    )
+
+
 async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
     """Writes a plan: parts side by side, each in the order of dependence; deletes when all is written."""
     results = await asyncio.gather(

@@ -1,6 +1,6 @@
 """What policies can ask about money: an estimate, and the prices that it was made with, as facts."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import date
 
 from aistack.cost import Estimate, Prices
@@ -11,8 +11,10 @@ from aistack.resolve import ResolvedStack
 MICRO = 1_000_000
 
 
-def money(stack: ResolvedStack, estimated: Estimate, prices: Prices) -> Money:
-    """The facts of an estimate; budgets are added by who holds them."""
+def money(
+    stack: ResolvedStack, estimated: Estimate, prices: Prices, fits: Mapping[str, bool] | None = None
+) -> Money:
+    """The facts of an estimate. `fits` says of each budget that counts the stack whether it has room."""
     monthly = estimated.monthly
     days = [charge.price.as_of for charge in estimated.charges if isinstance(charge.price, Price)]
     return Money(
@@ -20,6 +22,7 @@ def money(stack: ResolvedStack, estimated: Estimate, prices: Prices) -> Money:
         unknown_prices=tuple(map(str, estimated.unknown)),
         oldest_price=date.fromisoformat(min(days)) if days else None,
         retirements=dict(_retirements(stack, prices)),
+        budgets=fits or {},
     )
 
 

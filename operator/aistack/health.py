@@ -52,6 +52,11 @@ class Health:
     def unexplained(self) -> tuple[Subject, ...]:
         return tuple(part.unexplained for part in self.parts if part.unexplained)
 
+    @property
+    def settled(self) -> bool:
+        """Every part is as it should be: it answers, or is switched off."""
+        return all(part.ready or part.reason is Reason.SUSPENDED for part in self.parts)
+
     def explained(self, words: Mapping[str, str]) -> "Health":
         """The same with what events say, by the uid of the object that they're about."""
         return replace(self, parts=tuple(_explained(part, words) for part in self.parts))

@@ -207,10 +207,22 @@ class Kube:
         await self._request("delete", "DELETE", kind.path(namespace, name), body=options)
 
     async def replace_status(
-        self, kind: Kind, namespace: str, name: str, *, uid: str, status: Mapping[str, Any]
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        status: Mapping[str, Any],
+        resource_version: str = "",
     ) -> Manifest:
-        """One write that makes the whole status `status`; Conflict when the object was replaced."""
-        return await self._put(f"{kind.path(namespace, name)}/status", uid, "/status", status)
+        """One write that makes the whole status `status`.
+
+        Conflict when the object was replaced, or with `resource_version` when it was changed in any way.
+        """
+        versioned = {"op": "test", "path": "/metadata/resourceVersion", "value": resource_version}
+        path = f"{kind.path(namespace, name)}/status"
+        return await self._put(path, uid, "/status", status, *([versioned] if resource_version else []))
 
     async def replace_spec(
         self, kind: Kind, namespace: str, name: str, *, uid: str, spec: Mapping[str, Any]
@@ -218,9 +230,12 @@ class Kube:
         """Makes the whole spec `spec`, what others own in it included; Conflict as for a status."""
         await self._put(kind.path(namespace, name), uid, "/spec", spec)
 
-    async def _put(self, path: str, uid: str, pointer: str, value: Mapping[str, Any]) -> Manifest:
+    async def _put(
+        self, path: str, uid: str, pointer: str, value: Mapping[str, Any], *tests: Mapping[str, str]
+    ) -> Manifest:
         patch = [
             {"op": "test", "path": "/metadata/uid", "value": uid},
+            *tests,
             {"op": "add", "path": pointer, "value": value},
         ]
         written = await self._request("patch", "PATCH", path, query=OURS, body=patch, content_type=JSON_PATCH)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from aistack.bill import money
+from aistack.budget import NO_BUDGETS, Budgets, Ledger, claim_of
 from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
@@ -18,6 +19,7 @@ class Platform:
     catalog: Catalog
     prices: Prices = NO_PRICES
     policies: Policies = NO_POLICIES
+    budgets: Budgets = NO_BUDGETS
 
 
 def judged(
@@ -26,4 +28,14 @@ def judged(
     """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
     stack = cheapest_first(stack, platform.prices)
     estimated = estimate(stack, platform.prices)
-    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices), old)
+    fits = _fits(stack, estimated, platform) if platform.policies.policies else {}
+    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices, fits), old)
+
+
+def _fits(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> dict[str, bool]:
+    """Whether each budget that counts the stack has room for it, as far as is known here."""
+    counting = platform.budgets.counting(stack.metadata)
+    if not counting:
+        return {}
+    claim = claim_of(stack, estimated)
+    return {budget.metadata.name: Ledger.of(budget).obstacle(claim) is None for budget in counting}

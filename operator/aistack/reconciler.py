@@ -12,10 +12,13 @@ from datetime import datetime, timedelta
 from pydantic import ValidationError
 
 from aistack import apply, health, status
+from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
-from aistack.cost import cost_status, reserve
+from aistack.budget import Claim, Reservation, claim_of
+from aistack.budget.refusal import summary
+from aistack.cost import Estimate, cost_status, estimate
 from aistack.cost.breakeven import break_evens
 from aistack.cost.cheapest import cheapest_first
 from aistack.errors import Conflict, NotFound, Refused, Unavailable
@@ -27,7 +30,7 @@ from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed, shortened
 from aistack.platform import Platform, judged
 from aistack.render import render
-from aistack.resolve import Problem, StackRef, resolve
+from aistack.resolve import Problem, ResolvedStack, StackRef, resolve
 from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
@@ -54,7 +57,7 @@ class Outcome:
 
 
 async def reconcile(
-    raw: Manifest, observed: Observed, platform: Platform, kube: Kube, now: datetime
+    raw: Manifest, observed: Observed, platform: Platform, kube: Kube, now: datetime, *, accounts: Accounts
 ) -> Outcome:
     """Takes one stack through the line. `now` is UTC.
 
@@ -76,12 +79,19 @@ async def reconcile(
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
         resolved = resolve(stack.suspended(), platform.catalog).stack or resolved
-    reservation = reserve(estimated)
     manifests = render(resolved)
-    refusals = (*_refusals(verdict, before), *reservation.refusals)
-    if refusals and not apply.is_applied(manifests, before.inventory):
-        after = status.refused(generation, refusals, before, now, verdict)
+    running = apply.is_applied(manifests, before.inventory)
+    refusals = _refusals(verdict, before)
+    if refusals and not running:
+        after = status.refused(generation, refusals, before, now, verdict=verdict)
         return replace(await _write(raw, before, after, kube, now), results=verdict.tally)
+    claim, counting = _claim(resolved, estimated, platform), platform.budgets.counting(stack.metadata)
+    reservation = await accounts.commit(claim, counting, running=running)
+    if reservation.denied and not running:
+        unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
+        after = status.refused(generation, unpaid, before, now, verdict=verdict, reservation=reservation)
+        outcome = await _write(raw, before, after, kube, now)
+        return replace(outcome, results=verdict.tally, retry_after=LATER)
 
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
     if decided.anew and not await _still_there(resolved.ref, kube):
@@ -101,12 +111,16 @@ async def reconcile(
     if old := [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]:
         state = state.explained(await _event_words(kube, stack.metadata.namespace, old))
 
+    if state.settled and apply.is_rolled_out(resolved.ref, manifests, applied, seen):
+        reservation = await accounts.release(claim, counting, reservation)
+
     after = status.reported(
         resolved,
         state,
         generation=generation,
         verdict=verdict,
         cost=cost_status(estimated, break_evens(resolved, platform.prices)),
+        reservation=reservation,
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
@@ -118,7 +132,7 @@ async def reconcile(
         deleted=applied.deleted,
         results=verdict.tally,
         failed=any(failure.transient for failure in applied.failures),
-        retry_after=_retry_after(applied.failures, state.unexplained),
+        retry_after=_retry_after(applied.failures, state.unexplained, reservation),
         awaited=fronts.awaited,
     )
 
@@ -130,6 +144,13 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
     return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
 
 
+def _claim(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> Claim:
+    """What budgets hold for what is rendered: less than was asked for where a policy suspends the stack."""
+    if stack.spec.suspend:
+        estimated = estimate(stack, platform.prices)
+    return claim_of(stack, estimated)
+
+
 async def _still_there(stack: StackRef, kube: Kube) -> bool:
     """A deleted stack takes its children with it, and the watch of their kind may be the first to tell."""
     try:
@@ -139,10 +160,12 @@ async def _still_there(stack: StackRef, kube: Kube) -> bool:
     return found["metadata"]["uid"] == stack.uid and "deletionTimestamp" not in found["metadata"]
 
 
-def _retry_after(failures: Sequence[Failure], unexplained: Sequence[Subject]) -> float | None:
+def _retry_after(
+    failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation
+) -> float | None:
     if unexplained or any(failure.reason is Reason.TERMINATING for failure in failures):
         return SOON
-    return LATER if failures else None
+    return LATER if failures or reservation.denied else None
 
 
 async def _write(

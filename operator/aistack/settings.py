@@ -32,6 +32,9 @@ class Settings:
     """AISTACK_WORKERS: stacks reconciled at once, 1 to 64. Default: 16."""
     resync: float
     """AISTACK_RESYNC_SECONDS: how often everything is listed again, 10 to 86400. Default: 600."""
+    reservation: float
+    """AISTACK_RESERVATION_SECONDS: how long a budget waits for a spec that was admitted, 1 to 3600;
+    longer than the API server's request timeout. Default: 90."""
     metrics_port: int
     """AISTACK_METRICS_PORT: where /metrics, /healthz and /readyz are; 0 is any. Default: 8080."""
     webhook_port: int
@@ -60,6 +63,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         identity=read.text("AISTACK_IDENTITY", f"{socket.gethostname()}_{uuid.uuid4().hex[:8]}"),
         workers=read.number("AISTACK_WORKERS", 16, int, 1, 64),
         resync=read.number("AISTACK_RESYNC_SECONDS", 600.0, float, 10, 86_400),
+        reservation=read.number("AISTACK_RESERVATION_SECONDS", 90.0, float, 1, 3600),
         metrics_port=read.number("AISTACK_METRICS_PORT", 8080, int, 0, 65_535),
         webhook_port=read.number("AISTACK_WEBHOOK_PORT", 9443, int, 0, 65_535),
         webhook_certificate=Path(read.text("AISTACK_WEBHOOK_CERTIFICATE", "/etc/aistack/tls/tls.crt")),

@@ -7,7 +7,8 @@ the same status to the letter, so that it's written only when something changed.
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
-from aistack.api import ConditionType, Reason
+from aistack.api import AIBudget, ConditionType, Reason
+from aistack.api.budgets import AIBudgetStatus
 from aistack.api.conditions import STALLING
 from aistack.api.stack import (
     AIStackStatus,
@@ -17,6 +18,9 @@ from aistack.api.stack import (
     Endpoints,
     InventoryItem,
 )
+from aistack.budget import NOTHING_RESERVED, Ledger, Reservation
+from aistack.budget.refusal import summary
+from aistack.cost.money import cents
 from aistack.govern import Verdict
 from aistack.health import Health, Part
 from aistack.observed import Cause, Failure
@@ -31,7 +35,9 @@ def refused(
     problems: Sequence[Problem],
     before: AIStackStatus,
     now: datetime,
+    *,
     verdict: Verdict = NOT_JUDGED,
+    reservation: Reservation = NOTHING_RESERVED,
 ) -> AIStackStatus:
     """The status of a stack whose newest spec can't be served: what ran before goes on running."""
     reason = problems[0].reason
@@ -41,16 +47,18 @@ def refused(
             "observed_generation": generation,
             "conditions": _conditions(
                 generation,
-                before,
+                before.conditions,
                 now,
                 {
                     ConditionType.READY: (False, Cause(reason, message)),
                     ConditionType.STALLED: (True, Cause(reason, message)),
                     **_compliance(verdict),
+                    **_solvency(reservation),
                 },
                 kept=before.conditions,
             ),
             "policy": verdict.status if verdict.results else before.policy,
+            "budgets": reservation.shares or before.budgets,
         }
     )
 
@@ -62,6 +70,7 @@ def reported(
     generation: int,
     verdict: Verdict,
     cost: CostStatus,
+    reservation: Reservation,
     failures: Sequence[Failure],
     inventory: tuple[InventoryItem, ...],
     before: AIStackStatus,
@@ -75,7 +84,7 @@ def reported(
             "observed_generation": generation,
             "conditions": _conditions(
                 generation,
-                before,
+                before.conditions,
                 now,
                 {
                     **_summary(stack, health, failures, verdict),
@@ -83,9 +92,11 @@ def reported(
                     ConditionType.GATEWAY_READY: _concern(gateway),
                     **_autoscaling(stack, health),
                     **_compliance(verdict),
+                    **_solvency(reservation),
                 },
             ),
             "policy": verdict.status if verdict.results else None,
+            "budgets": reservation.shares,
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
             "components": tuple(_row(part, before, now) for part in health.parts),
@@ -119,7 +130,7 @@ def _summary(
         told = _joined(("a policy suspends the stack", *map(str, verdict.suspensions)))
         suspended = Cause(Reason.POLICY_VIOLATED, told)
         return {ConditionType.READY: (False, suspended), ConditionType.STALLED: (True, suspended)}
-    if stack.spec.suspend and all(part.ready or part.reason is Reason.SUSPENDED for part in health.parts):
+    if stack.spec.suspend and health.settled:
         message = "spec.suspend is true: no workload runs; data and configuration are kept"
         return {ConditionType.READY: (False, Cause(Reason.SUSPENDED, message))}
     unready = [part for part in health.parts if not part.ready and part.reason is not Reason.SUSPENDED]
@@ -182,15 +193,52 @@ def _waivers(verdict: Verdict) -> dict[ConditionType, Judgement]:
     return {}
 
 
+def _solvency(reservation: Reservation) -> dict[ConditionType, Judgement]:
+    """Only where budgets count the stack."""
+    if not reservation.shares:
+        return {}
+    if reservation.obstacles:
+        told = [summary(obstacle) for obstacle in reservation.obstacles]
+        return {ConditionType.WITHIN_BUDGET: (False, Cause(told[0].reason, _joined(map(str, told))))}
+    held = _joined(f"{share.name} holds {share.reserved}" for share in reservation.shares)
+    return {ConditionType.WITHIN_BUDGET: (True, Cause(Reason.RESERVED, held))}
+
+
+def of_budget(budget: AIBudget, ledger: Ledger, now: datetime) -> AIBudgetStatus:
+    """The status of a budget that holds what its ledger says."""
+    generation, earlier = budget.metadata.generation, budget.status.conditions
+    status = ledger.status(budget.status)
+    judgements = {
+        ConditionType.READY: (True, Cause(Reason.READY, "every stack that it counts is held to it")),
+        ConditionType.WITHIN_LIMIT: _balance(ledger),
+    }
+    return status.model_copy(
+        update={
+            "observed_generation": generation,
+            "conditions": _conditions(generation, earlier, now, judgements),
+        }
+    )
+
+
+def _balance(ledger: Ledger) -> Judgement:
+    if ledger.left >= 0:
+        return True, Cause(Reason.RESERVED, "")
+    message = (
+        f"{cents(ledger.reserved)} of {cents(ledger.limit)} {ledger.terms.limit.currency} are reserved: "
+        "nothing is stopped, and nothing more is admitted; raise the limit, or make a stack smaller"
+    )
+    return False, Cause(Reason.OVER_LIMIT, message)
+
+
 def _conditions(
     generation: int,
-    before: AIStackStatus,
+    before: Iterable[Condition],
     now: datetime,
     judgements: dict[ConditionType, Judgement],
     kept: Iterable[Condition] = (),
 ) -> tuple[Condition, ...]:
     """Conditions in the order of the enumeration; a transition's time stays while its status does."""
-    earlier = {condition.type: condition for condition in before.conditions}
+    earlier = {condition.type: condition for condition in before}
     concerns = {item.type: item for item in kept if item.type not in _SUMMARY}
     for kind, (status, cause) in judgements.items():
         word = "True" if status else "False"

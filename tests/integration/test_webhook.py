@@ -11,7 +11,7 @@ import pytest
 
 from aistack.admission.configuration import operator_users
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import NOT_IN_FORCE, Verdict
+from aistack.admission.review import Verdict
 from tests.controlplane import ControlPlane, RequestFailed
 from tests.reviews import Object, broken_stack, price_book
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack
@@ -117,37 +117,13 @@ def test_a_class_created_a_moment_ago_counts(cluster: ControlPlane, kubectl: Kub
         cluster.kubectl("delete", "acceleratorclass", name)
 
 
-@pytest.mark.parametrize("kind", NOT_IN_FORCE)
-def test_a_kind_without_effect_is_stored_with_a_warning(kubectl: Kubectl, kind: str) -> None:
-    shown = kubectl("create", "--dry-run=server", obj=SAMPLES[kind])
-    assert "created (server dry run)" in shown
-    assert f"Warning: {NOT_IN_FORCE[kind]}" in shown
-
-
-SAMPLES: dict[str, Object] = {
-    kind: {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "care"}, "spec": spec}
-    for kind, spec in {
-        "AIBudget": {"limit": {"amount": "25000"}},
-        "AIPolicy": {"rules": [{"id": "owner", "expression": "true", "message": "write an owner"}]},
-        "AIPolicyException": {
-            "policies": [{"name": "baseline", "rules": ["owner"]}],
-            "stacks": ["support"],
-            "reason": "a trial",
-            "ticket": "T-1",
-            "approvedBy": "board",
-            "expiresAt": "2027-01-31T00:00:00Z",
-        },
-        "PriceBook": {"asOf": "2026-11-01"},
-    }.items()
-}
-
-
 @pytest.mark.usefixtures("_old_stack")
 def test_an_old_stack_can_be_labelled_suspended_and_deleted_without_the_webhook_in_the_way(
     webhook: LocalWebhook, kubectl: Kubectl
 ) -> None:
-    assert "labeled" in kubectl("label", "aistack", "support", "team=care")
+    assert "annotated" in kubectl("annotate", "aistack", "support", "team=care")
     assert webhook.seen == [], "metadata alone is not even asked about"
+    assert "labeled" in kubectl("label", "aistack", "support", "team=care")
     off = '--patch={"spec": {"suspend": true}}'
     assert "patched" in kubectl("patch", "aistack", "support", "--type=merge", off)
     assert "deleted" in kubectl("delete", "aistack", "support")

@@ -3,11 +3,8 @@
 import json
 import signal
 import ssl
-import sys
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -15,77 +12,44 @@ from typing import Any
 
 import pytest
 
-from aistack.admission.configuration import operator_users
 from aistack.trail import follow
-from tests import reviews
-from tests.controllers import GROUPS, NAMESPACE, eventually
+from tests import reviews, webhooks
+from tests.controllers import eventually
 from tests.controlplane import ControlPlane
-from tests.controlplane.components import free_port
-from tests.controlplane.process import Process, end, launch
+from tests.controlplane.process import Process, launch
 from tests.reviews import broken_stack
 from tests.stacks import accelerator_class, hosted, stack
-
-ARGV = [sys.executable, "-m", "aistack", "webhook", "--log-format=json"]
+from tests.webhooks import Replica
 
 
 @dataclass(frozen=True)
 class Webhook:
-    """The process, its two ports, and who signed its certificate."""
+    """The process, and who signed its certificate."""
 
-    process: Process
-    port: int
+    replica: Replica
     authority: str
+
+    @property
+    def process(self) -> Process:
+        return self.replica.process
 
     def judge(self, obj: dict[str, Any]) -> dict[str, Any]:
         """The response to a review of `obj`."""
         context = ssl.create_default_context(cadata=self.authority)
-        connection = HTTPSConnection("localhost", self.port, context=context, timeout=10)
+        connection = HTTPSConnection("localhost", self.replica.port, context=context, timeout=10)
         connection.request("POST", "/validate", json.dumps(reviews.review(obj)))
         response: dict[str, Any] = json.loads(connection.getresponse().read())["response"]
         connection.close()
         return response
 
     def get(self, path: str) -> tuple[int, str]:
-        """Code and text from the port for metrics and probes."""
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.process.port}{path}", timeout=5) as answer:
-                return answer.status, answer.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read().decode()
-        except OSError:
-            return 0, ""
-
-
-def settings(cluster: ControlPlane, folder: Path) -> Mapping[str, str]:
-    certificate, key = cluster.authority.service("aistack-webhook", NAMESPACE).write(folder, "tls")
-    user = operator_users(NAMESPACE)[1]
-    return {
-        "KUBECONFIG": str(cluster.kubeconfig_for(user, GROUPS)),
-        "AISTACK_NAMESPACE": NAMESPACE,
-        "AISTACK_METRICS_PORT": str(free_port()),
-        "AISTACK_WEBHOOK_PORT": str(free_port()),
-        "AISTACK_WEBHOOK_CERTIFICATE": str(certificate),
-        "AISTACK_WEBHOOK_KEY": str(key),
-        "AISTACK_DECISIONS": str(folder / "decisions.jsonl"),
-    }
+        return self.replica.get(path)
 
 
 @pytest.fixture
 def webhook(installed: ControlPlane, tmp_path: Path) -> Iterator[Webhook]:
-    environment = settings(installed, tmp_path)
-    port = int(environment["AISTACK_METRICS_PORT"])
-    process = launch("webhook", ARGV, tmp_path / "webhook.log", port, environment)
-    running = Webhook(
-        process,
-        int(environment["AISTACK_WEBHOOK_PORT"]),
-        installed.authority.pair.certificate.decode(),
-    )
-    try:
-        eventually(lambda: running.get("/readyz")[0] == 200, "the webhook is ready", process)
-        yield running
-    finally:
-        end(process)
+    with webhooks.webhook(installed, tmp_path) as replica:
+        yield Webhook(replica, installed.authority.pair.certificate.decode())
 
 
 def test_it_judges_by_the_classes_that_the_cluster_has(installed: ControlPlane, webhook: Webhook) -> None:
@@ -137,9 +101,9 @@ def test_told_to_stop_it_answers_on_while_it_is_no_longer_ready_and_then_ends_cl
 def test_without_a_usable_certificate_it_says_so_and_ends(
     break_it: Callable[[Path], None], said: str, installed: ControlPlane, tmp_path: Path
 ) -> None:
-    environment = settings(installed, tmp_path)
+    environment = webhooks.environment(installed, tmp_path)
     break_it(tmp_path)
-    process = launch("webhook", ARGV, tmp_path / "webhook.log", 0, environment)
+    process = launch("webhook", webhooks.ARGV, tmp_path / "webhook.log", 0, environment)
     assert process.child is not None
     assert process.child.wait(20) == 2
     assert said in process.tail()

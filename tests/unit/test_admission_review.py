@@ -3,13 +3,10 @@
 from copy import deepcopy
 from typing import Any
 
-import pytest
-
 from aistack.admission.request import AdmissionReview
 from aistack.admission.review import (
     MOST_PROBLEMS,
     MOST_WARNINGS,
-    NOT_IN_FORCE,
     Verdict,
     answer,
     refusal,
@@ -120,25 +117,6 @@ def test_warnings_stay_within_what_the_api_server_passes_on() -> None:
     assert all(len(warning) <= 256 for warning in warnings)
     assert warnings[0].endswith("…")
     assert warnings[-1].startswith("… and 25 more warnings")
-
-
-@pytest.mark.parametrize("kind", NOT_IN_FORCE)
-def test_a_kind_that_has_no_effect_yet_is_stored_with_a_warning_that_says_so(kind: str) -> None:
-    specs: dict[str, Object] = {
-        "AIBudget": {"limit": {"amount": "25000"}},
-        "AIPolicy": {"rules": [{"id": "owner", "expression": "true", "message": "write an owner"}]},
-        "AIPolicyException": {
-            "policies": [{"name": "baseline", "rules": ["owner"]}],
-            "stacks": ["support"],
-            "reason": "a trial",
-            "ticket": "T-1",
-            "approvedBy": "board",
-            "expiresAt": "2027-01-31T00:00:00Z",
-        },
-        "PriceBook": {"asOf": "2026-11-01"},
-    }
-    obj = {"apiVersion": API_VERSION, "kind": kind, "metadata": {"name": "care"}, "spec": specs[kind]}
-    assert judged(obj) == Verdict(warnings=(NOT_IN_FORCE[kind],))
 
 
 def test_an_accelerator_class_is_allowed_without_a_word() -> None:

@@ -108,7 +108,7 @@ def test_every_rule_says_what_to_write_instead() -> None:
     ("kind", "short", "columns"),
     [
         ("AIStack", "ais", ["Ready", "Reason", "Models", "Cost/Mo", "Budget", "Risk", "Age"]),
-        ("AIBudget", "aib", ["Limit", "Currency", "Reserved", "MTD", "Forecast", "Enforcement", "Age"]),
+        ("AIBudget", "aib", ["Limit", "Currency", "Reserved", "%", "Stacks", "MTD", "Enforcement", "Age"]),
         ("AIPolicy", "aip", ["Action", "From", "Ready", "Age"]),
         ("AIPolicyException", "aipx", ["Policies", "Stacks", "Expires", "Ticket", "Age"]),
         ("AcceleratorClass", "acc", ["Resource", "Memory", "Hourly", "Currency", "Age"]),

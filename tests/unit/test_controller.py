@@ -57,7 +57,7 @@ async def led(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, run: Run, secon
     """Leads for so long, with `run` in the place of the reconciler."""
 
     async def reconcile(
-        raw: Manifest, observed: Observed, platform: Platform, _kube: Kube, _now: datetime
+        raw: Manifest, observed: Observed, platform: Platform, _kube: Kube, _now: datetime, **_: object
     ) -> Outcome:
         return await run(raw, observed, platform.catalog)
 

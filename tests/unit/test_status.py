@@ -8,6 +8,7 @@ import pytest
 
 from aistack.api import ConditionType, Reason
 from aistack.api.stack import AIStackStatus, Condition, CostStatus
+from aistack.budget import NOTHING_RESERVED
 from aistack.govern import Verdict
 from aistack.health import assess
 from aistack.observed import Cause, Child, Failure, Observed, Pod, Workload
@@ -61,6 +62,7 @@ def status_of(
         generation=more.get("generation", 1),
         verdict=Verdict(),
         cost=more.get("cost", CostStatus()),
+        reservation=more.get("reservation", NOTHING_RESERVED),
         failures=failures,
         inventory=(),
         before=before,

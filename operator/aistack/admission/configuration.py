@@ -8,8 +8,12 @@ from aistack.kinds import OWN_KINDS, Manifest
 NAME = "aistack-webhook"
 PATH = "/validate"
 
-SPEC_CHANGES = "request.operation != 'UPDATE' || object.metadata.generation != oldObject.metadata.generation"
-"""An update of metadata alone (a label, the removal of a finalizer) needs no judgement.
+SPEC_OR_LABELS_CHANGE = (
+    "request.operation != 'UPDATE' || object.metadata.generation != oldObject.metadata.generation"
+    " || object.metadata.?labels.orValue({}) != oldObject.metadata.?labels.orValue({})"
+)
+"""An update of other metadata alone (an annotation, the removal of a finalizer) needs no judgement; labels
+choose the budgets that a stack counts in.
 
 The API server raises the generation whenever something besides metadata and status changes; to compare the
 specs themselves would exceed what CEL may cost for a large object.
@@ -70,7 +74,7 @@ def webhook_configuration(service: WebhookService) -> Manifest:
                         "name": "not-by-the-operator-itself",
                         "expression": _not_by(operator_users(service.namespace)),
                     },
-                    {"name": "the-spec-changes", "expression": SPEC_CHANGES},
+                    {"name": "the-spec-or-a-label-changes", "expression": SPEC_OR_LABELS_CHANGE},
                 ],
                 "namespaceSelector": {
                     "matchExpressions": [

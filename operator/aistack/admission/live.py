@@ -20,14 +20,20 @@ async def review_live(
 ) -> Verdict:
     """`review`, but what the caches don't have is asked for once before it counts as unknown.
 
-    That is the labels of the namespace, by which policies choose their stacks, and accelerator classes.
+    That is the labels of the namespace, by which policies and budgets choose their stacks, and accelerator
+    classes.
     ApiError or TimeoutError when the API server doesn't say whether they exist.
     """
     async with asyncio.timeout(LOOK_UP_SECONDS):
-        policies, namespace = platform.policies, request.namespace
-        if policies.policies and namespace and namespace not in policies.namespaces:
+        policies, budgets, namespace = platform.policies, platform.budgets, request.namespace
+        asked = policies.policies or budgets.budgets
+        if asked and namespace and namespace not in policies.namespaces:
             labels = {namespace: await _labels(kube, namespace)}
-            platform = replace(platform, policies=replace(policies, namespaces=labels))
+            platform = replace(
+                platform,
+                policies=replace(policies, namespaces=labels),
+                budgets=replace(budgets, namespaces=labels),
+            )
         verdict = review(request, platform, operators)
         if not verdict.unknown_classes:
             return verdict

@@ -4,31 +4,39 @@ The same functions decide here that decide in the controller and on the command 
 exactly what could not be served. Nothing here reads the clock, the network or the environment.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pydantic import ValidationError
 
 from aistack import govern
 from aistack.admission.request import AdmissionRequest
-from aistack.api import TYPES, AIPolicy, AIPolicyException, AIStack
+from aistack.api import TYPES, AIBudget, AIPolicy, AIPolicyException, AIStack
+from aistack.api.base import Model
 from aistack.api.validation import problems as problems_of
+from aistack.budget import Claim, claim_of
+from aistack.cost import Estimate, estimate
 from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
 from aistack.platform import Platform, judged
 from aistack.problem import Problem
 from aistack.resolve import ResolvedStack, resolve
 
-NOT_IN_FORCE: Mapping[str, str] = {
-    "AIBudget": "this version of the operator stores budgets and holds no stack to them yet",
-}
-"""The kinds that are accepted and have no effect, and the warning that says so."""
-
 MOST_PROBLEMS = 50
 """Lines of one denial; the rest is counted."""
 MOST_WARNINGS = 15
 LONGEST_WARNING = 256
 """The API server cuts a warning at 256 characters and drops those beyond 4,096 in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Priced:
+    """A stack that may be stored as far as its spec goes: what it costs is to be reserved."""
+
+    stack: AIStack
+    claim: Claim
+    counting: tuple[AIBudget, ...]
+    """The budgets in which it is to be reserved."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +50,8 @@ class Verdict:
     """The rules of policies among what is wrong, as policy/rule."""
     unknown_classes: frozenset[str] = frozenset()
     """Accelerator classes that the stack names and the catalog doesn't have: it may lag behind."""
+    priced: Priced | None = None
+    """What is to be reserved before the object is allowed."""
 
     @property
     def allowed(self) -> bool:
@@ -49,6 +59,7 @@ class Verdict:
 
 
 ALLOWED = Verdict()
+NOT_JUDGED = (Estimate(), govern.Verdict())
 
 
 def review(request: AdmissionRequest, platform: Platform, operators: frozenset[str] = frozenset()) -> Verdict:
@@ -61,24 +72,21 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
         request.operation not in {"CREATE", "UPDATE"}
         or request.sub_resource
         or request.user_info.username in operators
-        or _keeps_its_spec(request)
+        or (_keeps_its_spec(request) and not _is_relabelled(request))
         or _only_suspends(request)
     ):
         return ALLOWED
+    if _keeps_its_spec(request):
+        return _move(request, platform)
     kind = request.kind.kind
     without_status = {name: value for name, value in request.object.items() if name != "status"}
     try:
         parsed = TYPES[kind].read(without_status)
     except ValidationError as error:
         return Verdict(problems=tuple(problems_of(error, without_status)))
-    match parsed:
-        case AIStack():
-            return judge(parsed, platform, request.old_object)
-        case AIPolicy():
-            return Verdict(problems=tuple(map(str, rules.problems(parsed))))
-        case AIPolicyException():
-            return _judge_exception(parsed, platform, request.user_info.username)
-    return Verdict(warnings=(NOT_IN_FORCE[kind],)) if kind in NOT_IN_FORCE else ALLOWED
+    if isinstance(parsed, AIStack):
+        return judge(parsed, platform, request.old_object)
+    return _judge_rule(parsed, platform, request.user_info.username)
 
 
 def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
@@ -88,14 +96,16 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
     """
     resolution = resolve(stack, platform.catalog)
     before = _meaning(old, platform) if old and platform.policies.policies else None
-    said = judged(resolution.meaning, platform, before)[1] if resolution.meaning else govern.Verdict()
+    estimated, said = judged(resolution.meaning, platform, before) if resolution.meaning else NOT_JUDGED
     refusals = said.refusals(_standing(said, before, platform))
+    problems, served = (*resolution.problems, *refusals), resolution.stack
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
-        problems=tuple(map(str, (*resolution.problems, *refusals))),
+        problems=tuple(map(str, problems)),
         warnings=tuple(map(str, (*_warnings(said, refusals), *resolution.warnings))),
         rules=tuple(result.name for result in said.failed("Deny") if result.problem() in refusals),
         unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
+        priced=None if problems or not served else _priced(stack, served, estimated, platform),
     )
 
 
@@ -118,6 +128,31 @@ def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Pro
     yield from (denial for denial in said.denials if denial not in refusals)
     yield from said.warnings
     yield from said.waivers(soon=True)
+
+
+def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
+    """Other labels may mean other budgets. The spec was judged when it came."""
+    try:
+        stack = AIStack.read({**request.object, "status": {}})
+    except ValidationError:
+        return ALLOWED
+    resolved = resolve(stack, platform.catalog).stack
+    if resolved is None:
+        return ALLOWED
+    return Verdict(priced=_priced(stack, resolved, estimate(resolved, platform.prices), platform))
+
+
+def _priced(stack: AIStack, resolved: ResolvedStack, estimated: Estimate, platform: Platform) -> Priced:
+    return Priced(stack, claim_of(resolved, estimated), platform.budgets.counting(stack.metadata))
+
+
+def _judge_rule(parsed: Model, platform: Platform, requester: str) -> Verdict:
+    """Policies and exceptions are of no use when nobody can act on them."""
+    if isinstance(parsed, AIPolicy):
+        return Verdict(problems=tuple(map(str, rules.problems(parsed))))
+    if isinstance(parsed, AIPolicyException):
+        return _judge_exception(parsed, platform, requester)
+    return ALLOWED
 
 
 def _judge_exception(exception: AIPolicyException, platform: Platform, requester: str) -> Verdict:
@@ -149,6 +184,13 @@ def refusal(uid: str, code: int, reason: str, message: str) -> Manifest:
 
 def _keeps_its_spec(request: AdmissionRequest) -> bool:
     return bool(request.old_object) and request.old_object.get("spec") == request.object.get("spec")
+
+
+def _is_relabelled(request: AdmissionRequest) -> bool:
+    """The labels of a stack choose the budgets that it counts in."""
+    before = request.old_object.get("metadata", {}).get("labels", {})
+    after = request.object.get("metadata", {}).get("labels", {})
+    return request.kind.kind == "AIStack" and bool(before != after)
 
 
 def _only_suspends(request: AdmissionRequest) -> bool:

@@ -9,8 +9,12 @@ from aistack.api.invariants import Invariant, ListMap
 from aistack.api.scalars import Amount, Currency, Line, Timestamp, TimeZone
 from aistack.api.stack import Condition, Generation
 
-# 2^53 - 1: the largest integer that every JSON reader keeps exactly
-MicroUnits = Annotated[int, Field(ge=0, le=9_007_199_254_740_991)]
+MOST_HELD = 9_007_199_254_740_991
+"""2^53 - 1: the largest integer that every JSON reader keeps exactly."""
+MOST_STACKS = 8_000
+"""An entry is some 150 bytes, and etcd takes objects of 1.5 MiB."""
+
+MicroUnits = Annotated[int, Field(ge=0, le=MOST_HELD)]
 
 
 class BudgetLimit(Model):
@@ -88,7 +92,8 @@ class StackReservation(Model):
     """Digest of the spec that was priced."""
 
     micro_units: MicroUnits
-    """Held a month, in millionths of the budget's currency."""
+    """Held a month, in millionths of the budget's currency; for an update the larger of both specs' costs
+    until the newer one is rolled out."""
 
 
 class PendingReservation(StackReservation):
@@ -110,14 +115,20 @@ class AIBudgetStatus(Model):
     reserved: Amount | None = None
     """Committed and pending together a month, a decimal string."""
 
+    reserved_percent: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    """What is reserved, in percent of the limit, rounded down."""
+
     committed: Amount | None = None
     """Held for the specs that run."""
 
-    pending: Annotated[tuple[PendingReservation, ...], Field(max_length=2048)] = ()
+    pending: Annotated[tuple[PendingReservation, ...], Field(max_length=MOST_STACKS)] = ()
     """Held for specs that were admitted but not yet seen."""
 
-    stacks: Annotated[tuple[StackReservation, ...], Field(max_length=10_000)] = ()
+    stacks: Annotated[tuple[StackReservation, ...], Field(max_length=MOST_STACKS)] = ()
     """What each stack holds."""
+
+    stack_count: Annotated[int, Field(ge=0)] | None = None
+    """How many stacks hold something."""
 
     month_to_date: Amount | None = None
     """Actually spent since the month began."""

@@ -12,6 +12,8 @@ class ConditionType(StrEnum):
     AUTOSCALING_READY = "AutoscalingReady"
     POLICY_COMPLIANT = "PolicyCompliant"
     POLICY_WAIVED = "PolicyWaived"
+    WITHIN_BUDGET = "WithinBudget"
+    WITHIN_LIMIT = "WithinLimit"
 
 
 class Reason(StrEnum):
@@ -29,6 +31,12 @@ class Reason(StrEnum):
     POLICIES_KEPT = "PoliciesKept"
     EXCEPTION_HOLDS = "ExceptionHolds"
     EXCEPTION_ENDS = "ExceptionEnds"
+    BUDGET_EXCEEDED = "BudgetExceeded"
+    BUDGET_FULL = "BudgetFull"
+    PRICE_UNKNOWN = "PriceUnknown"
+    CURRENCY_DIFFERS = "CurrencyDiffers"
+    RESERVED = "Reserved"
+    OVER_LIMIT = "OverLimit"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"
@@ -60,6 +68,10 @@ STALLING = frozenset(
         Reason.NOT_SUPPORTED,
         Reason.NAME_TAKEN,
         Reason.POLICY_VIOLATED,
+        Reason.BUDGET_EXCEEDED,
+        Reason.BUDGET_FULL,
+        Reason.PRICE_UNKNOWN,
+        Reason.CURRENCY_DIFFERS,
         Reason.DEADLINE_EXCEEDED,
     }
 )

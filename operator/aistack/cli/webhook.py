@@ -5,18 +5,21 @@ import signal
 from collections.abc import Set
 from datetime import UTC, datetime
 
+from aistack.accounts import Accounts
 from aistack.admission.certificate import ServingCertificate
 from aistack.admission.configuration import operator_users
 from aistack.admission.decision import decision, tell
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
+from aistack.admission.reserving import reserve
 from aistack.admission.review import Verdict
 from aistack.admission.server import WebhookServer
+from aistack.budget import Budgets
 from aistack.catalog import Catalog
 from aistack.connection import connect
 from aistack.cost.prices import PriceIndex
 from aistack.images import default_images
-from aistack.kinds import ACCELERATOR_CLASS, AIPOLICY, AIPOLICY_EXCEPTION, NAMESPACE, PRICE_BOOK
+from aistack.kinds import ACCELERATOR_CLASS, AIBUDGET, AIPOLICY, AIPOLICY_EXCEPTION, NAMESPACE, PRICE_BOOK
 from aistack.kube import Kube
 from aistack.platform import Platform
 from aistack.runtime import logs
@@ -28,7 +31,7 @@ from aistack.runtime.watches import Watches
 from aistack.settings import Settings
 from aistack.trail import Trail
 
-CACHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION)
+CACHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION, AIBUDGET)
 """What verdicts refer to."""
 
 
@@ -47,16 +50,22 @@ async def _run(settings: Settings) -> None:
     trail = Trail(settings.decisions) if settings.decisions else None
     operators = frozenset(operator_users(settings.namespace))
     async with Kube(
-        await connect(settings.kubeconfig), on_request=count_request, metadata_only={NAMESPACE}
+        await connect(settings.kubeconfig),
+        on_request=count_request,
+        on_written=store.written,
+        metadata_only={NAMESPACE},
     ) as kube:
+        accounts = Accounts(kube, lambda: store.budgets, patience=settings.reservation)
 
         async def decide(request: AdmissionRequest) -> Verdict:
             platform = Platform(
                 Catalog(images, store.accelerator_classes),
                 prices.of(store.price_books),
                 store.policies(datetime.now(UTC)),
+                Budgets(tuple(store.budgets.values()), store.namespaces),
             )
             verdict = await review_live(request, platform, kube, operators)
+            verdict = await reserve(request, verdict, platform, accounts)
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict
 

@@ -10,6 +10,9 @@ from datetime import UTC, datetime
 
 from prometheus_client import REGISTRY
 
+from aistack.accounts import Accounts
+from aistack.api import AIBudget
+from aistack.budget import Budgets
 from aistack.catalog import Catalog
 from aistack.connection import Connection
 from aistack.cost.prices import PriceIndex
@@ -18,6 +21,7 @@ from aistack.govern.exceptions import next_change
 from aistack.images import default_images
 from aistack.kinds import (
     ACCELERATOR_CLASS,
+    AIBUDGET,
     AIPOLICY,
     AIPOLICY_EXCEPTION,
     AISTACK,
@@ -32,6 +36,7 @@ from aistack.observed import METADATA_SUFFICES
 from aistack.platform import Platform
 from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.admissionpolicies import AdmissionPolicies
+from aistack.runtime.bookkeeping import Bookkeeping
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
@@ -55,7 +60,17 @@ logger = logging.getLogger(__name__)
 
 DATES_SECONDS = 15.0
 """So late at the most a date takes effect on what runs."""
-WATCHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION, AISTACK, *CHILD_KINDS, POD)
+WATCHED = (
+    NAMESPACE,
+    ACCELERATOR_CLASS,
+    PRICE_BOOK,
+    AIPOLICY,
+    AIPOLICY_EXCEPTION,
+    AIBUDGET,
+    AISTACK,
+    *CHILD_KINDS,
+    POD,
+)
 
 
 async def run(settings: Settings, connection: Connection) -> None:
@@ -95,6 +110,8 @@ class Controller:
         self._queue = Queue(asyncio.get_running_loop().time)
         self._loaders = Loaders(self._on_report)
         self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
+        self._accounts = Accounts(kube, self._budgets, patience=settings.reservation)
+        self._bookkeeping = Bookkeeping(self._accounts, self._store, resync=settings.resync)
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
@@ -123,6 +140,7 @@ class Controller:
             async with self._loaders, asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._queue.run(self._work, self._settings.workers))
                 tasks.create_task(self._follow_dates())
+                tasks.create_task(self._bookkeeping.run())
                 if self._settings.admission_policies:
                     tasks.create_task(self._admission_policies.run())
         finally:
@@ -155,6 +173,9 @@ class Controller:
     def _on_abilities(self) -> None:
         self._on_change(self._store.stacks(), Priority.BACKLOG)
 
+    def _budgets(self) -> dict[str, AIBudget]:
+        return self._store.budgets
+
     async def _work(self, key: Key) -> Next:
         stack = self._store.stack(key)
         # What is being deleted takes its children with it: garbage collection must not be worked against.
@@ -179,10 +200,15 @@ class Controller:
             self._settings.namespace,
         )
         now = datetime.now(UTC)
-        platform = Platform(catalog, self._prices.of(self._store.price_books), self._store.policies(now))
+        platform = Platform(
+            catalog,
+            self._prices.of(self._store.price_books),
+            self._store.policies(now),
+            Budgets(tuple(self._store.budgets.values()), self._store.namespaces),
+        )
         try:
             observed = replace(self._store.observed(key), reports=self._loaders.reports)
-            outcome = await reconcile(stack, observed, platform, self._kube, now)
+            outcome = await reconcile(stack, observed, platform, self._kube, now, accounts=self._accounts)
         except NotLeader:
             return "not_leader", Next(failed=True)
         except Unavailable as error:

@@ -15,11 +15,14 @@ from typing import TypeVar
 import orjson
 from pydantic import ValidationError
 
-from aistack.api import AcceleratorClass, AIPolicy, AIPolicyException, PriceBook
+from aistack.api import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, PriceBook
+from aistack.api.base import Metadata
+from aistack.api.budgets import AIBudgetSpec
 from aistack.api.validation import problems
 from aistack.govern import Policies
 from aistack.kinds import (
     ACCELERATOR_CLASS,
+    AIBUDGET,
     AIPOLICY,
     AIPOLICY_EXCEPTION,
     AISTACK,
@@ -44,27 +47,31 @@ SERVER_ONLY = frozenset({"managedFields", "resourceVersion"})
 LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
 
 
+Labels = dict[str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class _Stack:
     """An AIStack as JSON, a fifth of the size of its dict, without its version and what only servers read."""
 
     wire: bytes
     accelerator_classes: frozenset[str]
+    labels: Labels
 
 
-Shared = AcceleratorClass | PriceBook | AIPolicy | AIPolicyException
+Shared = AcceleratorClass | PriceBook | AIPolicy | AIPolicyException | AIBudget
 """What stacks have in common."""
 SHARED: Mapping[str, type[Shared]] = {
     ACCELERATOR_CLASS.kind: AcceleratorClass,
     PRICE_BOOK.kind: PriceBook,
     AIPOLICY.kind: AIPolicy,
     AIPOLICY_EXCEPTION.kind: AIPolicyException,
+    AIBUDGET.kind: AIBudget,
 }
 RULES = frozenset({AIPOLICY.kind, AIPOLICY_EXCEPTION.kind})
-Labels = dict[str, str]
 Value = _Stack | Shared | Labels | Child | Pod | None
 """None: an object that can't be read. Of a namespace its labels are kept."""
-T = TypeVar("T", AcceleratorClass, PriceBook, AIPolicy, AIPolicyException)
+T = TypeVar("T", AcceleratorClass, PriceBook, AIPolicy, AIPolicyException, AIBudget)
 
 
 @dataclass(slots=True)
@@ -84,6 +91,8 @@ class Store:
         """The labels of each."""
         self.rules_changed = asyncio.Event()
         """Set when a policy or an exception is another one; who acts on it clears it."""
+        self.budgets_changed = asyncio.Event()
+        """Set when a budget is another one, or other stacks may belong to it; who acts on it clears it."""
         self._shared: dict[ObjectId, Shared] = {}
         self._entries: dict[ObjectId, _Entry] = {}
         self._objects: defaultdict[Key, set[ObjectId]] = defaultdict(set)
@@ -97,6 +106,10 @@ class Store:
     @property
     def price_books(self) -> dict[str, PriceBook]:
         return {item.metadata.name: item for item in self._all(PriceBook)}
+
+    @property
+    def budgets(self) -> dict[str, AIBudget]:
+        return {item.metadata.name: item for item in self._all(AIBudget)}
 
     def policies(self, now: datetime) -> Policies:
         """Every policy and exception, and the labels of the namespaces, to judge by at `now` (UTC)."""
@@ -112,6 +125,15 @@ class Store:
         """The AIStack without resourceVersion and managedFields; None when there is none."""
         stack = self._stacks.get(key)
         return orjson.loads(stack.wire) if stack else None
+
+    def metadata(self, key: Key) -> Metadata | None:
+        """By what budgets choose the stack, and its uid; None when there is none."""
+        stack = self._stacks.get(key)
+        if stack is None:
+            return None
+        namespace, name = key
+        uid = self._entries[AISTACK.kind, namespace, name].uid
+        return Metadata(name=name, namespace=namespace, uid=uid, labels=stack.labels)
 
     def observed(self, key: Key) -> Observed:
         """Everything seen of one stack's objects, as of now."""
@@ -184,6 +206,8 @@ class Store:
 
     def _index(self, known: ObjectId, before: _Entry | None, after: _Entry) -> None:
         kind, namespace, name = known
+        if _moves_between_budgets(kind, before, after):
+            self.budgets_changed.set()
         if kind == AISTACK.kind:
             if isinstance(after.value, _Stack):
                 self._stacks[namespace, name] = after.value
@@ -221,6 +245,8 @@ class Store:
         if kind in {AIPOLICY_EXCEPTION.kind, NAMESPACE.kind}:
             place = namespace or name
             return frozenset(key for key in self._stacks if key[0] == place)
+        if kind == AIBUDGET.kind and before and _terms(before.value) == _terms(after.value):
+            return NOBODY
         if kind in SHARED:
             return frozenset(self._stacks)
         homes = {entry.home for entry in (before, after) if entry and entry.home}
@@ -262,16 +288,30 @@ def _stack(manifest: Manifest) -> _Stack:
         model.get("selfHosted", {}).get("accelerator", {}).get("class", "")
         for model in manifest.get("spec", {}).get("models", ())
     )
-    return _Stack(orjson.dumps({**manifest, "metadata": meta}), frozenset(classes))
+    labels = {intern(label): intern(value) for label, value in meta.get("labels", {}).items()}
+    return _Stack(orjson.dumps({**manifest, "metadata": meta}), frozenset(classes), labels)
 
 
 def _read(kind: type[Shared], manifest: Manifest) -> Shared | None:
     try:
-        return kind.parse(manifest)
+        return kind.read(manifest)
     except ValidationError as error:
         name, why = manifest["metadata"]["name"], "; ".join(problems(error, manifest))
         logger.warning("%s %s can't be read and counts as absent: %s", manifest["kind"], name, why)
         return None
+
+
+def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> bool:
+    if kind == AISTACK.kind:
+        one, other = before.value if before else None, after.value
+        same = isinstance(one, _Stack) and isinstance(other, _Stack) and one.labels == other.labels
+        return not same or (before is not None and before.uid != after.uid)
+    return kind in {AIBUDGET.kind, NAMESPACE.kind}
+
+
+def _terms(value: Value) -> AIBudgetSpec | None:
+    """What stacks are held to; what they hold concerns the budget alone."""
+    return value.spec if isinstance(value, AIBudget) else None
 
 
 def _same(before: Value, after: Value) -> bool:

@@ -1,0 +1,248 @@
+"""Budgets as they are written: by compare-and-swap, and what is asked for together in one write.
+
+An answer is part of the write that succeeded, or was found on a version that was read after it was asked for:
+none rests on a cache that lags behind.
+"""
+
+import asyncio
+import random
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+from aistack.api import AIBudget
+from aistack.api.budgets import AIBudgetStatus, StackReservation
+from aistack.budget import Claim, Ledger
+from aistack.budget.ledger import Entered, admit, commit, is_committed, release, restore, withdraw
+from aistack.budget.reservation import Reservation, asked, committed, refusing
+from aistack.errors import Conflict, NotFound
+from aistack.kinds import AIBUDGET
+from aistack.kube import Kube
+from aistack.status import of_budget
+
+PAUSE = 0.02
+"""Seconds, at most, before what lost a race is tried again; so much more each time, up to five times."""
+
+T = TypeVar("T")
+Step = Callable[[Ledger], tuple[Ledger, T]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Request(Generic[T]):
+    step: Step[T]
+    answer: "asyncio.Future[T | None]"
+    shows: bool
+
+
+class Account:
+    """One budget. `known` is its newest known version; `kube` tells of those that are written."""
+
+    def __init__(self, kube: Kube, name: str, known: Callable[[], AIBudget | None]) -> None:
+        self._kube = kube
+        self._name = name
+        self._known = known
+        self._waiting: list[_Request[Any]] = []
+        self._work: asyncio.Task[None] | None = None
+
+    async def take(self, step: Step[T], *, shows: bool = False) -> T | None:
+        """Takes a step on the ledger, together with all that are asked for meanwhile, one after the other.
+
+        Written is what changes the ledger, and with `shows` also what the status doesn't show yet. None when
+        there is no such budget any more. ApiError and NotLeader when it can't be read or written.
+        """
+        request = _Request(step, asyncio.get_running_loop().create_future(), shows)
+        self._waiting.append(request)
+        if self._work is None or self._work.done():
+            self._work = asyncio.create_task(self._take_all())
+        return await request.answer
+
+    async def _take_all(self) -> None:
+        while self._waiting:
+            batch: list[_Request[Any]] = []
+            try:
+                await self._take_together(batch)
+            except Exception as error:  # noqa: BLE001  it is raised where it was asked for
+                for request in batch:
+                    if not request.answer.done():
+                        request.answer.set_exception(error)
+
+    async def _take_together(self, batch: list[_Request[Any]]) -> None:
+        """One write for the whole batch; who asks while a try fails is part of the next."""
+        self._collect(batch)
+        budget = self._known()
+        for lost in count():
+            if budget is None and lost:
+                break
+            if budget is not None:
+                ledger, answers = _taken(Ledger.of(budget), batch)
+                after = of_budget(budget, ledger, datetime.now(UTC))
+                shows = any(request.shows for request in batch) and after != budget.status
+                changed = shows or ledger != Ledger.of(budget)
+                if (not changed and lost) or (changed and await self._write(budget, after)):
+                    _answer(batch, answers)
+                    return
+                if changed:
+                    await asyncio.sleep(random.uniform(0, PAUSE * min(lost + 1, 5)))  # noqa: S311  spreads load
+            self._collect(batch)
+            budget = await self._read()
+        _answer(batch, [None] * len(batch))
+
+    def _collect(self, batch: list[_Request[Any]]) -> None:
+        """Adds those that wait; who has given up would hold money that nobody asks for."""
+        batch[:] = [request for request in (*batch, *self._waiting) if not request.answer.done()]
+        self._waiting = []
+
+    async def _read(self) -> AIBudget | None:
+        try:
+            return AIBudget.read(await self._kube.get(AIBUDGET, "", self._name))
+        except NotFound:
+            return None
+
+    async def _write(self, budget: AIBudget, status: AIBudgetStatus) -> bool:
+        """Whether it was still the version that the status was made from."""
+        meta = budget.metadata
+        try:
+            await self._kube.replace_status(
+                AIBUDGET,
+                "",
+                self._name,
+                uid=meta.uid,
+                resource_version=meta.resource_version,
+                status=status.dump(),
+            )
+        except (Conflict, NotFound):
+            return False
+        return True
+
+
+def _taken(ledger: Ledger, batch: Sequence[_Request[Any]]) -> tuple[Ledger, list[Any]]:
+    """The ledger after every step, and what each answered."""
+    answers = []
+    for request in batch:
+        ledger, answer = request.step(ledger)
+        answers.append(answer)
+    return ledger, answers
+
+
+def _answer(batch: Sequence[_Request[Any]], answers: Sequence[Any]) -> None:
+    for request, answer in zip(batch, answers, strict=True):
+        if not request.answer.done():
+            request.answer.set_result(answer)
+
+
+class Accounts:
+    """Every budget's account. `budgets` are the newest known versions, of which `kube` tells.
+
+    `patience` is how many seconds a pending entry waits for its spec: more than the API server's request
+    timeout, so that what may still be stored is still held.
+    """
+
+    def __init__(self, kube: Kube, budgets: Callable[[], Mapping[str, AIBudget]], *, patience: float) -> None:
+        self._kube = kube
+        self._budgets = budgets
+        self._patience = timedelta(seconds=patience)
+        self._accounts: dict[str, Account] = {}
+        self._ledgers: dict[str, tuple[str, Ledger]] = {}
+
+    def __getitem__(self, name: str) -> Account:
+        if name not in self._accounts:
+            known = partial(self._known, name)
+            self._accounts[name] = Account(self._kube, name, known)
+        return self._accounts[name]
+
+    async def admit(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:
+        """Holds the claim in every budget or in none, in the order of their names."""
+        expires_at = (datetime.now(UTC) + self._patience).strftime("%Y-%m-%dT%H:%M:%SZ")
+        entered = await self._in_each(
+            counting, partial(_answered, partial(admit, claim=claim, expires_at=expires_at))
+        )
+        admitted = asked(entered)
+        if admitted.denied:
+            denying = {obstacle.ledger.name for obstacle in admitted.obstacles if obstacle.denies}
+            holding = [budget for budget in counting if budget.metadata.name not in denying]
+            await self._in_each(holding, partial(_withdrawn, claim=claim))
+        return admitted
+
+    async def ask(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:
+        """What `admit` would answer; nothing is held."""
+        return asked(await self._in_each(counting, partial(_looked_at, claim=claim)))
+
+    async def commit(self, claim: Claim, counting: Sequence[AIBudget], *, running: bool) -> Reservation:
+        """Commits the claim in every budget or in none; without a request where that was done before.
+
+        `running`: what the claim is for runs already.
+        """
+        step = partial(commit, claim=claim, running=running)
+        before = {budget.metadata.name: self._ledger(budget) for budget in counting}
+        entered = {name: step(ledger) for name, ledger in before.items()}
+        if all(is_committed(ledger, claim) for ledger in before.values()):
+            return committed(entered, claim)
+        # What can't be committed everywhere is asked for only, or each try would write it and take it back.
+        if refusing(entered, claim):
+            entered = await self._in_each(counting, partial(_asked, step))
+        if not refusing(entered, claim):
+            entered = await self._in_each(counting, partial(_answered, step))
+            if refused := refusing(entered, claim):
+                for name in entered.keys() - refused:
+                    earlier = before[name].committed.get(claim.uid)
+                    await self[name].take(partial(_restored, claim=claim, earlier=earlier))
+        return committed(entered, claim)
+
+    async def release(
+        self, claim: Claim, counting: Sequence[AIBudget], reservation: Reservation
+    ) -> Reservation:
+        """Gives back what an older spec, or an older price, cost more; no request where nothing did.
+
+        Answers with what is held then.
+        """
+        before = [(budget, self._ledger(budget)) for budget in counting]
+        rich = [budget for budget, ledger in before if release(ledger, claim) is not ledger]
+        if not rich:
+            return reservation
+        await self._in_each(rich, partial(_released, claim=claim))
+        return await self.commit(claim, counting, running=True)
+
+    async def _in_each(self, counting: Iterable[AIBudget], step: Step[T]) -> dict[str, T]:
+        """The answers of the budgets that are still there, one after the other."""
+        answers = {budget.metadata.name: await self[budget.metadata.name].take(step) for budget in counting}
+        return {name: answer for name, answer in answers.items() if answer is not None}
+
+    def _known(self, name: str) -> AIBudget | None:
+        return self._budgets().get(name)
+
+    def _ledger(self, budget: AIBudget) -> Ledger:
+        """The newest known one, made once of each version: thousands of stacks ask for it."""
+        name = budget.metadata.name
+        budget = self._known(name) or budget
+        version = budget.metadata.resource_version
+        if name not in self._ledgers or self._ledgers[name][0] != version:
+            self._ledgers[name] = (version, Ledger.of(budget))
+        return self._ledgers[name][1]
+
+
+def _answered(step: Callable[[Ledger], Entered], ledger: Ledger) -> tuple[Ledger, Entered]:
+    entered = step(ledger)
+    return entered[0], entered
+
+
+def _asked(step: Callable[[Ledger], Entered], ledger: Ledger) -> tuple[Ledger, Entered]:
+    return ledger, step(ledger)
+
+
+def _looked_at(ledger: Ledger, claim: Claim) -> tuple[Ledger, Entered]:
+    return ledger, (ledger, ledger.obstacle(claim))
+
+
+def _withdrawn(ledger: Ledger, claim: Claim) -> tuple[Ledger, None]:
+    return withdraw(ledger, claim), None
+
+
+def _released(ledger: Ledger, claim: Claim) -> tuple[Ledger, None]:
+    return release(ledger, claim), None
+
+
+def _restored(ledger: Ledger, claim: Claim, earlier: StackReservation | None) -> tuple[Ledger, None]:
+    return restore(ledger, claim, earlier), None

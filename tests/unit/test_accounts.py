@@ -1,0 +1,199 @@
+"""How budgets are written: together, by compare-and-swap, in all of them or in none."""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from aistack.accounts import Accounts
+from aistack.api import AIBudget
+from aistack.budget import Ledger
+from aistack.errors import Conflict, NotFound, Unavailable
+from aistack.kinds import Kind, Manifest
+from aistack.kube import Kube
+from tests.budgets import UNIT, claim, manifest
+
+
+class Server(Kube):
+    """An API server that holds budgets, and a cache of them that is as old as the test wants."""
+
+    def __init__(self, *budgets: Manifest) -> None:
+        self.stored = {item["metadata"]["name"]: {**item, "status": {}} for item in budgets}
+        for item in self.stored.values():
+            item["metadata"] |= {"uid": f"uid-{item['metadata']['name']}", "resourceVersion": "1"}
+        self.cache = dict(self.stored)
+        self.reads = self.writes = self.conflicts = 0
+        self.failing: Exception | None = None
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        self.reads += 1
+        await asyncio.sleep(0)
+        if name not in self.stored:
+            raise NotFound(404, "NotFound", f"{kind.plural}{namespace} {name} not found")
+        return self.stored[name]
+
+    async def replace_status(
+        self,
+        kind: Kind,
+        namespace: str,
+        name: str,
+        *,
+        uid: str,
+        status: Mapping[str, Any],
+        resource_version: str = "",
+    ) -> Manifest:
+        await asyncio.sleep(0)
+        if self.failing:
+            raise self.failing
+        found = self.stored.get(name)
+        if found is None:
+            raise NotFound(404, "NotFound", f"{kind.plural}{namespace} {name} not found")
+        meta = found["metadata"]
+        if (meta["uid"], meta["resourceVersion"]) != (uid, resource_version):
+            self.conflicts += 1
+            raise Conflict(409, "Conflict", "changed meanwhile")
+        self.writes += 1
+        version = str(int(resource_version) + 1)
+        self.stored[name] = {
+            **found,
+            "metadata": {**meta, "resourceVersion": version},
+            "status": dict(status),
+        }
+        self.cache[name] = self.stored[name]
+        return self.stored[name]
+
+    def budgets(self) -> dict[str, AIBudget]:
+        return {name: AIBudget.parse(item) for name, item in self.cache.items()}
+
+    def accounts(self) -> Accounts:
+        """What one process has of it."""
+        return Accounts(self, self.budgets, patience=90)
+
+    def counting(self) -> list[AIBudget]:
+        return [AIBudget.parse(item) for _, item in sorted(self.stored.items())]
+
+    def reserved(self, name: str = "care") -> float:
+        return Ledger.of(AIBudget.parse(self.stored[name])).reserved / UNIT
+
+
+async def test_claims_that_come_together_are_decided_in_one_write() -> None:
+    server = Server(manifest(limit="100"))
+    accounts, counting = server.accounts(), server.counting()
+    claims = [claim(10, f"care/s{number}") for number in range(30)]
+    answers = await asyncio.gather(*(accounts.admit(each, counting) for each in claims))
+    assert [answer.denied for answer in answers] == [False] * 10 + [True] * 20
+    assert server.reserved() == 100
+    assert (server.reads, server.writes) == (0, 1)
+
+
+async def test_several_processes_never_hold_more_than_the_limit_together() -> None:
+    server = Server(manifest(limit="100"))
+    processes = [Server.accounts(server) for _ in range(4)]
+    claims = [claim(3, f"care/s{number}") for number in range(80)]
+    answers = await asyncio.gather(
+        *(processes[number % 4].admit(each, server.counting()) for number, each in enumerate(claims))
+    )
+    assert sum(not answer.denied for answer in answers) == 33
+    assert server.reserved() == 99
+
+
+async def test_a_cache_that_lags_behind_denies_nothing_and_admits_nothing() -> None:
+    server = Server(manifest(limit="100"))
+    old = dict(server.cache)
+    accounts, counting = server.accounts(), server.counting()
+    await accounts.admit(claim(100, "care/a"), counting)
+    full = dict(server.cache)
+    server.cache = dict(old)
+    assert (await accounts.admit(claim(100, "care/b"), counting)).denied, "it was full by then"
+    gone = server.stored["care"]
+    server.stored["care"] = {**gone, "metadata": {**gone["metadata"], "resourceVersion": "9"}, "status": {}}
+    server.cache = dict(full)
+    assert not (await accounts.admit(claim(100, "care/b"), counting)).denied, "it was empty by then"
+
+
+async def test_a_question_holds_nothing_and_writes_nothing() -> None:
+    server = Server(manifest(limit="100"))
+    accounts, counting = server.accounts(), server.counting()
+    assert not (await accounts.ask(claim(100), counting)).denied
+    assert (await accounts.ask(claim(101), counting)).denied
+    assert (server.writes, server.reserved()) == (0, 0)
+
+
+async def test_what_one_budget_refuses_is_held_in_none_and_every_obstacle_is_told() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "10"), manifest("c", "20"))
+    accounts = server.accounts()
+    for answer in (
+        await accounts.admit(claim(50), server.counting()),
+        await accounts.commit(claim(50), server.counting(), running=False),
+    ):
+        assert answer.denied
+        assert [obstacle.ledger.name for obstacle in answer.obstacles] == ["b", "c"]
+    assert [server.reserved(name) for name in "abc"] == [0, 0, 0]
+
+
+async def test_what_lost_the_race_for_the_second_budget_is_taken_back_from_the_first() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "100"))
+    lagging = server.accounts()
+    old, counting = dict(server.cache), server.counting()
+    await server.accounts().admit(claim(80, "care/other"), counting[1:])
+    server.cache = old
+    answer = await lagging.commit(claim(50), counting, running=False)
+    assert [(share.name, share.phase) for share in answer.shares] == [("a", "Pending"), ("b", "Refused")]
+    assert [server.reserved(name) for name in "ab"] == [0, 80]
+
+
+async def test_what_is_committed_costs_no_request() -> None:
+    server = Server(manifest(limit="100"))
+    accounts = server.accounts()
+    await accounts.admit(claim(60), server.counting())
+    first = await accounts.commit(claim(60), server.counting(), running=False)
+    reads, writes = server.reads, server.writes
+    again = await accounts.commit(claim(60), server.counting(), running=True)
+    assert again == first
+    assert (await accounts.release(claim(60), server.counting(), again)) is again
+    assert (server.reads, server.writes) == (reads, writes)
+
+
+async def test_what_an_older_spec_cost_more_is_given_back_once() -> None:
+    server = Server(manifest(limit="100"))
+    accounts = server.accounts()
+    await accounts.commit(claim(60), server.counting(), running=False)
+    smaller = claim(20, spec="second")
+    held = await accounts.commit(smaller, server.counting(), running=False)
+    assert held.shares[0].reserved == "60.00"
+    assert (await accounts.release(smaller, server.counting(), held)).shares[0].reserved == "20.00"
+
+
+async def test_a_budget_that_is_gone_holds_nobody_up() -> None:
+    server = Server(manifest(limit="10"))
+    accounts, counting = server.accounts(), server.counting()
+    server.stored.clear()
+    assert not (await accounts.admit(claim(50), counting)).denied
+    assert not (await accounts.commit(claim(50), counting, running=False)).denied
+
+
+async def test_a_server_that_does_not_answer_is_everybodys_error_and_the_next_try_is_a_new_one() -> None:
+    server = Server(manifest(limit="100"))
+    accounts, counting = server.accounts(), server.counting()
+    server.failing = Unavailable(503, "ServiceUnavailable", "no answer")
+    answers = await asyncio.gather(
+        *(accounts.admit(claim(1, f"care/s{number}"), counting) for number in range(3)),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [Unavailable] * 3
+    server.failing = None
+    assert not (await accounts.admit(claim(1), counting)).denied
+
+
+async def test_who_gave_up_before_the_write_holds_nothing() -> None:
+    server = Server(manifest(limit="100"))
+    accounts = server.accounts()
+    given_up = asyncio.create_task(accounts.admit(claim(60, "care/a"), server.counting()))
+    stays = asyncio.create_task(accounts.admit(claim(60, "care/b"), server.counting()))
+    await asyncio.sleep(0)
+    given_up.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await given_up
+    assert not (await stays).denied
+    assert server.reserved() == 60
