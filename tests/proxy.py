@@ -1,21 +1,29 @@
-"""A line between the operator and the API server that a test can cut, or leave hanging."""
+"""A line to a server that a test can cut or leave hanging, or to one of several that are alike."""
 
 import asyncio
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Passes bytes on both ways, TLS and all; `url` is where it listens."""
+    """Passes bytes on both ways, TLS and all, each connection to a server that takes it.
 
-    def __init__(self, server: str) -> None:
-        self._server = urlsplit(server)
+    It listens on `port` of 127.0.0.1.
+    """
+
+    def __init__(self, *servers: str) -> None:
+        self._servers = [urlsplit(server) for server in servers]
         self._passes = asyncio.Event()
         self._passes.set()
         self._open: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Future[None]] = set()
-        self.url = ""
+        self.port = 0
+
+    @property
+    def url(self) -> str:
+        return f"https://127.0.0.1:{self.port}"
 
     def hang(self) -> None:
         """From now on nothing passes, and nobody is told."""
@@ -48,7 +56,7 @@ class Proxy:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         ends = [writer]
         try:
-            far_reader, far_writer = await asyncio.open_connection(self._server.hostname, self._server.port)
+            far_reader, far_writer = await self._reach()
             ends.append(far_writer)
             self._open.add(far_writer)
             await asyncio.gather(self._pass(reader, far_writer), self._pass(far_reader, writer))
@@ -56,6 +64,14 @@ class Proxy:
             self._open.difference_update(ends)
             for end in ends:
                 end.transport.abort()
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """The first of the servers, in any order, that takes a connection."""
+        *others, last = random.sample(self._servers, len(self._servers))
+        for server in others:
+            with suppress(OSError):
+                return await asyncio.open_connection(server.hostname, server.port)
+        return await asyncio.open_connection(last.hostname, last.port)
 
     async def _pass(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
@@ -67,11 +83,11 @@ class Proxy:
 
 
 @asynccontextmanager
-async def proxy(server: str) -> AsyncIterator[Proxy]:
-    """A proxy in front of `server`, as `https://127.0.0.1:6443`."""
-    line = Proxy(server)
+async def proxy(*servers: str) -> AsyncIterator[Proxy]:
+    """A proxy in front of servers, as `https://127.0.0.1:6443`."""
+    line = Proxy(*servers)
     listening = await asyncio.start_server(line.accept, "127.0.0.1", 0)
-    line.url = f"https://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
+    line.port = listening.sockets[0].getsockname()[1]
     try:
         yield line
     finally:

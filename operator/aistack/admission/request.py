@@ -46,8 +46,6 @@ class AdmissionRequest(Message):
     """Empty on a DELETE."""
     old_object: Sent = {}
     """Empty on a CREATE."""
-    dry_run: bool = False
-    """Nothing will be stored, and nothing may be changed for it."""
 
     @property
     def shown_name(self) -> str:
