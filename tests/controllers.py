@@ -19,6 +19,8 @@ ROOT = Path(__file__).parents[1]
 NAMESPACE = "aistack-system"
 USER = f"system:serviceaccount:{NAMESPACE}:aistack-controller"
 GROUPS = ("system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}")
+HTTP_ROUTES = ROOT / "tests/controlplane/gatewayapi/httproutes.yaml"
+"""The Gateway API's own definition of an HTTPRoute."""
 PATIENCE = 60.0  # seconds
 
 

@@ -32,11 +32,15 @@ def managed(name: str, fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def rendered(
-    *models: dict[str, Any], suspend: bool = False, can_scale: bool = False, **gateway: Any
+    *models: dict[str, Any],
+    suspend: bool = False,
+    can_scale: bool = False,
+    gateway_api: bool = False,
+    **gateway: Any,
 ) -> dict[str, Manifest]:
     """The objects by kind and name: `Deployment support-gateway`."""
     written = stack(models=list(models) or [hosted()], gateway=gateway, suspend=suspend)
-    found = resolve(AIStack.parse(written), catalog(resource_metrics=can_scale))
+    found = resolve(AIStack.parse(written), catalog(resource_metrics=can_scale, gateway_api=gateway_api))
     assert found.stack, [str(problem) for problem in found.problems]
     objects = list(render_gateway(found.stack))
     named = {f"{each['kind']} {each['metadata']['name']}": each for each in objects}

@@ -19,6 +19,8 @@ class Abilities:
     """custom.metrics.k8s.io is served: an autoscaler can see vLLM's own metrics."""
     resource_metrics: bool = False
     """metrics.k8s.io is served: an autoscaler can see CPU."""
+    gateway_api: bool = False
+    """gateway.networking.k8s.io is served: a Gateway can publish a stack."""
 
 
 @dataclass(frozen=True, slots=True)

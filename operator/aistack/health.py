@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from aistack.api import Reason
-from aistack.kinds import AUTOSCALER, DEPLOYMENT, POD, VOLUME_CLAIM
+from aistack.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, POD, VOLUME_CLAIM
 from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
 from aistack.resolve import ManagedModel, Replicas, ResolvedStack
 from aistack.rollout import Rollout
@@ -43,10 +43,11 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """Every part of a stack, and what keeps its replicas from following the load."""
+    """Every part of a stack; what keeps its replicas from following the load; what keeps it from its host."""
 
     parts: tuple[Part, ...]
     autoscaling: Cause | None
+    exposure: Cause | None
 
     @property
     def unexplained(self) -> tuple[Subject, ...]:
@@ -89,7 +90,11 @@ def assess(
         for (component, _), failure in failed.items()
         if component not in {"model", *stack.gateway.tiers}
     ]
-    return Health(parts=(*models, *tiers, *others), autoscaling=_autoscaling(stack, observed))
+    return Health(
+        parts=(*models, *tiers, *others),
+        autoscaling=_autoscaling(stack, observed),
+        exposure=_exposure(stack, observed),
+    )
 
 
 class _Seen:
@@ -205,6 +210,23 @@ def _managed(model: ManagedModel, tiers: Mapping[str, Part]) -> Part:
             row, False, tier.reason, f"the {tier.name} that calls {model.managed.provider} is not ready"
         )
     return Part(row, True, Reason.READY, f"{model.managed.provider}, called by the {tier.name}")
+
+
+def _exposure(stack: ResolvedStack, observed: Observed) -> Cause | None:
+    """What keeps a Gateway from publishing the stack; None where it does, or isn't to."""
+    expose = stack.gateway.spec.expose
+    if expose.type != "Gateway":
+        return None
+    if not stack.gateway.gateway_api:
+        return Cause(
+            Reason.GATEWAY_API_MISSING,
+            f"nothing publishes {expose.host}: the cluster serves no {HTTP_ROUTE.group}; install the Gateway "
+            "API and a controller for it, or write spec.gateway.expose.type: Ingress",
+        )
+    route = observed.children.get((HTTP_ROUTE.kind, stack.gateway.object_name))
+    if route is None:
+        return Cause(Reason.PROGRESSING, "its HTTPRoute is being made")
+    return route.problem
 
 
 def _autoscaling(stack: ResolvedStack, observed: Observed) -> Cause | None:

@@ -51,6 +51,7 @@ NETWORK_POLICY = Kind("networking.k8s.io", "v1", "NetworkPolicy", "networkpolici
 DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALER = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
+HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
 CHILD_KINDS = (
     SERVICE_ACCOUNT,
     CONFIG_MAP,
@@ -61,8 +62,11 @@ CHILD_KINDS = (
     DISRUPTION_BUDGET,
     AUTOSCALER,
     INGRESS,
+    HTTP_ROUTE,
 )
 """What a stack is rendered to, in the order of dependence: configuration before what mounts it."""
+OPTIONAL_KINDS = (HTTP_ROUTE,)
+"""Those among them that not every cluster has."""
 
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("", "v1", "Pod", "pods")

@@ -16,14 +16,17 @@ from aistack.kinds import (
     CHILD_KINDS,
     DEPLOYMENT,
     FIELD_MANAGER,
+    HTTP_ROUTE,
     NAMESPACE,
     VOLUME_CLAIM,
     Manifest,
 )
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
 
-METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER}
+METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER, HTTP_ROUTE}
 """Kinds of which no decision needs the status: that they are there, as we wrote them, is all."""
+ROUTE_TAKEN = ("Accepted", "ResolvedRefs")
+"""The conditions of an HTTPRoute that have to be true at its Gateway."""
 MESSAGE_LENGTH = 600
 """Characters kept of a message that a container or the API server wrote."""
 
@@ -244,6 +247,8 @@ def _problem(manifest: Manifest) -> Cause | None:
     name = manifest["metadata"]["name"]
     if manifest["kind"] == VOLUME_CLAIM.kind and manifest.get("status", {}).get("phase") != "Bound":
         return Cause(Reason.VOLUME_PENDING, f"volume claim {name} is not bound")
+    if manifest["kind"] == HTTP_ROUTE.kind:
+        return _route_problem(name, manifest)
     if manifest["kind"] == AUTOSCALER.kind:
         active = _conditions(manifest, present_when=None).get("ScalingActive", {})
         if active.get("status") == "False":
@@ -251,6 +256,24 @@ def _problem(manifest: Manifest) -> Cause | None:
                 Reason.AUTOSCALER_FAILED, f"autoscaler {name}: {shortened(active.get('message', ''))}"
             )
     return None
+
+
+def _route_problem(name: str, route: Manifest) -> Cause | None:
+    """What a Gateway's controller says of it; nothing is what it says while it doesn't know it."""
+    parents: Iterable[Manifest] = route.get("status", {}).get("parents", ())
+    said = [condition for parent in parents for condition in parent.get("conditions", ())]
+    refusal = next((item for item in said if item["type"] in ROUTE_TAKEN and item["status"] == "False"), None)
+    if refusal:
+        words = shortened(refusal.get("message", ""))
+        return Cause(Reason.ROUTE_NOT_ACCEPTED, f"HTTPRoute {name}: {refusal['reason']}: {words}")
+    if any(item["type"] == "Accepted" and item["status"] == "True" for item in said):
+        return None
+    places = (
+        f"{parent.get('namespace', route['metadata']['namespace'])}/{parent['name']}"
+        for parent in route.get("spec", {}).get("parentRefs", ())
+    )
+    message = f"no controller has taken up HTTPRoute {name}; is there a Gateway {', '.join(places)}?"
+    return Cause(Reason.ROUTE_NOT_ACCEPTED, message)
 
 
 def observe_pod(manifest: Manifest) -> Pod:

@@ -183,6 +183,8 @@ class ResolvedGateway:
     ratelimit_image: str
     redis_image: str
     operator_namespace: str
+    gateway_api: bool
+    """The cluster has the Gateway API."""
 
     @property
     def object_name(self) -> str:
@@ -305,6 +307,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         ratelimit_image=catalog.images["ratelimit"].reference,
         redis_image=catalog.images["redis"].reference,
         operator_namespace=catalog.operator_namespace,
+        gateway_api=catalog.abilities.gateway_api,
     )
     return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)
 

@@ -91,6 +91,7 @@ def reported(
                     ConditionType.MODELS_READY: _concern(models),
                     ConditionType.GATEWAY_READY: _concern(gateway),
                     **_autoscaling(stack, health),
+                    **_exposure(stack, health),
                     **_compliance(verdict),
                     **_solvency(reservation),
                 },
@@ -112,11 +113,15 @@ def endpoint(stack: ResolvedStack) -> str:
 
 
 def public_endpoint(stack: ResolvedStack) -> str | None:
-    """The same from outside the cluster; None when it isn't published."""
+    """The same from outside the cluster; None when it isn't published.
+
+    A Gateway's listener is taken to have a certificate.
+    """
     expose = stack.gateway.spec.expose
     if expose.type == "ClusterIP":
         return None
-    return f"{'https' if expose.tls_secret_name else 'http'}://{expose.host}/v1"
+    secure = expose.type == "Gateway" or expose.tls_secret_name
+    return f"{'https' if secure else 'http'}://{expose.host}/v1"
 
 
 Judgement = tuple[bool, Cause]
@@ -169,6 +174,15 @@ def _autoscaling(stack: ResolvedStack, health: Health) -> dict[ConditionType, Ju
     if stack.gateway.replicas.autoscaled or any(model.replicas.autoscaled for model in stack.self_hosted):
         return {ConditionType.AUTOSCALING_READY: (True, Cause(Reason.READY, ""))}
     return {}
+
+
+def _exposure(stack: ResolvedStack, health: Health) -> dict[ConditionType, Judgement]:
+    """Only where a Gateway is to publish it: nobody says of an Ingress whether it was taken up."""
+    if stack.gateway.spec.expose.type != "Gateway":
+        return {}
+    if health.exposure:
+        return {ConditionType.EXPOSED: (False, health.exposure)}
+    return {ConditionType.EXPOSED: (True, Cause(Reason.READY, ""))}
 
 
 def _compliance(verdict: Verdict) -> dict[ConditionType, Judgement]:

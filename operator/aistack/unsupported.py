@@ -63,9 +63,7 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     path = "spec.gateway"
     if gateway.engine != "Envoy":
         yield f"{path}.engine", f"{gateway.engine} is not served by this version; write Envoy"
-    if gateway.expose.type == "Gateway":
-        yield f"{path}.expose.type", "Gateway is not served by this version; write Ingress or ClusterIP"
-    elif gateway.expose.type == "ClusterIP" and gateway.expose.host:
+    if gateway.expose.type == "ClusterIP" and gateway.expose.host:
         yield f"{path}.expose.host", "type ClusterIP publishes no host; leave it out"
     if gateway.logging.retention or gateway.logging.sink or gateway.logging.redact:
         yield f"{path}.logging", LATER

@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from aistack.kinds import CHILD_KINDS
+from aistack.kinds import CHILD_KINDS, OPTIONAL_KINDS
 from tests.controlplane import ControlPlane
 from tests.controlplane.progress import step
 from tests.e2e import files
@@ -21,7 +21,7 @@ CLIENT = Path(__file__).parent / "client.py"
 READY_WITHIN = 240.0  # seconds; vLLM takes 50 to 70 of them on two cores
 GONE_WITHIN = 300.0  # seconds
 LONGEST_LINE = 400  # characters of what is shown when something fails
-KINDS = ",".join(sorted({kind.plural for kind in CHILD_KINDS} | {"pods"}))
+KINDS = ",".join(sorted({kind.plural for kind in CHILD_KINDS if kind not in OPTIONAL_KINDS} | {"pods"}))
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from tests import leaves
 from tests.leaves import Change
 from tests.stacks import catalog
 
-CATALOG = catalog(custom_metrics=True, resource_metrics=True)
+CATALOG = catalog(custom_metrics=True, resource_metrics=True, gateway_api=True)
 TABLE = leaves.table()
 
 

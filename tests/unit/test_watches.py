@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from aistack.errors import Gone, Unavailable
-from aistack.kinds import AISTACK, DEPLOYMENT, Kind, Manifest
+from aistack.errors import Gone, NotFound, Unavailable
+from aistack.kinds import AISTACK, DEPLOYMENT, HTTP_ROUTE, Kind, Manifest
 from aistack.kube import Page, WatchEvent
 from aistack.runtime import watches
 from aistack.runtime.queue import Priority
@@ -122,6 +122,21 @@ async def test_the_echo_of_our_own_status_is_no_change_that_somebody_waits_for()
 async def test_nothing_is_in_sync_before_the_first_list_is_through() -> None:
     script = Script()
     following, _ = await play(script, Store())
+    assert not following.is_synced()
+
+
+async def test_a_kind_that_the_cluster_may_lack_is_in_sync_without_it_and_asked_for_again() -> None:
+    missing = NotFound(404, "NotFound", "the server could not find the requested resource")
+    script = Script(("list", [missing]), ("list", [missing]), ("list", []))
+    following, told = await play(script, Store(), kind=HTTP_ROUTE)
+    assert following.is_synced()
+    assert script.requests[-1][0] == "watch", "once it is there it is followed like any other"
+    assert told.calls == []
+
+
+async def test_a_kind_that_no_cluster_may_lack_is_waited_for() -> None:
+    missing = NotFound(404, "NotFound", "the server could not find the requested resource")
+    following, _ = await play(Script(("list", [missing]), ("list", [missing])), Store())
     assert not following.is_synced()
 
 

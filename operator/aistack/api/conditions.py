@@ -10,6 +10,7 @@ class ConditionType(StrEnum):
     MODELS_READY = "ModelsReady"
     GATEWAY_READY = "GatewayReady"
     AUTOSCALING_READY = "AutoscalingReady"
+    EXPOSED = "Exposed"
     POLICY_COMPLIANT = "PolicyCompliant"
     POLICY_WAIVED = "PolicyWaived"
     WITHIN_BUDGET = "WithinBudget"
@@ -59,6 +60,9 @@ class Reason(StrEnum):
     METRICS_API_MISSING = "MetricsApiMissing"
     AUTOSCALER_FAILED = "AutoscalerFailed"
     FIXED_REPLICAS = "FixedReplicas"
+    # publication
+    GATEWAY_API_MISSING = "GatewayApiMissing"
+    ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
 
 
 STALLING = frozenset(

@@ -17,7 +17,7 @@ from aistack.cli.output import Exit, columns, show, write
 from aistack.cli.tree import Branch, Made, branches
 from aistack.connection import connect
 from aistack.errors import AIStackError, NotFound
-from aistack.kinds import AISTACK, CHILD_KINDS, Kind, Manifest
+from aistack.kinds import AISTACK, CHILD_KINDS, OPTIONAL_KINDS, Kind, Manifest
 from aistack.kube import Kube
 from aistack.labels import STACK_LABEL
 
@@ -63,7 +63,12 @@ async def _view(namespace: str, name: str, kubeconfig: str) -> View:
 
 async def _children(kube: Kube, kind: Kind, namespace: str, name: str) -> list[Manifest]:
     pages = kube.pages(kind, namespace=namespace, label_selector=f"{STACK_LABEL}={name}")
-    return [item async for page in pages for item in page.items]
+    try:
+        return [item async for page in pages for item in page.items]
+    except NotFound:
+        if kind in OPTIONAL_KINDS:
+            return []
+        raise
 
 
 def report(view: View, now: datetime) -> list[RenderableType]:

@@ -29,6 +29,7 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("gateway", "PodDisruptionBudget"): "a drained node takes one replica at a time",
     ("gateway", "HorizontalPodAutoscaler"): "adds replicas under load",
     ("gateway", "Ingress"): "publishes the endpoint at its host",
+    ("gateway", "HTTPRoute"): "publishes the endpoint at its host, by the Gateway",
     ("adapter", "ServiceAccount"): "the pods' identity, with no right and no token",
     ("adapter", "ConfigMap"): "LiteLLM's list of models",
     ("adapter", "NetworkPolicy"): "lets the gateway in, and calls to providers out",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aistack.catalog import Abilities
 from aistack.errors import ApiError
+from aistack.kinds import HTTP_ROUTE
 from aistack.kube import Kube
 from aistack.runtime.backoff import delay
 
@@ -45,6 +46,7 @@ class Discovery:
         abilities = Abilities(
             custom_metrics="custom.metrics.k8s.io" in groups,
             resource_metrics="metrics.k8s.io" in groups,
+            gateway_api=HTTP_ROUTE.group in groups,
         )
         if abilities != self.abilities:
             self.abilities = abilities

@@ -10,12 +10,13 @@ import random
 from collections.abc import Callable, Sequence, Set
 from contextlib import aclosing
 
-from aistack.errors import ApiError, Gone
+from aistack.errors import ApiError, Gone, NotFound
 from aistack.kinds import (
     ACCELERATOR_CLASS,
     AIPOLICY,
     AISTACK,
     NAMESPACE,
+    OPTIONAL_KINDS,
     OWN_KINDS,
     PRICE_BOOK,
     Kind,
@@ -89,12 +90,19 @@ class _Stream:
                 logger.info("the watch of %s fell behind: listing again", self._kind.plural)
                 self._position = ""
             except ApiError as error:
-                level = logging.DEBUG if self._fruitless else logging.WARNING
-                logger.log(level, "%s can't be watched, trying again: %s", self._kind.plural, error)
-                if self._fruitless >= RESUMES:
-                    self._position = ""
+                self._failed(error)
             self._fruitless += 1
             await asyncio.sleep(delay(self._fruitless, first=FIRST_RETRY, longest=LONGEST_RETRY))
+
+    def _failed(self, error: ApiError) -> None:
+        if self._kind in OPTIONAL_KINDS and isinstance(error, NotFound):
+            self._position = ""
+            self.listed.set()  # the cluster doesn't have the kind: that is all there is to know of it
+            return
+        level = logging.DEBUG if self._fruitless else logging.WARNING
+        logger.log(level, "%s can't be watched, trying again: %s", self._kind.plural, error)
+        if self._fruitless >= RESUMES:
+            self._position = ""
 
     async def _list(self) -> None:
         listed: set[ObjectId] = set()

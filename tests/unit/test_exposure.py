@@ -1,0 +1,70 @@
+"""A Gateway publishes a stack: what is asked of it, and what is said of what it answers."""
+
+from typing import Any
+
+import pytest
+
+from aistack.api import Reason
+from aistack.observed import Cause, observe
+from tests.gateways import CLIENT, rendered
+
+EXPOSE = {"type": "Gateway", "host": "ai.example.com", "gatewayRef": {"name": "public", "namespace": "net"}}
+
+
+def test_the_whole_host_goes_to_the_front_and_no_stream_is_cut() -> None:
+    spec = rendered(expose=EXPOSE, clients=[CLIENT], gateway_api=True)["HTTPRoute support-gateway"]["spec"]
+    assert spec["parentRefs"] == [{"name": "public", "namespace": "net"}]
+    assert spec["hostnames"] == ["ai.example.com"]
+    [rule] = spec["rules"]
+    assert rule["backendRefs"] == [{"name": "support-gateway", "port": 80}]
+    assert rule["timeouts"] == {"request": "0s"}
+
+
+def test_a_gateway_of_the_stacks_own_namespace_needs_no_other() -> None:
+    expose = {**EXPOSE, "gatewayRef": {"name": "public"}}
+    spec = rendered(expose=expose, gateway_api=True)["HTTPRoute support-gateway"]["spec"]
+    assert spec["parentRefs"] == [{"name": "public"}]
+
+
+def test_without_the_gateway_api_nothing_else_changes() -> None:
+    there, lacking = (rendered(expose=EXPOSE, gateway_api=found) for found in (True, False))
+    assert set(there) - set(lacking) == {"HTTPRoute support-gateway"}
+    assert {name: there[name] for name in lacking} == lacking
+
+
+def condition(sort: str, status: str, reason: str = "Accepted", message: str = "") -> dict[str, str]:
+    return {"type": sort, "status": status, "reason": reason, "message": message}
+
+
+def seen(*conditions: dict[str, str]) -> Cause | None:
+    """What is remembered of a route of which a Gateway's controller says this."""
+    route = rendered(expose=EXPOSE, gateway_api=True)["HTTPRoute support-gateway"]
+    parents: list[dict[str, Any]] = [{"conditions": list(conditions)}] if conditions else []
+    meta = {**route["metadata"], "uid": "1", "resourceVersion": "1"}
+    return observe({**route, "metadata": meta, "status": {"parents": parents}}).problem
+
+
+def test_a_route_that_is_taken_has_no_problem() -> None:
+    assert seen(condition("Accepted", "True"), condition("ResolvedRefs", "True")) is None
+
+
+@pytest.mark.parametrize(
+    ("conditions", "words"),
+    [
+        ((), "no controller has taken up HTTPRoute support-gateway; is there a Gateway net/public?"),
+        (
+            (condition("Accepted", "False", "NotAllowedByListeners", "namespace care is not allowed"),),
+            "HTTPRoute support-gateway: NotAllowedByListeners: namespace care is not allowed",
+        ),
+        (
+            (
+                condition("Accepted", "True"),
+                condition("ResolvedRefs", "False", "BackendNotFound", "no such Service"),
+            ),
+            "HTTPRoute support-gateway: BackendNotFound: no such Service",
+        ),
+    ],
+    ids=["nobody", "refused", "unresolved"],
+)
+def test_a_route_that_is_not_taken_says_why(conditions: tuple[dict[str, str], ...], words: str) -> None:
+    assert seen(*conditions) == Cause(Reason.ROUTE_NOT_ACCEPTED, words)
