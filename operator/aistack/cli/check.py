@@ -12,9 +12,9 @@ from aistack.catalog import Catalog
 from aistack.cli import exchange
 from aistack.cli.files import Document, accelerator_classes, price_books, read
 from aistack.cli.findings import Checked, Finding, Sort
-from aistack.cli.output import Exit, emit, show, write
+from aistack.cli.output import Exit, as_json, emit, show, write
 from aistack.cost.prices import DEFAULT, index, shipped_book
-from aistack.govern import Outcome, Policies, Result, Verdict, exceptions
+from aistack.govern import Outcome, Policies, Result, Verdict, evidence, exceptions
 from aistack.govern.rules import problems as policy_problems
 from aistack.images import default_images
 from aistack.platform import Platform, judged
@@ -74,9 +74,23 @@ def run(
         show(*lines(checked))
     elif output in FORMS:
         emit(FORMS[output](checked))
+    elif output == "evidence":
+        emit(evidence.markdown(_assessed(checked), now))
+    elif output == "oscal":
+        emit(as_json(evidence.oscal(_assessed(checked), now)))
     else:
         write([_report(each) for each in checked], output)
     return verdict(checked, strict=strict)
+
+
+def _assessed(checked: Sequence[Checked]) -> list[evidence.Assessed]:
+    return [
+        evidence.Assessed(
+            f"{stack.metadata.namespace}/{stack.metadata.name}", stack.spec.governance.evidence, each.verdict
+        )
+        for each in checked
+        if isinstance(stack := each.document.parsed, AIStack)
+    ]
 
 
 def check(

@@ -9,6 +9,7 @@ from aistack import __version__
 from aistack.cli.findings import Checked, Finding, Sort
 from aistack.cli.output import as_json
 from aistack.govern import Outcome
+from aistack.markdown import cell, printable
 
 LEVELS = {Sort.INVALID: "error", Sort.DENIED: "error", Sort.WARNING: "warning"}
 BAD = (Sort.INVALID, Sort.DENIED)
@@ -80,16 +81,12 @@ def _outcome(finding: Finding) -> str:
         return f"<failure type={_attribute(finding.sort)} message={_attribute(finding.line)}/>"
     if finding.sort is Sort.WAIVED:
         return f"<skipped message={_attribute(finding.line)}/>"
-    return f"<system-out>{escape(_printable(f'{finding.sort}: {finding.line}'))}</system-out>"
+    return f"<system-out>{escape(printable(f'{finding.sort}: {finding.line}'))}</system-out>"
 
 
 def _attribute(text: str) -> str:
-    return quoteattr(_printable(text))
-
-
-def _printable(text: str) -> str:
-    """XML has no place for control characters: they sort before the space, which stands for them."""
-    return "".join(max(letter, " ") for letter in text)
+    """XML has no place for control characters."""
+    return quoteattr(printable(text))
 
 
 def markdown(checked: Sequence[Checked]) -> str:
@@ -102,16 +99,10 @@ def _section(checked: Checked) -> str:
     said = checked.verdict
     counts = [f"{said.count(outcome)} {outcome}" for outcome in Outcome if said.count(outcome)]
     told = f"Rules: {', '.join(counts)}.\n\n" if counts else ""
-    heading = f"## {_cell(checked.document.title)}\n\n{told}"
+    heading = f"## {cell(checked.document.title)}\n\n{told}"
     if not findings:
         return f"{heading}No problem.\n"
     rows = [
-        f"| {each.sort} | {_cell(each.name)} | `{_cell(each.field)}` | {_cell(each.line)} |"
-        for each in findings
+        f"| {each.sort} | {cell(each.name)} | `{cell(each.field)}` | {cell(each.line)} |" for each in findings
     ]
     return heading + "\n".join(["| | rule | field | what |", "|---|---|---|---|", *rows, ""])
-
-
-def _cell(text: str) -> str:
-    """A table's cell: one line, and nothing of it is markup."""
-    return escape(_printable(text)).replace("\\", "\\\\").replace("|", "\\|").replace("`", "'")

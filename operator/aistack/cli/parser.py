@@ -81,7 +81,7 @@ def _check(commands: Commands) -> None:
     )
     policies.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
     _add_date(parser)
-    _add_output(parser, "text", "json", "yaml", "sarif", "junit", "markdown")
+    _add_output(parser, "text", "json", "yaml", "sarif", "junit", "markdown", "evidence", "oscal")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
     parser.add_argument(
         "--test",
