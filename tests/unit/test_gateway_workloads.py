@@ -71,6 +71,10 @@ def test_envoy_ends_after_the_loader_has_drained_it() -> None:
     assert spec["terminationGracePeriodSeconds"] > 130
 
 
+def test_envoy_is_told_to_end_when_it_has_had_the_time_to_listen() -> None:
+    assert containers(pod(rendered()))["envoy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+
+
 def test_a_pod_that_ends_waits_an_hour_at_most() -> None:
     spec = pod(rendered(routes=[{"name": "chat", "targets": [{"model": "llama"}], "timeout": "30d"}]))
     assert spec["terminationGracePeriodSeconds"] < 3700

@@ -21,6 +21,9 @@ WORKERS = 2
 LEAVE_SECONDS = 10
 """How long new requests may still arrive at a pod that ends: its Service has to forget it everywhere."""
 LONGEST_DRAIN = 3600
+HEARS_AFTER_SECONDS = 5
+"""Envoy loses a signal to stop in its first moments, as every first process of a container does: a pod that
+is deleted while it starts would wait for its whole grace. The loader drains meanwhile."""
 
 
 def front_pod(gateway: NeutralGateway) -> Manifest:
@@ -68,6 +71,7 @@ def envoy(gateway: NeutralGateway) -> Manifest:
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
+        "lifecycle": {"preStop": {"sleep": {"seconds": HEARS_AFTER_SECONDS}}},
         "startupProbe": {**_probe("probe", "/"), "periodSeconds": 1, "failureThreshold": 60},
         "livenessProbe": {**_probe("probe", "/"), "periodSeconds": 10, "failureThreshold": 3},
         "volumeMounts": [
