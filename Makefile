@@ -18,7 +18,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
 
-demo: venv ## a real Kubernetes API, the operator, and a stack brought to Ready (KIND=1, or KUBECONFIG=…)
+demo: venv ## a real Kubernetes API, the operator, and a stack brought to Ready (REAL=1, KIND=1 or KUBECONFIG=…)
 	@$(BIN)/python -m demo up
 
 demo-down: venv ## end what `make demo` started

@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+from demo import real
 from demo.scene import down, up
 from tests.controlplane.errors import ControlPlaneError
 from tests.controlplane.progress import say
@@ -18,7 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("up", "down"))
     command = parser.parse_args(argv).command
     try:
-        if command == "up":
+        if command == "up" and os.environ.get("REAL"):
+            real.up(FOLDER.absolute())
+        elif command == "up":
             up(FOLDER.absolute(), _provider())
         else:
             down(FOLDER.absolute())

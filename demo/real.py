@@ -11,7 +11,7 @@ from typing import Any
 from demo.kubectl import Kubectl
 from demo.scene import ROOT, STACK, STACK_NAMESPACE, run, say_what_else, show, wait_until_ready
 from tests.controlplane import providers
-from tests.controlplane.errors import ControlPlaneError
+from tests.controlplane.errors import CommandFailed, ControlPlaneError
 from tests.controlplane.progress import say, step
 from tests.controlplane.providers import Provided
 from tests.e2e import installation, node, world
@@ -43,6 +43,8 @@ def up(folder: Path) -> None:
 
 
 def _ask(kubectl: Kubectl, body: dict[str, Any]) -> None:
+    """CommandFailed when no answer comes."""
     url = f"http://{STACK}-gateway/v1/chat/completions"
-    curl = ["curl", "--silent", "--show-error", "--no-buffer", url, f"--json={json.dumps(body)}"]
-    run(kubectl, str(kubectl.program), "exec", f"--namespace={STACK_NAMESPACE}", "client", "--", *curl)
+    curl = ["curl", "--silent", "--show-error", "--fail-with-body", url, "--json", json.dumps(body)]
+    if run(kubectl, str(kubectl.program), "exec", f"--namespace={STACK_NAMESPACE}", "client", "--", *curl):
+        raise CommandFailed("the gateway gave no answer")

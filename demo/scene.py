@@ -2,8 +2,9 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from shlex import quote
+from shlex import join, quote
 
 from demo import programs
 from demo.kubectl import Kubectl
@@ -14,6 +15,7 @@ from tests.controlplane.components import free_port
 from tests.controlplane.errors import CommandFailed, ControlPlaneError
 from tests.controlplane.progress import say, step
 from tests.controlplane.providers import Name, Provided, Sizes
+from tests.e2e import node
 
 ROOT = Path(__file__).parent.parent
 ROLES = ROOT / "charts/aistack/templates/roles.yaml"
@@ -37,8 +39,9 @@ def up(folder: Path, provider: Name) -> None:
         examples = ROOT / "examples"
         kubectl.apply(examples / "accelerators.yaml", examples / "support.yaml", ROOT / "demo/secrets.yaml")
     with step(f"bringing {STACK} to Ready"):
-        _wait_until_ready(folder, kubectl)
-    _show(kubectl)
+        wait_until_ready(kubectl, READY_WITHIN, lambda: programs.tails(folder))
+    show(kubectl)
+    say_what_else(kubectl, logs="tail -f .demo/controller.log .demo/webhook.log")
 
 
 def down(folder: Path) -> None:
@@ -51,13 +54,14 @@ def down(folder: Path) -> None:
         if cluster and cluster.provider == "existing":
             _leave(Kubectl.of(cluster))
         programs.stop(folder)
+        node.stop(folder / node.NAME)
         providers.down(folder)
 
 
 def _cluster(folder: Path, provider: Name) -> Provided:
     """The cluster of an earlier run if it still runs, else a new one."""
     earlier = providers.provided(folder)
-    if earlier and earlier.provider != provider:
+    if earlier and (earlier.provider != provider or (folder / node.NAME).exists()):
         raise ControlPlaneError(
             f"a demonstration is up on another cluster ({earlier.provider}); end it first: make demo-down"
         )
@@ -84,23 +88,28 @@ def _start_operator(folder: Path, cluster: Provided, kubectl: Kubectl) -> None:
     register(folder, admission.port, kubectl)
 
 
-def _wait_until_ready(folder: Path, kubectl: Kubectl) -> None:
+def wait_until_ready(kubectl: Kubectl, within: int, tails: Callable[[], str]) -> None:
+    """CommandFailed, with its conditions and what `tails` says of the operator, when it takes longer."""
     where = (f"aistack/{STACK}", f"--namespace={STACK_NAMESPACE}")
     try:
-        kubectl("wait", "--for=condition=Ready", *where, f"--timeout={READY_WITHIN}s")
+        kubectl("wait", "--for=condition=Ready", *where, f"--timeout={within}s")
     except CommandFailed as error:
         conditions = kubectl("get", *where, f"--output=jsonpath={CONDITIONS}")
         raise CommandFailed(
-            f"{STACK} is not Ready after {READY_WITHIN} s. Its conditions:\n{conditions or 'none'}\n"
-            f"{programs.tails(folder)}"
+            f"{STACK} is not Ready after {within} s. Its conditions:\n{conditions or 'none'}\n{tails()}"
         ) from error
 
 
-def _show(kubectl: Kubectl) -> None:
-    path = f"{kubectl.program.parent}:{Path(sys.executable).parent}"
+def show(kubectl: Kubectl) -> None:
+    """The stack as its user sees it."""
     aistack = Path(sys.executable).with_name("aistack")
-    _run(kubectl, [str(kubectl.program), "get", "aistacks", "--all-namespaces"])
-    _run(kubectl, [str(aistack), "status", STACK, f"--namespace={STACK_NAMESPACE}"])
+    run(kubectl, str(kubectl.program), "get", "aistacks", "--all-namespaces")
+    run(kubectl, str(aistack), "status", STACK, f"--namespace={STACK_NAMESPACE}")
+
+
+def say_what_else(kubectl: Kubectl, logs: str) -> None:
+    """What can be tried; `logs` is the command that follows the operator's."""
+    path = f"{kubectl.program.parent}:{Path(sys.executable).parent}"
     print(f"""
 To go on exploring, in this shell:
   export KUBECONFIG={quote(str(kubectl.kubeconfig))}
@@ -111,15 +120,15 @@ To go on exploring, in this shell:
   kubectl edit aistack {STACK} -n {STACK_NAMESPACE}               # break something: it is refused, and why
   aistack status {STACK} -n {STACK_NAMESPACE}
   aistack render examples/support.yaml --catalog examples/accelerators.yaml
-  tail -f .demo/controller.log .demo/webhook.log
+  {logs}
 To end it:
   make demo-down""")
 
 
-def _run(kubectl: Kubectl, argv: list[str]) -> None:
-    """Runs a command as a reader would type it, and shows that."""
-    print(f"\n$ {' '.join([Path(argv[0]).name, *argv[1:]])}", flush=True)
-    subprocess.run(argv, env=kubectl.environment, check=False)
+def run(kubectl: Kubectl, *argv: str) -> int:
+    """Runs a command as a reader would type it, and shows that; its exit code."""
+    print(f"\n$ {join([Path(argv[0]).name, *argv[1:]])}", flush=True)
+    return subprocess.run(argv, env=kubectl.environment, check=False).returncode
 
 
 def _leave(kubectl: Kubectl) -> None:
