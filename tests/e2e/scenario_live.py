@@ -1,6 +1,5 @@
 """What changes in a gateway is live at once, and no request under way notices it."""
 
-import json
 from typing import Any
 
 from tests.e2e.running import Seen
@@ -16,13 +15,6 @@ def with_gateway(**gateway: Any) -> dict[str, Any]:
     stack = example("smallest")
     stack["spec"]["gateway"] = gateway
     return stack
-
-
-def client_key(stack: Stack, name: str, key: str) -> dict[str, Any]:
-    """Makes a client's key, or changes it; what the gateway's spec says of it."""
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "stringData": {"key": key}}
-    stack.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(secret))
-    return {"name": name, "secretKeyRef": {"name": name, "key": "key"}}
 
 
 def answers(stack: Stack, model: str, status: int, **wish: Any) -> float:
@@ -60,7 +52,7 @@ def test_a_route_comes_and_goes_under_load_without_a_failed_request(hello: Stack
 
 
 def test_a_new_client_is_let_in_under_load_without_a_failed_request(hello: Stack) -> None:
-    first, second = client_key(hello, "first", "key-of-first"), client_key(hello, "second", "key-of-second")
+    first, second = (hello.client_key(name, f"key-of-{name}") for name in ("first", "second"))
     hello.apply(with_gateway(clients=[first]))
     answers(hello, "qwen", 401)
     answers(hello, "qwen", 200, key="key-of-first")

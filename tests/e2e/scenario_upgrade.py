@@ -28,11 +28,13 @@ def earlier(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def upgrade(world: World, image: Recipe) -> None:
-    """To an image, by the chart of the checkout that it is made from."""
+def upgrade(world: World, image: Recipe, stack: Stack) -> None:
+    """To an image, by the chart of its checkout; returns when the new controller has seen to the stack."""
     images.load(world.node, [image])
     with step(f"{image.name} is installed over the one that runs"):
         install(world.cluster, image.tag, image.context)
+    stack.patch({"governance": {"owner": f"{image.name}@acme.example"}})
+    stack.wait_until_ready()
 
 
 def deployments(stack: Stack) -> dict[str, dict[str, Any]]:
@@ -45,14 +47,11 @@ def test_an_upgrade_restarts_no_pod_of_a_running_stack(
     hello: Stack, world: World, earlier: Path, seen: Seen
 ) -> None:
     """But those that the new version renders differently: they are rolled over, and no request notices."""
-    upgrade(world, operator("operator-before", earlier))
-    hello.wait_until_ready()
+    upgrade(world, operator("operator-before", earlier), hello)
     templates = deployments(hello)
     pods = {part: hello.pods(part) for part in templates}
     with hello.load("qwen") as load:
-        upgrade(world, operator())
-        hello.patch({"governance": {"owner": "somebody@acme.example"}})  # the new controller has seen this
-        hello.wait_until_ready()
+        upgrade(world, operator(), hello)
         load.goes_on()
     assert load.failed == []
     same = [part for part, template in deployments(hello).items() if template == templates[part]]

@@ -44,6 +44,17 @@ class Stack:
     def patch(self, spec: dict[str, Any]) -> None:
         self.kubectl("patch", "aistack", self.name, "--type=merge", f"--patch={json.dumps({'spec': spec})}")
 
+    def client_key(self, name: str, key: str) -> dict[str, Any]:
+        """Makes a client's key, or changes it; what a gateway's spec says of it."""
+        secret = {
+            "apiVersion": "v1",
+            "kind": "Secret",
+            "metadata": {"name": name},
+            "stringData": {"key": key},
+        }
+        self.kubectl("apply", "--server-side", "--filename=-", stdin=json.dumps(secret))
+        return {"name": name, "secretKeyRef": {"name": name, "key": "key"}}
+
     def read(self) -> dict[str, Any]:
         """The object as it is now."""
         stack: dict[str, Any] = json.loads(self.kubectl("get", "aistack", self.name, "--output=json"))
