@@ -352,14 +352,20 @@ def _container_cause(pod: str, container: Manifest) -> Cause | None:
     return None
 
 
+KILLED = 128 + 9
+"""The exit code after SIGKILL: what a container wrote before it explains nothing."""
+
+
 def _end_cause(what: str, end: Manifest) -> Cause:
-    words = shortened(_last_exception(end.get("message", "")))
     if end.get("reason") == "OOMKilled":
         return Cause(
             Reason.OUT_OF_MEMORY,
             f"{what} was killed because it used more memory than its limit; raise resources.limits.memory",
         )
     code = end.get("exitCode", 0)
+    if code == KILLED:
+        return Cause(Reason.CRASH_LOOP, f"{what} was killed (exit code {code}), so it could not say why")
+    words = shortened(_last_exception(end.get("message", "")))
     said = f": {words}" if words else ", without a word"
     return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
 

@@ -39,6 +39,7 @@ OUT_OF_MEMORY = {"terminated": {"reason": "OOMKilled", "exitCode": 137}}
 TRACEBACK = {
     "terminated": {"reason": "Error", "exitCode": 1, "message": "line 1\nValueError: no such model\n"}
 }
+KILLED = {"terminated": {"reason": "Error", "exitCode": 137, "message": "POST /v1/chat/completions 200 OK"}}
 ENGINE_KILLED = {"terminated": {"reason": "Completed", "exitCode": 0}}
 
 
@@ -90,6 +91,12 @@ ENGINE_KILLED = {"terminated": {"reason": "Completed", "exitCode": 0}}
             Reason.CRASH_LOOP,
             "exit code 0, without a word",
             id="an-engine-that-was-killed-ends-with-0-and-is-not-healthy",
+        ),
+        pytest.param(
+            {"containerStatuses": [container(KILLED)]},
+            Reason.CRASH_LOOP,
+            "was killed (exit code 137), so it could not say why",
+            id="the-log-of-a-container-that-was-killed-is-not-its-cause",
         ),
         pytest.param(
             {"containerStatuses": [container({"running": {}}, started=True)]},
