@@ -4,8 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from aistack.api import Reason
+from aistack.causes import SEVERITY, Cause
 from aistack.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, POD, VOLUME_CLAIM
-from aistack.observed import SEVERITY, Cause, Child, Failure, Observed, PartKey, Pod
+from aistack.observed import Child, Failure, Observed, PartKey, Pod
 from aistack.resolve import ManagedModel, Replicas, ResolvedStack
 from aistack.rollout import Rollout
 

@@ -1,7 +1,6 @@
 """What the controller remembers of the objects it watches: not the objects, only what decisions need."""
 
 import hashlib
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from sys import intern
@@ -10,6 +9,7 @@ from typing import Any
 import orjson
 
 from aistack.api import Reason
+from aistack.causes import Cause, conditions_of, pod_cause, shortened
 from aistack.kinds import (
     AISTACK,
     AUTOSCALER,
@@ -27,22 +27,12 @@ METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_C
 """Kinds of which no decision needs the status: that they are there, as we wrote them, is all."""
 ROUTE_TAKEN = ("Accepted", "ResolvedRefs")
 """The conditions of an HTTPRoute that have to be true at its Gateway."""
-MESSAGE_LENGTH = 600
-"""Characters kept of a message that a container or the API server wrote."""
 
 
 ObjectKey = tuple[str, str]
 """(kind, name) of one of a stack's objects."""
 PartKey = tuple[str, str]
 """(component, name) of one of a stack's parts: `("model", "llama")`, `("gateway", "gateway")`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """Why a part isn't ready, in words for the person who reads the status."""
-
-    reason: Reason
-    message: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +206,7 @@ def is_ours(child: Child, stack_uid: str) -> bool:
 
 def _workload(deployment: Manifest) -> Workload:
     status = deployment.get("status", {})
-    conditions = _conditions(deployment)
+    conditions = conditions_of(deployment)
     failure = None
     if refusal := conditions.get("ReplicaFailure"):
         failure = _creation_failure(refusal.get("message", ""))
@@ -250,7 +240,7 @@ def _problem(manifest: Manifest) -> Cause | None:
     if manifest["kind"] == HTTP_ROUTE.kind:
         return _route_problem(name, manifest)
     if manifest["kind"] == AUTOSCALER.kind:
-        active = _conditions(manifest, present_when=None).get("ScalingActive", {})
+        active = conditions_of(manifest, present_when=None).get("ScalingActive", {})
         if active.get("status") == "False":
             return Cause(
                 Reason.AUTOSCALER_FAILED, f"autoscaler {name}: {shortened(active.get('message', ''))}"
@@ -280,7 +270,7 @@ def observe_pod(manifest: Manifest) -> Pod:
     """Reduces a pod to whether it serves and, if not, the root cause that its status holds."""
     meta, status = manifest["metadata"], manifest.get("status", {})
     labels = meta.get("labels", {})
-    ready = "Ready" in _conditions(manifest)
+    ready = "Ready" in conditions_of(manifest)
     return Pod(
         name=meta["name"],
         uid=meta["uid"],
@@ -290,117 +280,7 @@ def observe_pod(manifest: Manifest) -> Pod:
         created=meta.get("creationTimestamp", ""),
         ready=ready,
         ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
-        cause=None if ready else _pod_cause(meta["name"], manifest),
+        cause=None if ready else pod_cause(meta["name"], manifest),
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )
-
-
-def _pod_cause(name: str, pod: Manifest) -> Cause:
-    status = pod.get("status", {})
-    if status.get("reason") == "Evicted":
-        return Cause(Reason.EVICTED, f"pod {name} was evicted: {shortened(status.get('message', ''))}")
-    scheduled = _conditions(pod, present_when="False").get("PodScheduled")
-    if scheduled and scheduled.get("reason") == "Unschedulable":
-        return Cause(
-            Reason.UNSCHEDULABLE, f"pod {name} cannot be scheduled: {shortened(scheduled.get('message', ''))}"
-        )
-    unfinished = [item for item in status.get("initContainerStatuses", ()) if not _is_well(item)]
-    containers = [*unfinished, *status.get("containerStatuses", ())]
-    causes = [cause for container in containers if (cause := _container_cause(name, container))]
-    if causes:
-        return min(causes, key=lambda cause: SEVERITY.index(cause.reason))
-    return Cause(Reason.PROGRESSING, f"pod {name} is starting")
-
-
-SEVERITY = (
-    Reason.OUT_OF_MEMORY,
-    Reason.CRASH_LOOP,
-    Reason.IMAGE_PULL_FAILED,
-    Reason.CONTAINER_CONFIG_ERROR,
-    Reason.UNSCHEDULABLE,
-    Reason.PROBE_FAILED,
-    Reason.EVICTED,
-    Reason.PROGRESSING,
-)
-"""Reasons of pods, the one that explains most first."""
-
-_WAITING = {
-    "ImagePullBackOff": Reason.IMAGE_PULL_FAILED,
-    "ErrImagePull": Reason.IMAGE_PULL_FAILED,
-    "InvalidImageName": Reason.IMAGE_PULL_FAILED,
-    "ErrImageNeverPull": Reason.IMAGE_PULL_FAILED,
-    "CreateContainerConfigError": Reason.CONTAINER_CONFIG_ERROR,
-    "CreateContainerError": Reason.CONTAINER_CONFIG_ERROR,
-    "RunContainerError": Reason.CONTAINER_CONFIG_ERROR,
-}
-
-
-def _container_cause(pod: str, container: Manifest) -> Cause | None:
-    """The last end of a container explains it while it is down, waiting to start again, or starting again."""
-    if container.get("ready"):
-        return None
-    state = container.get("state", {})
-    what = f"container {container['name']} of pod {pod}"
-    waiting = state.get("waiting", {})
-    if reason := _WAITING.get(waiting.get("reason", "")):
-        return Cause(reason, f"{what}: {waiting['reason']}: {shortened(waiting.get('message', ''))}")
-    if end := state.get("terminated") or container.get("lastState", {}).get("terminated"):
-        return _end_cause(what, end)
-    if "running" in state and container.get("started"):
-        return Cause(Reason.PROBE_FAILED, f"{what} runs but does not pass its readiness probe")
-    return None
-
-
-KILLED = 128 + 9
-"""The exit code after SIGKILL: what a container wrote before it explains nothing."""
-
-
-def _end_cause(what: str, end: Manifest) -> Cause:
-    if end.get("reason") == "OOMKilled":
-        return Cause(
-            Reason.OUT_OF_MEMORY,
-            f"{what} was killed because it used more memory than its limit; raise resources.limits.memory",
-        )
-    code = end.get("exitCode", 0)
-    if code == KILLED:
-        return Cause(Reason.CRASH_LOOP, f"{what} was killed (exit code {code}), so it could not say why")
-    words = shortened(_last_exception(end.get("message", "")))
-    said = f": {words}" if words else ", without a word"
-    return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
-
-
-_EXCEPTION = re.compile(r"(?:^|[\])] )([\w.]*(?:Error|Exception): .*)", re.MULTILINE)
-"""Where Python says an exception, after what vLLM writes before each line."""
-_POINTER = "root cause above"
-"""In an exception of vLLM that only says that there was another one, in its engine's process."""
-
-
-def _last_exception(log: str) -> str:
-    """The log from its last exception on, which says more than the calls that led to it."""
-    found = list(_EXCEPTION.finditer(log))
-    if not found:
-        return log
-    causes = [each for each in found if _POINTER not in each[1]]
-    return log[(causes or found)[-1].start(1) :]
-
-
-def _is_well(init_container: Manifest) -> bool:
-    """Done, or at work for the first time: it says `started` and has no probe that it could fail.
-
-    Exit code 0 is well only for an init container: a vLLM whose engine was killed ends with 0 too.
-    """
-    state = init_container.get("state", {})
-    at_work = "running" in state and "terminated" not in init_container.get("lastState", {})
-    return at_work or state.get("terminated", {}).get("exitCode") == 0
-
-
-def _conditions(manifest: Manifest, present_when: str | None = "True") -> dict[str, Manifest]:
-    found: Iterable[Manifest] = manifest.get("status", {}).get("conditions", ())
-    return {item["type"]: item for item in found if present_when in (None, item.get("status"))}
-
-
-def shortened(message: str) -> str:
-    """One line; the end of a long message is kept, for a traceback says the cause last."""
-    line = " ".join(message.split())
-    return line if len(line) <= MESSAGE_LENGTH else "…" + line[-MESSAGE_LENGTH:]

@@ -18,6 +18,7 @@ from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems
 from aistack.budget import Claim, Reservation, claim_of
 from aistack.budget.refusal import summary
+from aistack.causes import shortened
 from aistack.cost import Estimate, cost_status, estimate
 from aistack.cost.breakeven import break_evens
 from aistack.cost.cheapest import cheapest_first
@@ -27,7 +28,7 @@ from aistack.govern import Verdict
 from aistack.health import Subject
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
-from aistack.observed import Awaited, Child, Failure, Observed, shortened
+from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged
 from aistack.render import render
 from aistack.resolve import Problem, ResolvedStack, StackRef, resolve

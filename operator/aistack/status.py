@@ -20,10 +20,11 @@ from aistack.api.stack import (
 )
 from aistack.budget import NOTHING_RESERVED, Ledger, Reservation
 from aistack.budget.refusal import summary
+from aistack.causes import Cause
 from aistack.cost.money import cents
 from aistack.govern import Verdict
 from aistack.health import Health, Part
-from aistack.observed import Cause, Failure
+from aistack.observed import Failure
 from aistack.resolve import Problem, ResolvedStack
 
 MESSAGE_LENGTH = 1000

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from aistack.api import Reason
-from aistack.observed import Cause, observe
+from aistack.causes import Cause
+from aistack.observed import observe
 from tests.gateways import CLIENT, rendered
 
 EXPOSE = {"type": "Gateway", "host": "ai.example.com", "gatewayRef": {"name": "public", "namespace": "net"}}

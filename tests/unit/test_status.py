@@ -9,9 +9,10 @@ import pytest
 from aistack.api import ConditionType, Reason
 from aistack.api.stack import AIStackStatus, Condition, CostStatus
 from aistack.budget import NOTHING_RESERVED
+from aistack.causes import Cause
 from aistack.govern import Verdict
 from aistack.health import assess
-from aistack.observed import Cause, Child, Failure, Observed, Pod, Workload
+from aistack.observed import Child, Failure, Observed, Pod, Workload
 from aistack.resolve import Problem, ResolvedStack
 from aistack.status import refused, reported
 from tests.stacks import hosted, resolved
