@@ -19,11 +19,13 @@ def test_by_default_nothing_comes_in_and_nothing_goes_out() -> None:
     }
 
 
-def test_a_model_is_called_by_its_own_stack_only() -> None:
+def test_a_model_is_reached_by_its_own_stack_and_by_who_may_read_metrics() -> None:
     (ingress,) = policies()["support-llama"]["ingress"]
     assert ingress["ports"] == [{"protocol": "TCP", "port": 8000}]
-    assert all(peer["podSelector"]["matchLabels"][STACK_LABEL] == "support" for peer in ingress["from"])
-    assert all("namespaceSelector" not in peer for peer in ingress["from"])
+    *callers, scrapers = ingress["from"]
+    assert all(peer["podSelector"]["matchLabels"][STACK_LABEL] == "support" for peer in callers)
+    assert scrapers == {"namespaceSelector": {"matchLabels": {"aistack.dev/metrics": "true"}}}
+    assert all("namespaceSelector" not in peer for peer in callers)
 
 
 def test_a_model_from_the_hub_may_download_itself_and_no_more() -> None:

@@ -43,7 +43,8 @@ def default_deny(stack: StackRef) -> Manifest:
 
 
 def model_policy(model: SelfHostedModel) -> Manifest:
-    """A model is called by its stack's gateway, and reaches the internet only to download itself."""
+    """A model is called by its stack's gateway, and reaches the internet only to download itself. Autoscalers
+    follow what it measures, which is read where it answers."""
     stack = model.stack
     downloads = model.hosted.source.startswith("hf://")
     return {
@@ -55,7 +56,7 @@ def model_policy(model: SelfHostedModel) -> Manifest:
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {
-                    "from": [pods(stack, "gateway"), pods(stack, "adapter")],
+                    "from": [pods(stack, "gateway"), pods(stack, "adapter"), scrapers()],
                     "ports": [{"protocol": "TCP", "port": 8000}],
                 }
             ],

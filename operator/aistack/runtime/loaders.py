@@ -19,9 +19,9 @@ AT_ONCE = 64
 PATIENCE = aiohttp.ClientTimeout(total=2)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds from one question to the next."""
-SILENT_AFTER = 30.0
-"""Seconds. Told by an annotation, a kubelet renews a mount within some two; then a loader that doesn't answer
-is taken for one that can't be reached, and is not asked any more.
+SILENT_AFTER = 10.0
+"""Seconds. Told by an annotation, a kubelet renews a mount within some two; a loader that has not answered by
+then is taken for one that can't be reached, and is not asked any more.
 """
 
 
