@@ -266,3 +266,18 @@ def test_a_finalizer_keeps_nothing_running_and_lets_nothing_in(guarded: ControlP
     assert "owned/owner" in guarded.kubectl(*argv, f"--patch={spec}", check=False)
     free = json.dumps({"metadata": {"finalizers": None}})
     assert "patched" in guarded.kubectl(*argv, f"--patch={free}"), "it can always be let go"
+
+
+def test_a_policy_that_would_hold_everybody_up_is_never_stored(guarded: ControlPlane) -> None:
+    growing = "'aaaaaaaaaaaaaaaaaaaaaaaa'" + ".replace('a', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')" * 6
+    rule = {"id": "huge", "expression": f"size({growing}) > 0", "message": "It is."}
+    huge = {
+        "apiVersion": API_VERSION,
+        "kind": "AIPolicy",
+        "metadata": {"name": "huge"},
+        "spec": {"action": "Deny", "rules": [rule]},
+    }
+    told = guarded.kubectl("create", "--filename=-", input=json.dumps(huge), check=False)
+    assert "spec.rules[huge].expression: on a large stack it takes more than" in told
+    assert "NotFound" in guarded.kubectl("get", "aipolicy", "huge", check=False)
+    assert post(guarded, sound(), dry_run=True)[0] == 201, "the webhook answers as before"

@@ -14,6 +14,7 @@ from aistack.admission.request import AdmissionRequest
 from aistack.admission.reserving import reserve
 from aistack.admission.review import Verdict
 from aistack.admission.server import WebhookServer
+from aistack.admission.trying import tried
 from aistack.budget import Budgets
 from aistack.catalog import Catalog
 from aistack.connection import connect
@@ -65,6 +66,7 @@ async def _run(settings: Settings) -> None:
                 Budgets(tuple(store.budgets.values()), store.namespaces),
             )
             verdict = await review_live(request, platform, kube, operators)
+            verdict = await tried(request, verdict)
             verdict = await reserve(request, verdict, platform, accounts)
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict

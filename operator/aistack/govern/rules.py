@@ -61,6 +61,9 @@ class Failure:
     why: str
 
 
+OUT_OF_MEMORY = Failure("it takes more memory than there is")
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A compiled expression, or why it is none."""
@@ -74,6 +77,8 @@ class Program:
         try:
             value = self.compiled.eval(variables)
             plain = value.plain_value()
+        except MemoryError:
+            return OUT_OF_MEMORY
         except (RuntimeError, TypeError) as error:  # the budget is spent, or the value has no plain form
             return Failure(_first_line(str(error)))
         return Failure(_first_line(str(plain))) if value.type() == cel.Type.ERROR else plain

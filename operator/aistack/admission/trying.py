@@ -1,0 +1,58 @@
+"""Tries a policy's rules before it is stored: one that is slow or grows without end holds everybody up."""
+
+import asyncio
+import sys
+from contextlib import suppress
+from dataclasses import replace
+
+import orjson
+
+from aistack.admission.request import AdmissionRequest
+from aistack.admission.review import Verdict
+from aistack.api import AIPolicy, Reason
+from aistack.govern.trial import CPU_SECONDS, DONE, MEMORY
+from aistack.kinds import AIPOLICY
+from aistack.problem import Problem
+
+ARGV = (sys.executable, "-m", "aistack.govern.trial")
+PATIENCE = 4.0
+"""Seconds, within the 5 that the API server waits. The bounds themselves are of CPU time and memory."""
+NO_TIME = "spec.rules: they could not be tried in time; nothing was decided, apply the policy again"
+
+
+async def tried(request: AdmissionRequest, verdict: Verdict) -> Verdict:
+    """The verdict with what a policy's trial shows; that of everything else as it is."""
+    if request.kind.kind != AIPOLICY.kind or not request.object or not verdict.allowed:
+        return verdict
+    try:
+        rule = await excessive(AIPolicy.read(request.object))
+    except TimeoutError:
+        return replace(verdict, problems=(NO_TIME,))
+    return replace(verdict, problems=(str(_problem(rule)),)) if rule else verdict
+
+
+async def excessive(policy: AIPolicy) -> str:
+    """The id of the rule that exceeds the bounds; empty when none does.
+
+    TimeoutError when there was no time to find out.
+    """
+    pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
+    process = await asyncio.create_subprocess_exec(*ARGV, stdin=pipe, stdout=pipe, stderr=nowhere)
+    try:
+        async with asyncio.timeout(PATIENCE):
+            told, _ = await process.communicate(orjson.dumps(policy.dump()))
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+    begun = told.decode().split()
+    if not begun:
+        raise RuntimeError(f"a policy's trial ended with code {process.returncode} before its first rule")
+    return "" if begun[-1] == DONE else begun[-1]
+
+
+def _problem(rule: str) -> Problem:
+    message = (
+        f"on a large stack it takes more than {CPU_SECONDS} s or {MEMORY >> 20} MiB; "
+        "write it so that no text and no list grows from step to step"
+    )
+    return Problem(f"spec.rules[{rule}].expression", Reason.INVALID_SPEC, message)

@@ -1,0 +1,127 @@
+"""Evaluates a policy's rules once on a large stack, in a process that may not take much: `python -m` runs it.
+
+The library bounds an expression's depth and steps, not what one step builds up: four `replace` in a row make
+gigabytes of a word. So a policy is tried before it is stored. It reads an AIPolicy as JSON and writes the id
+of each rule before that is evaluated, and DONE in the end; who started it sees at which rule it was ended.
+"""
+
+import resource
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import orjson
+
+from aistack.api import AIPolicy, AIStack
+from aistack.api.policies import PolicyMatch, Rule
+from aistack.catalog import Catalog
+from aistack.govern import evaluate
+from aistack.govern.rules import OUT_OF_MEMORY
+from aistack.images import default_images
+from aistack.kinds import Manifest
+from aistack.resolve import ResolvedStack, resolve
+
+DONE = "/"
+"""No rule's id."""
+CPU_SECONDS = 1
+MEMORY = 128 * 1024 * 1024
+"""Bytes of address space besides what Python and the library take."""
+MODELS = 32
+TEXT = 1024
+"""Characters of its longest texts."""
+
+
+def main() -> None:
+    policy, stack = AIPolicy.parse(_stdin()), large_stack()
+    _bound()
+    for rule in policy.spec.rules:
+        sys.stdout.write(f"{rule.id}\n")
+        sys.stdout.flush()
+        verdict = evaluate(stack, [_alone(policy, rule)], (), {}, datetime.now(UTC))
+        if any(OUT_OF_MEMORY.why in result.found for result in verdict.results):
+            raise MemoryError(rule.id)
+    sys.stdout.write(f"{DONE}\n")
+
+
+def _stdin() -> Manifest:
+    policy: Manifest = orjson.loads(sys.stdin.buffer.read())
+    return policy
+
+
+def _alone(policy: AIPolicy, rule: Rule) -> AIPolicy:
+    spec = policy.spec.model_copy(update={"rules": (rule,), "match": PolicyMatch()})
+    return policy.model_copy(update={"spec": spec})
+
+
+def _bound() -> None:
+    """From now on; what exceeds it is ended by the system."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    seconds = int(used.ru_utime + used.ru_stime) + 1 + CPU_SECONDS
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if sys.platform == "linux":  # where the operator runs; elsewhere a developer's machine has no such bound
+        space = _address_space() + MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (space, space))
+
+
+def _address_space() -> int:
+    """Bytes that this process has mapped."""
+    with open("/proc/self/statm") as file:  # noqa: PTH123 no path: a window of the kernel's
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+def large_stack() -> ResolvedStack:
+    """As large as stacks are: what a slow rule is slow on."""
+    stack = AIStack.parse(
+        {
+            "apiVersion": "aistack.dev/v1alpha1",
+            "kind": "AIStack",
+            "metadata": {"name": "large", "namespace": "default"},
+            "spec": {
+                "environment": "production",
+                "models": list(_models()),
+                "gateway": {"routes": list(_routes())},
+                "governance": {
+                    "owner": "large@example.com",
+                    "riskTier": "high",
+                    "intendedPurpose": "x" * TEXT,
+                    "useCases": [f"use-{number}" for number in range(32)],
+                    "evidence": [
+                        {"id": f"evidence-{number}", "ref": f"https://example.com/{'x' * 200}"}
+                        for number in range(64)
+                    ],
+                },
+            },
+        }
+    )
+    meaning = resolve(stack, Catalog(default_images())).meaning
+    if meaning is None:
+        raise RuntimeError("the large stack names something that is not there")
+    return meaning
+
+
+def _models() -> Iterator[Manifest]:
+    for number in range(MODELS):
+        yield {
+            "name": f"model-{number}",
+            "license": "apache-2.0",
+            "selfHosted": {
+                "source": f"hf://example/model-{number}",
+                "revision": "0e9e39f249a16976918f6564b8830bc894c89659",
+                "accelerator": {"class": "cpu"},
+                "runtime": {"env": [{"name": f"VARIABLE_{each}", "value": "x" * 200} for each in range(16)]},
+            },
+        }
+
+
+def _routes() -> Iterator[Manifest]:
+    for number in range(MODELS):
+        yield {
+            "name": f"route-{number}",
+            "targets": [{"model": f"model-{number}"}],
+            "fallbacks": [f"model-{(number + step) % MODELS}" for step in (1, 2, 3)],
+        }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,85 @@
+"""A policy that is slow, recursive or huge is refused before it can hurt anybody: tried in a real process."""
+
+import resource
+from pathlib import Path
+
+import pytest
+
+from aistack.admission.request import AdmissionRequest, AdmissionReview
+from aistack.admission.review import ALLOWED
+from aistack.admission.trying import excessive, tried
+from aistack.api import AIPolicy
+from aistack.cli.files import read
+from aistack.govern.rules import Failure, condition
+from tests import reviews
+from tests.rulebook import OWNED, policy
+from tests.stacks import stack
+
+POLICIES = Path(__file__).parents[2] / "policies"
+WORD = "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'"
+GROWING = WORD + f".replace('a', {WORD})" * 5
+NINETY = f"[{', '.join('1' for _ in range(90))}]"
+SEARCHED = " && ".join("text.findAll('a').size() > 0" for _ in range(8))
+SPLIT = " && ".join("text.split('').size() > 0" for _ in range(8))
+
+
+def twenty_times(name: str) -> str:
+    return f".map({name}, {' + '.join(name for _ in range(20))})"
+
+
+HOSTILE = {
+    "a text that grows by replacement": f"size({GROWING}) > 0",
+    "a text that grows by addition": f"[{WORD}]{''.join(map(twenty_times, 'abcde'))}.all(e, size(e) > 0)",
+    "a search that is repeated": f"['{'a' * 2000}'].all(text, {NINETY}.all(a, {NINETY}.all(b, {SEARCHED})))",
+    "a list that is made again and again": f"['{'a' * 2000}'].all(text, text.split('').all(a, {SPLIT}))",
+}
+BOUNDED = {
+    "nested": f"{'[' * 20}{']' * 20}.size() > 0",
+    "negated": f"{'!' * 4000}true",
+    "three loops": f"{NINETY}.all(a, {NINETY}.all(b, {NINETY}.all(c, true)))",
+}
+
+
+def with_rule(expression: str) -> AIPolicy:
+    hostile = {"id": "hostile", "expression": expression, "message": "It is."}
+    return policy(rules=[OWNED, hostile, {**OWNED, "id": "after"}])
+
+
+def asked(obj: dict[str, object]) -> AdmissionRequest:
+    return AdmissionReview.model_validate(reviews.review(obj)).request
+
+
+@pytest.mark.parametrize("why", HOSTILE)
+async def test_a_rule_that_takes_too_much_is_named(why: str) -> None:
+    hostile = with_rule(HOSTILE[why])
+    assert not isinstance(condition(HOSTILE[why], "mine").compiled, Failure)
+    assert await excessive(hostile) == "hostile"
+    (told,) = (await tried(asked(hostile.dump()), ALLOWED)).problems
+    assert told.startswith("spec.rules[hostile].expression: on a large stack it takes more than")
+
+
+@pytest.mark.parametrize("why", BOUNDED)
+async def test_what_the_library_bounds_itself_is_no_danger(why: str) -> None:
+    assert await excessive(with_rule(BOUNDED[why])) == ""
+
+
+async def test_the_shipped_policies_take_little() -> None:
+    shipped = [each.parsed for each in read([str(POLICIES)]) if isinstance(each.parsed, AIPolicy)]
+    rules = [
+        rule.model_copy(update={"id": f"{number}-{rule.id}"[:40]})
+        for number, rule in enumerate(rule for each in shipped for rule in each.spec.rules)
+    ]
+    params = {name: values for each in shipped for name, values in each.spec.params.items()}
+    whole = policy()
+    spec = whole.spec.model_copy(update={"rules": tuple(rules), "params": params})
+    assert len(rules) == 52
+    assert await excessive(whole.model_copy(update={"spec": spec})) == ""
+
+
+async def test_the_bounds_are_those_of_the_trial_alone() -> None:
+    await excessive(policy())
+    assert resource.getrlimit(resource.RLIMIT_CPU)[0] == resource.RLIM_INFINITY
+
+
+async def test_other_kinds_are_not_tried() -> None:
+    assert await tried(asked(stack()), ALLOWED) is ALLOWED
