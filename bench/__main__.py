@@ -18,6 +18,7 @@ import orjson
 from bench.creation import creation, quieten
 from bench.measure import Measure, table
 from bench.readiness import readiness
+from bench.reviews import reviews
 from bench.scene import Scene
 from bench.upkeep import upkeep
 from tests import controllers
@@ -45,7 +46,9 @@ QUICK = Plan({1: 2, 20: 1}, kept=0, ready=5, idle_seconds=5)
 
 
 def measured(plan: Plan) -> Iterator[Measure]:
-    """Each number of stacks against a control plane of its own, whose etcd waits for the disk."""
+    """Reviews, which need no cluster; then each number of stacks against a control plane of its own, whose
+    etcd waits for the disk."""
+    yield from reviews(max(plan.rounds.values()))
     for count, rounds in plan.rounds.items():
         with _scene() as scene:
             quieten(scene.cluster)
