@@ -13,7 +13,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
           --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv python demo demo-down test lint unit e2e crds golden lock bench pin-images prices image clean
+.PHONY: help venv python demo demo-down test lint unit e2e crds golden lock budget-soak bench pin-images prices image clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -45,6 +45,9 @@ crds: venv ## write crds/ from the API types
 
 golden: venv ## rewrite the golden files; read the difference before committing it
 	@$(BIN)/python -m tests.golden
+
+budget-soak: venv ## 1,000 stacks at once for a budget with room for 300, under random kills, 20 times
+	@BUDGET_CREATES=1000 BUDGET_SEEDS=20 $(BIN)/pytest tests/integration/test_budget_contention.py $(ARGS)
 
 bench: venv ## measure against a raw writer; writes bench/results/
 	@$(BIN)/python -m bench

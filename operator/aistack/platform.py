@@ -27,9 +27,14 @@ def judged(
 ) -> tuple[Estimate, Verdict]:
     """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
     stack = cheapest_first(stack, platform.prices)
-    estimated = estimate(stack, platform.prices)
+    estimated = priced(stack, platform)
     fits = _fits(stack, estimated, platform) if platform.policies.policies else {}
     return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices, fits), old)
+
+
+def priced(stack: ResolvedStack, platform: Platform) -> Estimate:
+    """What a stack costs, by what stands in the platform's prices."""
+    return estimate(cheapest_first(stack, platform.prices), platform.prices)
 
 
 def _fits(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> dict[str, bool]:

@@ -14,12 +14,12 @@ from pydantic import ValidationError
 from aistack import apply, health, status
 from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
-from aistack.api.stack import AIStackStatus
+from aistack.api.stack import AIStackStatus, CostStatus
 from aistack.api.validation import problems
 from aistack.budget import Claim, Reservation, claim_of
 from aistack.budget.refusal import summary
 from aistack.causes import shortened
-from aistack.cost import Estimate, cost_status, estimate
+from aistack.cost import Estimate, cost_status
 from aistack.cost.breakeven import break_evens
 from aistack.cost.cheapest import cheapest_first
 from aistack.errors import Conflict, NotFound, Refused, Unavailable
@@ -29,7 +29,7 @@ from aistack.health import Subject
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
-from aistack.platform import Platform, judged
+from aistack.platform import Platform, judged, priced
 from aistack.render import render
 from aistack.resolve import Problem, ResolvedStack, StackRef, resolve
 from aistack.rollout import rollout
@@ -49,6 +49,8 @@ class Outcome:
     deleted: tuple[Child, ...] = ()
     results: Mapping[tuple[str, str], int] = field(default_factory=dict)
     """How many rules of each policy came out how."""
+    cost: CostStatus | None = None
+    """What a month costs; None where the spec could not be priced."""
     failed: bool = False
     """Something was not written that may be written at the next try."""
     retry_after: float | None = None
@@ -92,7 +94,7 @@ async def reconcile(
         unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
         after = status.refused(generation, unpaid, before, now, verdict=verdict, reservation=reservation)
         outcome = await _write(raw, before, after, kube, now)
-        return replace(outcome, results=verdict.tally, retry_after=LATER)
+        return replace(outcome, results=verdict.tally, cost=cost_status(estimated), retry_after=LATER)
 
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
     if decided.anew and not await _still_there(resolved.ref, kube):
@@ -132,6 +134,7 @@ async def reconcile(
         outcome,
         deleted=applied.deleted,
         results=verdict.tally,
+        cost=after.cost,
         failed=any(failure.transient for failure in applied.failures),
         retry_after=_retry_after(applied.failures, state.unexplained, reservation),
         awaited=fronts.awaited,
@@ -148,7 +151,7 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
 def _claim(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> Claim:
     """What budgets hold for what is rendered: less than was asked for where a policy suspends the stack."""
     if stack.spec.suspend:
-        estimated = estimate(stack, platform.prices)
+        estimated = priced(stack, platform)
     return claim_of(stack, estimated)
 
 

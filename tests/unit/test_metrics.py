@@ -5,10 +5,16 @@ import asyncio
 import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.registry import Collector
 
+from aistack.api.budgets import AIBudgetStatus
+from aistack.api.stack import CostStatus, MonthlyRange
+from aistack.budget import Ledger
+from aistack.budget.ledger import admit, commit
 from aistack.errors import SettingsError
 from aistack.runtime.endpoint import endpoint
-from aistack.runtime.metrics import StackStates, count_request
+from aistack.runtime.metrics import BudgetAmounts, StackCosts, StackStates, count_request
+from tests import budgets
 
 
 async def fetched(port: int, path: str) -> tuple[int, str]:
@@ -16,13 +22,17 @@ async def fetched(port: int, path: str) -> tuple[int, str]:
         return answer.status, await answer.text()
 
 
-def stacks_counted(states: StackStates) -> dict[str, float]:
-    """The samples as Prometheus would read them, by their labels."""
+def samples(collector: Collector) -> dict[str, float]:
+    """As Prometheus would read them, by name and labels."""
     registry = CollectorRegistry()
-    registry.register(states)
+    registry.register(collector)
     lines = generate_latest(registry).decode().splitlines()
-    samples = (line.rsplit(" ", 1) for line in lines if line.startswith("aistack_stacks{"))
-    return {labels.removeprefix("aistack_stacks"): float(value) for labels, value in samples}
+    found = (line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+    return {name: float(value) for name, value in found}
+
+
+def stacks_counted(states: StackStates) -> dict[str, float]:
+    return {name.removeprefix("aistack_stacks"): value for name, value in samples(states).items()}
 
 
 def test_stacks_are_counted_by_readiness_and_reason() -> None:
@@ -46,6 +56,28 @@ def test_a_state_is_news_only_when_it_differs() -> None:
     assert states.set(("care", "a"), False, "Starting")
     assert not states.set(("care", "a"), False, "Starting")
     assert states.set(("care", "a"), True, "Ready")
+
+
+def test_each_stack_has_its_cost_and_each_budget_what_it_holds() -> None:
+    costs = StackCosts()
+    monthly = MonthlyRange(min="1.00", expected="2.50", max="4.00")
+    costs.set(("care", "a"), CostStatus(currency="EUR", monthly=monthly))
+    costs.set(("care", "b"), CostStatus())
+    of_a = 'currency="EUR",namespace="care",stack="a"'
+    assert samples(costs) == {
+        f'aistack_stack_cost_monthly{{bound="{bound}",{of_a}}}': amount
+        for bound, amount in (("min", 1.0), ("expected", 2.5), ("max", 4.0))
+    }
+    costs.forget(("care", "a"))
+    assert samples(costs) == {}
+
+    ledger, _ = commit(Ledger.of(budgets.budget()), budgets.claim(60), running=True)
+    ledger, _ = admit(ledger, budgets.claim(30, "care/b"), budgets.EXPIRES)
+    held = budgets.budget().model_copy(update={"status": ledger.status(AIBudgetStatus())})
+    assert samples(BudgetAmounts(lambda: {"care": held})) == {
+        f'aistack_budget_{what}{{budget="care",currency="USD"}}': amount
+        for what, amount in (("limit", 100.0), ("reserved", 90.0), ("committed", 60.0))
+    }
 
 
 async def test_requests_are_shown_by_verb_and_code() -> None:

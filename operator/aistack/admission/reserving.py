@@ -11,9 +11,8 @@ from aistack.api import AIStack
 from aistack.budget import Claim, Obstacle, claim_of
 from aistack.budget.fitting import ways
 from aistack.budget.refusal import problem, summary
-from aistack.cost import estimate
 from aistack.cost.money import cents
-from aistack.platform import Platform
+from aistack.platform import Platform, priced
 from aistack.resolve import resolve
 
 PATIENCE = 3.5
@@ -31,45 +30,45 @@ async def reserve(
 
     A dry run holds nothing and is told what the stack costs. ApiError when a budget can't be read or written.
     """
-    priced = verdict.priced
-    if not verdict.allowed or priced is None or not (priced.counting or request.dry_run):
+    wanted = verdict.priced
+    if not verdict.allowed or wanted is None or not (wanted.counting or request.dry_run):
         return verdict
     take = accounts.ask if request.dry_run else accounts.admit
     try:
         async with asyncio.timeout(PATIENCE):
-            reservation = await take(priced.claim, priced.counting)
+            reservation = await take(wanted.claim, wanted.counting)
     except TimeoutError:
         return replace(verdict, problems=(TOO_MANY,))
     if reservation.denied:
-        return replace(verdict, problems=tuple(_denials(priced, reservation.obstacles, platform)))
+        return replace(verdict, problems=tuple(_denials(wanted, reservation.obstacles, platform)))
     warned = [str(summary(each)) for each in reservation.obstacles if _warns(each)]
-    told = [_cost(priced)] if request.dry_run else []
+    told = [_cost(wanted)] if request.dry_run else []
     return replace(verdict, warnings=(*told, *warned, *verdict.warnings))
 
 
-def _denials(priced: Priced, obstacles: Sequence[Obstacle], platform: Platform) -> list[str]:
+def _denials(wanted: Priced, obstacles: Sequence[Obstacle], platform: Platform) -> list[str]:
     denying = [obstacle for obstacle in obstacles if obstacle.denies]
 
     def fits(changed: AIStack) -> bool:
         claim = _claim(changed, platform)
         return claim is not None and all(each.ledger.obstacle(claim) is None for each in denying)
 
-    found = ways(priced.stack, platform.catalog.accelerator_classes, fits)
+    found = ways(wanted.stack, platform.catalog.accelerator_classes, fits)
     return [str(problem(obstacle, found)) for obstacle in denying]
 
 
 def _claim(stack: AIStack, platform: Platform) -> Claim | None:
     resolved = resolve(stack, platform.catalog).stack
-    return claim_of(resolved, estimate(resolved, platform.prices)) if resolved else None
+    return claim_of(resolved, priced(resolved, platform)) if resolved else None
 
 
 def _warns(obstacle: Obstacle) -> bool:
     return obstacle.ledger.terms.enforcement == "Warn"
 
 
-def _cost(priced: Priced) -> str:
-    claim = priced.claim
-    names = ", ".join(budget.metadata.name for budget in priced.counting)
+def _cost(wanted: Priced) -> str:
+    claim = wanted.claim
+    names = ", ".join(budget.metadata.name for budget in wanted.counting)
     return (
         f"a month costs {cents(claim.monthly.min)} {claim.currency} at least, "
         f"{cents(claim.monthly.expected)} expected, {cents(claim.monthly.max)} at most"

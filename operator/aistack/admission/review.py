@@ -15,10 +15,10 @@ from aistack.api import TYPES, AIBudget, AIPolicy, AIPolicyException, AIStack
 from aistack.api.base import Model
 from aistack.api.validation import problems as problems_of
 from aistack.budget import Claim, claim_of
-from aistack.cost import Estimate, estimate
+from aistack.cost import Estimate
 from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
-from aistack.platform import Platform, judged
+from aistack.platform import Platform, judged, priced
 from aistack.problem import Problem
 from aistack.resolve import ResolvedStack, resolve
 
@@ -139,7 +139,7 @@ def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
     resolved = resolve(stack, platform.catalog).stack
     if resolved is None:
         return ALLOWED
-    return Verdict(priced=_priced(stack, resolved, estimate(resolved, platform.prices), platform))
+    return Verdict(priced=_priced(stack, resolved, priced(resolved, platform), platform))
 
 
 def _priced(stack: AIStack, resolved: ResolvedStack, estimated: Estimate, platform: Platform) -> Priced:

@@ -8,13 +8,20 @@ import argparse
 import os
 import sys
 from dataclasses import replace
-from datetime import UTC, date, datetime, time
 from pathlib import Path
 from typing import TypeAlias
 
 import shtab
 
 from aistack import __version__
+from aistack.cli.arguments import (
+    add_date,
+    add_files,
+    add_kubeconfig,
+    add_log_format,
+    add_output,
+    add_stack,
+)
 from aistack.cli.output import Exit, complain, emit
 from aistack.errors import AIStackError
 from aistack.settings import Settings, read_settings
@@ -54,6 +61,7 @@ def build_parser() -> argparse.ArgumentParser:
     _render(commands)
     _cost(commands)
     _prices(commands)
+    _budget(commands)
     _audit(commands)
     _status(commands)
     _sync(commands)
@@ -71,7 +79,7 @@ def _check(commands: Commands) -> None:
         description="Finds every problem that the operator would find in the AIStacks of these files, and "
         "holds them to the AIPolicies among them.",
     )
-    _add_files(parser)
+    add_files(parser)
     policies = parser.add_argument(
         "--policies",
         action="append",
@@ -80,8 +88,8 @@ def _check(commands: Commands) -> None:
         help="AIPolicies and AIPolicyExceptions to hold the stacks to, or a folder of them; may be repeated",
     )
     policies.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
-    _add_date(parser)
-    _add_output(parser, "text", "json", "yaml", "sarif", "junit", "markdown", "evidence", "oscal")
+    add_date(parser)
+    add_output(parser, "text", "json", "yaml", "sarif", "junit", "markdown", "evidence", "oscal")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when there are warnings")
     parser.add_argument(
         "--test",
@@ -114,9 +122,9 @@ def _facts(commands: Commands) -> None:
         description="Prints the facts of the AIStacks of these files, as rules read them. docs/facts.md says "
         "what each is.",
     )
-    _add_files(parser)
-    _add_date(parser)
-    _add_output(parser, "text")
+    add_files(parser)
+    add_date(parser)
+    add_output(parser, "text")
     parser.set_defaults(run=_run_facts)
 
 
@@ -139,8 +147,8 @@ def _render(commands: Commands) -> None:
         description="Prints what the controller would apply for the AIStacks of these files. "
         "The owner's uid stays empty: only a cluster knows it.",
     )
-    _add_files(parser)
-    _add_output(parser, "yaml", "json")
+    add_files(parser)
+    add_output(parser, "yaml", "json")
     parser.set_defaults(run=_run_render)
 
 
@@ -157,8 +165,8 @@ def _cost(commands: Commands) -> None:
         description="Prices the AIStacks of these files with the PriceBooks and AcceleratorClasses among "
         "them, and with the prices of tokens that come with the operator.",
     )
-    _add_files(parser)
-    _add_output(parser, "text", "json", "csv")
+    add_files(parser)
+    add_output(parser, "text", "json", "csv")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a price is unknown")
     parser.set_defaults(run=_run_cost)
 
@@ -239,14 +247,32 @@ def _run_prices_opencost(arguments: argparse.Namespace) -> int:
     return import_opencost(arguments.file, arguments.currency, arguments.name)
 
 
+def _budget(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "budget",
+        help="show what budgets hold, and for which stacks",
+        description="Shows of each AIBudget what is reserved and left, with a bar for each stack.",
+    )
+    parser.add_argument("name", nargs="?", default="", help="the AIBudget's name (default: all)")
+    add_kubeconfig(parser)
+    add_output(parser, "text")
+    parser.set_defaults(run=_run_budget)
+
+
+def _run_budget(arguments: argparse.Namespace) -> int:
+    from aistack.cli.budget import run
+
+    return run(arguments.name, arguments.kubeconfig, arguments.output)
+
+
 def _status(commands: Commands) -> None:
     parser = commands.add_parser(
         "status",
         help="show how a stack is, what was made for it, and why",
         description="Shows conditions, components, and each object with the field of the spec it comes from.",
     )
-    _add_stack(parser)
-    _add_output(parser, "text")
+    add_stack(parser)
+    add_output(parser, "text")
     parser.set_defaults(run=_run_status)
 
 
@@ -263,7 +289,7 @@ def _sync(commands: Commands) -> None:
         description="Says that Secrets of this stack have changed: its gateway takes up the new keys within "
         "seconds; by itself it would within 90.",
     )
-    _add_stack(parser)
+    add_stack(parser)
     parser.set_defaults(run=_run_sync)
 
 
@@ -279,7 +305,7 @@ def _controller(commands: Commands) -> None:
         help="run the operator's controller",
         description="Brings stacks to what they say. Settings come from the environment.",
     )
-    _add_log_format(parser)
+    add_log_format(parser)
     parser.set_defaults(run=_run_controller)
 
 
@@ -296,7 +322,7 @@ def _webhook(commands: Commands) -> None:
         help="run the operator's admission webhook",
         description="Refuses stacks that can't be served. Settings come from the environment.",
     )
-    _add_log_format(parser)
+    add_log_format(parser)
     parser.set_defaults(run=_run_webhook)
 
 
@@ -336,57 +362,3 @@ def _completion(commands: Commands) -> None:
 def _run_completion(arguments: argparse.Namespace) -> int:
     emit(shtab.complete(build_parser(), shell=arguments.shell) + "\n")
     return Exit.FINE
-
-
-def _add_files(parser: argparse.ArgumentParser) -> None:
-    files = parser.add_argument(
-        "files", nargs="+", metavar="FILE", help="YAML or JSON, a folder of them, or - for standard input"
-    )
-    catalog = parser.add_argument(
-        "--catalog",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="more files, read only for their AcceleratorClasses and PriceBooks; may be repeated",
-    )
-    parser.add_argument(
-        "-n", "--namespace", default="default", help="of objects that name none (default: default)"
-    )
-    for argument in (files, catalog):
-        argument.complete = shtab.FILE  # type: ignore[attr-defined]  # how shtab marks a file
-
-
-def _add_stack(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", help="the AIStack's name")
-    parser.add_argument("-n", "--namespace", default="default", help="its namespace (default: default)")
-    parser.add_argument("--kubeconfig", default="", help="default: $KUBECONFIG, else ~/.kube/config")
-
-
-def _add_date(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--date",
-        type=_midnight,
-        default=datetime.now(UTC),
-        metavar="YYYY-MM-DD",
-        help="judge as on this day (UTC), such as one on which a policy begins to deny; default today",
-    )
-
-
-def _midnight(day: str) -> datetime:
-    try:
-        return datetime.combine(date.fromisoformat(day), time(), UTC)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{day!r} is no day; write one such as 2027-12-02") from None
-
-
-def _add_output(parser: argparse.ArgumentParser, default: str, *others: str) -> None:
-    formats = (default, *others) if others else (default, "json", "yaml")
-    parser.add_argument(
-        "-o", "--output", choices=formats, default=default, help=f"format (default: {default})"
-    )
-
-
-def _add_log_format(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--log-format", choices=("text", "json"), help="default: text on a terminal, JSON elsewhere"
-    )

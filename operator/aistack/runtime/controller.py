@@ -47,7 +47,9 @@ from aistack.runtime.metrics import (
     QUEUE_DEPTH,
     QUEUE_OLDEST,
     RECONCILE_SECONDS,
+    BudgetAmounts,
     PolicyResults,
+    StackCosts,
     StackStates,
     count_request,
 )
@@ -115,6 +117,8 @@ class Controller:
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
+        self._costs = StackCosts()
+        self._collectors = (self._states, self._results, self._costs, BudgetAmounts(self._budgets))
         self._prices = PriceIndex()
         QUEUE_DEPTH.set_function(self._queue.depth)
         QUEUE_OLDEST.set_function(self._queue.oldest)
@@ -132,8 +136,8 @@ class Controller:
         """Reconciles every stack once and then whatever changes, until it is cancelled."""
         await self._watches.synced()
         await self._discovery.found.wait()
-        REGISTRY.register(self._states)
-        REGISTRY.register(self._results)
+        for collector in self._collectors:
+            REGISTRY.register(collector)
         self._leads = True
         try:
             self._queue.add(self._store.stacks(), Priority.BACKLOG)
@@ -148,8 +152,9 @@ class Controller:
             self._queue.clear()
             self._states.clear()
             self._results.clear()
-            REGISTRY.unregister(self._states)
-            REGISTRY.unregister(self._results)
+            self._costs.clear()
+            for collector in self._collectors:
+                REGISTRY.unregister(collector)
 
     async def _follow_dates(self) -> None:
         """Looks at every stack again when a policy begins, an exception ends, or a day does."""
@@ -182,6 +187,7 @@ class Controller:
         if stack is None or "deletionTimestamp" in stack["metadata"]:
             self._states.forget(key)
             self._results.forget(key)
+            self._costs.forget(key)
             self._loaders.ask(key, ())
             return Next()
         started = time.perf_counter()
@@ -225,5 +231,7 @@ class Controller:
             self._store.deleted(key, child)
         self._loaders.ask(key, outcome.awaited)
         self._results.set(key, outcome.results)
+        if outcome.cost:
+            self._costs.set(key, outcome.cost)
         if self._states.set(key, outcome.ready, outcome.reason):
             logger.info("stack is %s", "ready" if outcome.ready else f"not ready: {outcome.reason}")

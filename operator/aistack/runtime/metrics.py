@@ -1,13 +1,18 @@
 """What the controller counts, for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from aistack.api import AIBudget
+from aistack.api.stack import CostStatus
+from aistack.budget import Ledger
 from aistack.runtime.store import Key
+
+MICRO = 1_000_000
 
 RECONCILE_SECONDS = Histogram(
     "aistack_reconcile_seconds",
@@ -91,3 +96,54 @@ class StackStates(Collector):
         for (ready, reason), number in Tally(self._states.values()).items():
             family.add_metric([str(ready).lower(), reason], number)
         yield family
+
+
+class StackCosts(Collector):
+    """What a month of each stack is estimated to cost, as its last run left it."""
+
+    def __init__(self) -> None:
+        self._costs: dict[Key, CostStatus] = {}
+
+    def set(self, key: Key, cost: CostStatus) -> None:
+        self._costs[key] = cost
+
+    def forget(self, key: Key) -> None:
+        self._costs.pop(key, None)
+
+    def clear(self) -> None:
+        self._costs.clear()
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "aistack_stack_cost_monthly",
+            "Estimated cost of a month, in units of the currency: at the least, expected and at the most.",
+            labels=["namespace", "stack", "currency", "bound"],
+        )
+        for key, cost in self._costs.items():
+            for bound, amount in cost.monthly.dump().items() if cost.monthly else ():
+                family.add_metric([*key, cost.currency, bound], float(amount))
+        yield family
+
+
+class BudgetAmounts(Collector):
+    """What each budget may hold and holds, in units of its currency."""
+
+    def __init__(self, budgets: Callable[[], Mapping[str, AIBudget]]) -> None:
+        self._budgets = budgets
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        labels = ["budget", "currency"]
+        limit = GaugeMetricFamily("aistack_budget_limit", "What may be reserved a month.", labels=labels)
+        reserved = GaugeMetricFamily(
+            "aistack_budget_reserved", "What is reserved a month, committed and pending.", labels=labels
+        )
+        committed = GaugeMetricFamily(
+            "aistack_budget_committed", "What is reserved a month for specs that were seen.", labels=labels
+        )
+        for name, budget in self._budgets().items():
+            ledger = Ledger.of(budget)
+            said = [name, ledger.terms.limit.currency]
+            limit.add_metric(said, ledger.limit / MICRO)
+            reserved.add_metric(said, ledger.reserved / MICRO)
+            committed.add_metric(said, sum(each.micro_units for each in ledger.committed.values()) / MICRO)
+        yield from (limit, reserved, committed)

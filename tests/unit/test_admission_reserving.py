@@ -1,0 +1,147 @@
+"""What a review answers where budgets count the stack: held, refused with a way out, or only told."""
+
+from typing import Any
+
+import pytest
+
+from aistack.accounts import Accounts
+from aistack.admission.request import AdmissionReview
+from aistack.admission.reserving import TOO_MANY, reserve
+from aistack.admission.review import Verdict, review
+from aistack.api import AcceleratorClass, AIBudget
+from aistack.budget import Budgets
+from aistack.catalog import Catalog
+from aistack.cost.prices import index
+from aistack.errors import Conflict
+from aistack.images import default_images
+from aistack.platform import Platform
+from tests import reviews
+from tests.budget_server import Server
+from tests.budgets import manifest
+from tests.costs import SOURCE, book
+from tests.stacks import accelerator_class, hosted, stack
+
+HOURLY = {"large": "10", "medium": "5", "small": "1", "tiny": "0.5"}
+FREE = {"name": "default", "cpuHourly": "0", "memoryGibHourly": "0", "source": SOURCE}
+
+
+def priced_class(name: str, hourly: str) -> AcceleratorClass:
+    found = accelerator_class(name)
+    found["spec"]["memory"] = "8Gi" if name == "tiny" else "24Gi"
+    found["spec"]["price"] = {"onDemandHourly": hourly, "source": SOURCE, "asOf": "2026-11-01"}
+    return AcceleratorClass.parse(found)
+
+
+CLASSES = {name: priced_class(name, hourly) for name, hourly in HOURLY.items()}
+
+
+def costing(replicas: int, accelerator: str = "small", **spec: Any) -> dict[str, Any]:
+    """730 a month for each replica at most, on the class `small`."""
+    model = hosted(accelerator={"class": accelerator}, scaling={"min": 1, "max": replicas})
+    return stack(models=[model], gateway={"replicas": {"min": 1, "max": 1}}, **spec)
+
+
+async def asked(
+    server: Server, obj: dict[str, Any], old: dict[str, Any] | None = None, **request: Any
+) -> Verdict:
+    """The verdict of a webhook whose cluster has these budgets."""
+    sent = AdmissionReview.model_validate(reviews.review(obj, old, **request)).request
+    budgets = tuple(AIBudget.parse(item) for item in server.stored.values())
+    prices = index({"prices": book(compute=[FREE])})
+    catalog = Catalog(default_images(), CLASSES)
+    platform = Platform(catalog, prices, budgets=Budgets(budgets, {"care": {"team": "care"}}))
+    accounts = Accounts(server, server.budgets, patience=90)
+    return await reserve(sent, review(sent, platform), platform, accounts)
+
+
+async def test_a_stack_that_fits_is_allowed_and_held() -> None:
+    server = Server(manifest(limit="1460"))
+    for _ in range(2):  # an API server that lost a race asks again about the same
+        assert (await asked(server, costing(2))).allowed
+    assert server.reserved() == 1460
+
+
+async def test_a_stack_that_no_budget_counts_costs_no_request() -> None:
+    elsewhere = {"namespaceSelector": {"matchLabels": {"team": "sales"}}}
+    server = Server(manifest(limit="0", selector=elsewhere))
+    assert (await asked(server, costing(2))).allowed
+    assert (server.reads, server.writes) == (0, 0)
+
+
+async def test_a_refusal_names_three_ways_to_fit() -> None:
+    server = Server(manifest(limit="7300"))
+    (line,) = (await asked(server, costing(2, "large"))).problems
+    assert line.startswith("spec: budget care of 7300.00 USD a month has 7300.00 left: reserved 0.00")
+    assert "this stack costs 7300.00 at least, 7300.00 expected, 14600.00 at most" in line
+    assert "it would fit with models[llama].selfHosted.scaling.max 1 instead of 2" in line
+    assert "class medium instead of large for model llama" in line
+    assert line.endswith("or a limit of 14600.00 USD in AIBudget care")
+
+
+async def test_a_class_with_less_memory_is_no_way_out() -> None:
+    server = Server(manifest(limit="600"))
+    (line,) = (await asked(server, costing(1))).problems
+    assert "class tiny" not in line
+    assert "scaling.max" not in line
+    assert "it would fit with a limit of 730.00 USD in AIBudget care" in line
+
+
+async def test_the_requester_sees_the_names_of_the_own_namespace_only() -> None:
+    server = Server(manifest(limit="1460"))
+    other = costing(1)
+    await asked(server, {**other, "metadata": {"name": "chat", "namespace": "care", "uid": "uid-chat"}})
+    await asked(server, {**other, "metadata": {"name": "secret", "namespace": "sales", "uid": "uid-secret"}})
+    (line,) = (await asked(server, costing(1))).problems
+    assert "reserved 1460.00 (care/chat 730.00, 1 other 730.00)" in line
+    assert "secret" not in line
+
+
+async def test_a_dry_run_is_told_the_cost_and_what_would_become_of_it() -> None:
+    server = Server(manifest(limit="730"))
+    fits = await asked(server, costing(1), dryRun=True)
+    assert fits.warnings[0].startswith("a month costs 730.00 USD at least, 730.00 expected, 730.00 at most")
+    assert not (await asked(server, costing(2), dryRun=True)).allowed
+    assert server.writes == 0
+
+
+async def test_what_anything_else_refuses_reserves_nothing() -> None:
+    server = Server(manifest(limit="1460"))
+    routes = [{"name": "chat", "targets": [{"model": "gpt"}]}]
+    broken = costing(1)
+    broken["spec"]["gateway"]["routes"] = routes
+    assert not (await asked(server, broken)).allowed
+    assert (server.reads, server.writes) == (0, 0)
+
+
+@pytest.mark.parametrize(("enforcement", "told"), [("Warn", 1), ("Audit", 0)])
+async def test_a_budget_that_does_not_deny_counts_and_at_most_warns(enforcement: str, told: int) -> None:
+    server = Server(manifest(limit="100", enforcement=enforcement))
+    verdict = await asked(server, costing(1))
+    assert verdict.allowed
+    assert len([each for each in verdict.warnings if "budget care" in each]) == told
+    assert server.reserved() == 730
+
+
+async def test_labels_alone_move_a_stack_only_where_there_is_room() -> None:
+    gold = {"stackSelector": {"matchLabels": {"tier": "gold"}}}
+    server = Server(manifest(limit="100", selector=gold))
+    old = costing(1)
+    labelled = {**old, "metadata": {**old["metadata"], "labels": {"tier": "gold"}}}
+    (line,) = (await asked(server, labelled, old)).problems
+    assert "budget care of 100.00 USD" in line
+    assert (await asked(server, old, labelled)).allowed, "away from it"
+
+
+async def test_switching_off_is_not_even_asked_about() -> None:
+    server = Server(manifest(limit="0"))
+    assert (await asked(server, costing(3, suspend=True), costing(3))).allowed
+    assert (server.reads, server.writes) == (0, 0)
+
+
+async def test_who_never_gets_a_turn_is_refused_and_told_to_try_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aistack.admission.reserving.PATIENCE", 0.2)
+    server = Server(manifest(limit="1460"))
+    server.failing = Conflict(409, "Conflict", "changed meanwhile")
+    assert (await asked(server, costing(1))).problems == (TOO_MANY,)

@@ -1,0 +1,67 @@
+"""`aistack budget`: what a reader sees of budgets, from objects as the API server shows them."""
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from aistack.api import AIBudget
+from aistack.budget import Ledger
+from aistack.budget.ledger import admit, commit
+from aistack.cli.budget import WIDTH, bar, document, report
+from aistack.status import of_budget
+from tests.budgets import EXPIRES, budget, claim
+
+NOW = datetime.fromisoformat(EXPIRES) - timedelta(seconds=45)
+
+
+def held(limit: str = "100", **spec: Any) -> AIBudget:
+    """A budget with 60 for one stack and 30 pending for another."""
+    found = budget(limit=limit, **spec)
+    ledger, _ = commit(Ledger.of(found), claim(60, "care/support"), running=True)
+    ledger, _ = admit(ledger, claim(30, "sales/chat"), EXPIRES)
+    return found.model_copy(update={"status": of_budget(found, ledger, NOW)})
+
+
+def shown(found: AIBudget) -> list[str]:
+    console = Console(width=200, markup=False, highlight=False)
+    with console.capture() as captured:
+        for line in report(found, NOW):
+            console.print(line)
+    return captured.get().splitlines()
+
+
+def test_it_shows_what_is_left_and_the_largest_stack_first() -> None:
+    headline, first, second, *_ = shown(held())
+    assert headline == ("AIBudget care: 90.00 of 100.00 USD a month reserved, 10.00 left; Deny, by the most")
+    assert first.split() == ["care/support", "60.00", "█" * (WIDTH * 6 // 10), "committed"]
+    assert second.split() == ["sales/chat", "30.00", "█" * (WIDTH * 3 // 10), "pending,", "45s"]
+
+
+def test_it_says_what_is_wrong_with_the_budget() -> None:
+    lines = "\n".join(shown(held(limit="50", enforcement="Warn")))
+    assert "90.00 of 50.00 USD a month reserved, 40.00 over the limit; Warn" in lines
+    assert "OverLimit: 90.00 of 50.00 USD are reserved" in lines
+
+
+def test_a_budget_that_nobody_has_looked_at_yet_says_so() -> None:
+    fresh = AIBudget.parse({**budget().dump(), "metadata": {"name": "care", "generation": 1}})
+    assert "the controller hasn't seen the newest spec yet" in "\n".join(shown(fresh))
+
+
+@pytest.mark.parametrize(
+    ("amount", "drawn"),
+    [(0, ""), (1, "▏"), (80, "█" * 10), (83, "█" * 10 + "▍"), (320, "█" * WIDTH), (9999, "█" * WIDTH)],
+)
+def test_a_bar_is_as_long_as_its_part_of_the_limit(amount: int, drawn: str) -> None:
+    assert bar(amount, WIDTH * 8) == drawn
+
+
+def test_a_program_gets_every_amount_exactly() -> None:
+    found = document(held())
+    assert (found["limit"], found["reserved"]) == ("100.000000", "90.000000")
+    assert [(each["stack"], each["reserved"], each["phase"]) for each in found["stacks"]] == [
+        ("care/support", "60.000000", "Committed"),
+        ("sales/chat", "30.000000", "Pending"),
+    ]
