@@ -21,6 +21,8 @@ class Abilities:
     """metrics.k8s.io is served: an autoscaler can see CPU."""
     gateway_api: bool = False
     """gateway.networking.k8s.io is served: a Gateway can publish a stack."""
+    cert_manager: bool = False
+    """cert-manager.io is served: certificates can be issued."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,11 +214,17 @@ def _managed(model: ManagedModel, tiers: Mapping[str, Part]) -> Part:
 
 
 def _exposure(stack: ResolvedStack, observed: Observed) -> Cause | None:
-    """What keeps a Gateway from publishing the stack; None where it does, or isn't to."""
+    """What keeps the stack from being published as it is to be, as far as anybody tells."""
     expose = stack.gateway.spec.expose
+    if expose.certificate_issuer and not stack.gateway.abilities.cert_manager:
+        return Cause(
+            Reason.CERT_MANAGER_MISSING,
+            f"nobody fills Secret {expose.tls_secret_name}: the cluster serves no cert-manager.io; install "
+            "cert-manager, or leave out spec.gateway.expose.certificateIssuer and make the Secret yourself",
+        )
     if expose.type != "Gateway":
         return None
-    if not stack.gateway.gateway_api:
+    if not stack.gateway.abilities.gateway_api:
         return Cause(
             Reason.GATEWAY_API_MISSING,
             f"nothing publishes {expose.host}: the cluster serves no {HTTP_ROUTE.group}; install the Gateway "

@@ -183,8 +183,7 @@ class ResolvedGateway:
     ratelimit_image: str
     redis_image: str
     operator_namespace: str
-    gateway_api: bool
-    """The cluster has the Gateway API."""
+    abilities: Abilities
 
     @property
     def object_name(self) -> str:
@@ -307,7 +306,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         ratelimit_image=catalog.images["ratelimit"].reference,
         redis_image=catalog.images["redis"].reference,
         operator_namespace=catalog.operator_namespace,
-        gateway_api=catalog.abilities.gateway_api,
+        abilities=catalog.abilities,
     )
     return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)
 

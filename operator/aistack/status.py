@@ -178,8 +178,9 @@ def _autoscaling(stack: ResolvedStack, health: Health) -> dict[ConditionType, Ju
 
 
 def _exposure(stack: ResolvedStack, health: Health) -> dict[ConditionType, Judgement]:
-    """Only where a Gateway is to publish it: nobody says of an Ingress whether it was taken up."""
-    if stack.gateway.spec.expose.type != "Gateway":
+    """Only where somebody tells: of an Ingress nobody says whether it was taken up."""
+    expose = stack.gateway.spec.expose
+    if expose.type != "Gateway" and not expose.certificate_issuer:
         return {}
     if health.exposure:
         return {ConditionType.EXPOSED: (False, health.exposure)}

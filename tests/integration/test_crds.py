@@ -88,6 +88,15 @@ CHANGES = {
     "className and tlsSecretName belong to type Ingress: write type: Ingress, or leave them out": Change(
         {"className": "nginx"}, {"className": "nginx", "type": "Ingress", "gatewayRef": None}
     ),
+    "a certificate needs a place: write tlsSecretName, the Secret that the issuer is to fill": Change(
+        {"certificateIssuer": {"name": "letsencrypt"}},
+        {
+            "certificateIssuer": {"name": "letsencrypt"},
+            "tlsSecretName": "tls",
+            "type": "Ingress",
+            "gatewayRef": None,
+        },
+    ),
     "every target has weight 0: write a weight above 0 for one of them": Change(
         {"targets": [{"model": "llama", "weight": 0}]}, {"targets": [{"model": "llama", "weight": 1}]}
     ),

@@ -1,14 +1,18 @@
-"""A Gateway publishes a stack: what is asked of it, and what is said of what it answers."""
+"""A stack is published: what is asked of a Gateway or of cert-manager, and what is said of the answer."""
 
 from typing import Any
 
 import pytest
 
-from aistack.api import Reason
+from aistack.api import AIStack, Reason
 from aistack.causes import Cause
-from aistack.observed import observe
+from aistack.health import assess
+from aistack.observed import Observed, observe
+from aistack.resolve import resolve
 from tests.gateways import CLIENT, rendered
+from tests.stacks import catalog, stack
 
+INGRESS = {"type": "Ingress", "host": "ai.example.com", "tlsSecretName": "tls"}
 EXPOSE = {"type": "Gateway", "host": "ai.example.com", "gatewayRef": {"name": "public", "namespace": "net"}}
 
 
@@ -31,6 +35,32 @@ def test_without_the_gateway_api_nothing_else_changes() -> None:
     there, lacking = (rendered(expose=EXPOSE, gateway_api=found) for found in (True, False))
     assert set(there) - set(lacking) == {"HTTPRoute support-gateway"}
     assert {name: there[name] for name in lacking} == lacking
+
+
+@pytest.mark.parametrize(
+    ("issuer", "annotations"),
+    [
+        ({"name": "letsencrypt"}, {"cert-manager.io/cluster-issuer": "letsencrypt"}),
+        ({"name": "own", "kind": "Issuer"}, {"cert-manager.io/issuer": "own"}),
+    ],
+)
+def test_cert_manager_reads_whom_to_ask_for_an_ingress_certificate(
+    issuer: dict[str, str], annotations: dict[str, str]
+) -> None:
+    ingress = rendered(expose={**INGRESS, "certificateIssuer": issuer})["Ingress support-gateway"]
+    assert ingress["metadata"]["annotations"] == annotations
+    assert "annotations" not in rendered(expose=INGRESS)["Ingress support-gateway"]["metadata"]
+
+
+@pytest.mark.parametrize(
+    ("abilities", "expected"), [({}, Reason.CERT_MANAGER_MISSING), ({"cert_manager": True}, None)]
+)
+def test_an_issuer_that_nobody_runs_is_missed(abilities: dict[str, bool], expected: Reason | None) -> None:
+    expose = {**INGRESS, "certificateIssuer": {"name": "letsencrypt"}}
+    found = resolve(AIStack.parse(stack(gateway={"expose": expose})), catalog(**abilities)).stack
+    assert found
+    exposure = assess(found, Observed(), ()).exposure
+    assert (exposure.reason if exposure else None) == expected
 
 
 def condition(sort: str, status: str, reason: str = "Accepted", message: str = "") -> dict[str, str]:

@@ -63,6 +63,7 @@ class Reason(StrEnum):
     # publication
     GATEWAY_API_MISSING = "GatewayApiMissing"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"
+    CERT_MANAGER_MISSING = "CertManagerMissing"
 
 
 STALLING = frozenset(

@@ -34,6 +34,16 @@ class GatewayRef(Model):
     """Its namespace, where a ReferenceGrant or its listener must allow the stack; default the stack's own."""
 
 
+class CertificateIssuer(Model):
+    """An issuer of cert-manager."""
+
+    name: ObjectName
+    """Its name."""
+
+    kind: Literal["ClusterIssuer", "Issuer"] = "ClusterIssuer"
+    """ClusterIssuer, or an Issuer of the stack's namespace. Default ClusterIssuer."""
+
+
 class Expose(Model):
     """How the endpoint is reached from outside the cluster."""
 
@@ -50,6 +60,10 @@ class Expose(Model):
             "self.type == 'Ingress' || (!has(self.className) && !has(self.tlsSecretName))",
             "className and tlsSecretName belong to type Ingress: write type: Ingress, or leave them out",
         ),
+        Invariant(
+            "!has(self.certificateIssuer) || has(self.tlsSecretName)",
+            "a certificate needs a place: write tlsSecretName, the Secret that the issuer is to fill",
+        ),
     )
 
     type: Literal["ClusterIP", "Ingress", "Gateway"] = "ClusterIP"
@@ -63,6 +77,9 @@ class Expose(Model):
 
     tls_secret_name: ObjectName | None = None
     """Secret with the host's certificate, for type Ingress; default none."""
+
+    certificate_issuer: CertificateIssuer | None = None
+    """Who fills tlsSecretName and renews it: an issuer of cert-manager; default nobody, you fill it."""
 
     gateway_ref: GatewayRef | None = None
     """The Gateway that publishes the host; needed by type Gateway."""

@@ -47,6 +47,7 @@ class Discovery:
             custom_metrics="custom.metrics.k8s.io" in groups,
             resource_metrics="metrics.k8s.io" in groups,
             gateway_api=HTTP_ROUTE.group in groups,
+            cert_manager="cert-manager.io" in groups,
         )
         if abilities != self.abilities:
             self.abilities = abilities

@@ -23,7 +23,9 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     parts = {name: Part(stack.ref, name, replicas) for name, replicas in stack.gateway.tiers.items()}
     yield front_policy(parts["gateway"], gateway)
     yield from front_workload(parts["gateway"], gateway)
-    yield from exposure(parts["gateway"], stack.gateway.spec.expose, gateway_api=stack.gateway.gateway_api)
+    yield from exposure(
+        parts["gateway"], stack.gateway.spec.expose, gateway_api=stack.gateway.abilities.gateway_api
+    )
     if "adapter" in parts:
         yield adapter_policy(parts["adapter"], gateway)
         yield from adapter_workload(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aistack.api.gateway import Expose, GatewayRef
+from aistack.api.gateway import CertificateIssuer, Expose, GatewayRef
 from aistack.kinds import Manifest
 from aistack.render.gateway.workload import Part
 
@@ -37,17 +37,26 @@ def http_route(part: Part, expose: Expose, gateway: GatewayRef) -> Manifest:
 
 
 def ingress(part: Part, expose: Expose) -> Manifest:
-    """Everything under the host goes to the front: paths are its own matter."""
+    """Everything under the host goes to the front: paths are its own matter. cert-manager finds whom it is to
+    ask for the certificate in an annotation.
+    """
     backend = {"service": {"name": part.object_name, "port": {"name": "http"}}}
     paths = [{"path": "/", "pathType": "Prefix", "backend": backend}]
     tls = {"hosts": [expose.host], "secretName": expose.tls_secret_name}
     return {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "Ingress",
-        "metadata": part.metadata,
+        "metadata": {**part.metadata, **_issued(expose.certificate_issuer)},
         "spec": {
             **({"ingressClassName": expose.class_name} if expose.class_name else {}),
             "rules": [{"host": expose.host, "http": {"paths": paths}}],
             **({"tls": [tls]} if expose.tls_secret_name else {}),
         },
     }
+
+
+def _issued(issuer: CertificateIssuer | None) -> Manifest:
+    if issuer is None:
+        return {}
+    sort = {"ClusterIssuer": "cluster-issuer", "Issuer": "issuer"}[issuer.kind]
+    return {"annotations": {f"cert-manager.io/{sort}": issuer.name}}
