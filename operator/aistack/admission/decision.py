@@ -32,7 +32,14 @@ def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict
         "verdict": "allowed" if verdict.allowed else "denied",
         "problems": len(verdict.problems),
         "rules": list(verdict.rules[:MOST_NAMED]),
+        "budgets": _budgets(verdict),
     }
+
+
+def _budgets(verdict: Verdict) -> list[str]:
+    """Those that count the stack."""
+    counting = verdict.priced.counting if verdict.priced else ()
+    return [budget.metadata.name for budget in counting[:MOST_NAMED]]
 
 
 def spec_digest(obj: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import repeat
 from typing import Any
 
 from aistack.api import API_VERSION, AIPolicy, AIPolicyException
@@ -28,6 +29,7 @@ __all__ = [
     "judge",
 ]
 
+EMPTY: tuple[Any, ...] = ({}, [])
 MOST_FOUND = 8
 """Findings of one rule that are told; the rest is counted."""
 LONGEST_FOUND = 512
@@ -118,15 +120,21 @@ def wire(stack: ResolvedStack) -> Manifest:
 
 
 def _shown(value: Any, sent: Any) -> Any:
-    """Without what is empty, unless it was written so: `[]` is there for a rule, an absent list is not."""
-    if isinstance(value, dict):
-        known = sent if isinstance(sent, dict) else {}
-        kept = {key: _shown(item, known.get(key)) for key, item in value.items()}
-        return {key: item for key, item in kept.items() if item not in ({}, []) or key in known}
+    """Without what is empty, unless it was written so: `[]` is there for a rule, an absent list is not.
+
+    On the way of every review: what is neither map nor list is passed over without a call.
+    """
     if isinstance(value, list):
-        each_sent = sent if isinstance(sent, list) else [None] * len(value)
-        return [_shown(item, known) for item, known in zip(value, each_sent, strict=True)]
-    return value
+        each_sent = sent if isinstance(sent, list) else repeat(None)
+        pairs = zip(value, each_sent, strict=False)
+        return [_shown(item, known) if isinstance(item, dict | list) else item for item, known in pairs]
+    known = sent if isinstance(sent, dict) else {}
+    kept = {}
+    for key, item in value.items():
+        shown = _shown(item, known.get(key)) if isinstance(item, dict | list) else item
+        if shown not in EMPTY or key in known:
+            kept[key] = shown
+    return kept
 
 
 def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
