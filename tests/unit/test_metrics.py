@@ -13,7 +13,7 @@ from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
 from aistack.errors import SettingsError
 from aistack.runtime.endpoint import endpoint
-from aistack.runtime.metrics import BudgetAmounts, StackCosts, StackStates, count_request
+from aistack.runtime.metrics import BudgetAmounts, PolicyResults, StackCosts, StackStates, count_request
 from tests import budgets
 
 
@@ -49,6 +49,18 @@ def test_stacks_are_counted_by_readiness_and_reason() -> None:
     assert stacks_counted(states) == {'{ready="true",reason="Ready"}': 2.0}
     states.clear()
     assert stacks_counted(states) == {}
+
+
+def test_results_of_policies_are_added_up_over_all_stacks() -> None:
+    results = PolicyResults()
+    results.set(("care", "a"), {("baseline", "passed"): 2, ("baseline", "failed"): 1})
+    results.set(("care", "b"), {("baseline", "passed"): 3})
+    assert samples(results) == {
+        'aistack_policy_results{policy="baseline",result="passed"}': 5.0,
+        'aistack_policy_results{policy="baseline",result="failed"}': 1.0,
+    }
+    results.forget(("care", "a"))
+    assert samples(results) == {'aistack_policy_results{policy="baseline",result="passed"}': 3.0}
 
 
 def test_a_state_is_news_only_when_it_differs() -> None:

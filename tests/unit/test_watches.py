@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from aistack.errors import Gone, NotFound, Unavailable
-from aistack.kinds import AISTACK, DEPLOYMENT, HTTP_ROUTE, Kind, Manifest
+from aistack.kinds import AIPOLICY, AISTACK, DEPLOYMENT, HTTP_ROUTE, Kind, Manifest
 from aistack.kube import Page, WatchEvent
 from aistack.runtime import watches
 from aistack.runtime.queue import Priority
 from aistack.runtime.store import Key, Store
 from aistack.runtime.watches import Watches
+from tests.rulebook import policy
 
 SUPPORT: Key = ("care", "support")
 GONE = Gone(410, "Expired", "too old resource version")
@@ -117,6 +118,16 @@ async def test_the_echo_of_our_own_status_is_no_change_that_somebody_waits_for()
     echo = stack(101) | {"status": {"observedGeneration": 101}}
     _, told = await play(Script(("list", []), ("watch", [event("MODIFIED", echo)])), Store())
     assert told.calls == [({SUPPORT}, Priority.OBSERVED)]
+
+
+async def test_a_policy_that_concerns_every_stack_lets_those_go_first_that_somebody_changed() -> None:
+    store = Store()
+    store.update(stack(5))
+    changed = policy().dump() | {"kind": "AIPolicy"}
+    changed["metadata"] = {**changed["metadata"], "uid": "uid-of-the-policy", "resourceVersion": "101"}
+    _, told = await play(Script(("list", []), ("watch", [event("ADDED", changed)])), store, AIPOLICY)
+    assert told.calls == [({SUPPORT}, Priority.BACKLOG)]
+    assert store.rules_changed.is_set()
 
 
 async def test_nothing_is_in_sync_before_the_first_list_is_through() -> None:
