@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aistack.cli.parser import main
 from tests import budgets, webhooks
 from tests.controllers import Stacks, eventually
 from tests.controlplane import CommandFailed, ControlPlane
@@ -236,3 +237,28 @@ def test_without_the_webhook_the_controller_renders_nothing_that_does_not_fit(
     budget.apply("2190")
     stacks.wait_ready("support")
     budget.holds("2190.00")
+
+
+def test_a_change_is_priced_against_what_the_cluster_has(
+    stacks: Stacks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stacks.apply(costing(1))
+    changed = {**costing(3), "metadata": {"name": "support", "namespace": stacks.namespace}}
+    (tmp_path / "support.json").write_text(json.dumps(changed))
+    where = f"--kubeconfig={stacks.cluster.kubeconfig}"
+    assert main(["cost", str(tmp_path), "--against=cluster", where, "--output=json"]) == 0
+    (compared,) = json.loads(capsys.readouterr().out)
+    assert compared["object"] == f"AIStack {stacks.namespace}/support"
+    bounds = [compared["total"][side]["max"] for side in ("before", "after")]
+    assert bounds == ["730.000000", "2190.000000"]
+
+
+def test_the_command_line_shows_who_holds_what(
+    stacks: Stacks, budget: Budget, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stacks.apply(costing(1))
+    budget.holds("730.00")
+    assert main(["budget", budget.name, f"--kubeconfig={stacks.cluster.kubeconfig}"]) == 0
+    said = capsys.readouterr().out
+    assert f"AIBudget {budget.name}: 730.00 of 1460.00 USD a month reserved, 730.00 left" in said
+    assert f"{stacks.namespace}/support  730.00  {'█' * 20}" in said

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aistack.api import AIStack
-from aistack.cli import cost_text
+from aistack.cli import cost_diff, cost_text
+from aistack.cli.baseline import CLUSTER, baseline
 from aistack.cli.check import Checked, check, lines, verdict
 from aistack.cli.cost_report import report
-from aistack.cli.files import price_books, read
+from aistack.cli.files import Document, price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
 from aistack.cost.breakeven import BreakEven, break_evens
 from aistack.cost.cheapest import cheapest_first
+from aistack.cost.comparison import compare
 from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.focus import Month, Row, rows, table
 from aistack.cost.matrix import Cell, matrix
@@ -37,19 +39,60 @@ class Costed:
 def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, strict: bool) -> Exit:
     """Prices nothing when one of the stacks can't be served: half a sum is worse than none."""
     documents, referred = read(files, namespace), read(catalog)
+    costed, outcome = _priced(documents, referred)
+    if outcome is Exit.FINE:
+        _print(costed, output)
+    unknown = any(each.estimate.unknown for each in costed)
+    return Exit.WARNED if strict and unknown else outcome
+
+
+def run_diff(
+    files: Sequence[str],
+    catalog: Sequence[str],
+    namespace: str,
+    output: str,
+    *,
+    against: str,
+    kubeconfig: str,
+) -> Exit:
+    """What the files change about the cost, compared with what `against` names."""
+    documents, referred = read(files, namespace), read(catalog)
+    earlier = baseline(against, files, namespace, kubeconfig)
+    if against == CLUSTER:
+        referred = [*referred, *earlier]  # its classes and prices hold for both sides
+    costed, outcome = _priced(documents, referred)
+    if outcome is not Exit.FINE:
+        return outcome
+    costed_earlier = _costed(check(earlier, referred), _prices(referred, earlier))
+    before, after = ({each.title: each.estimate for each in side} for side in (costed_earlier, costed))
+    if against == CLUSTER:  # what these files don't hold, others do
+        before = {title: estimated for title, estimated in before.items() if title in after}
+    compared = compare(before, after)
+    if output == "markdown":
+        emit(cost_diff.markdown(compared))
+    elif output == "json":
+        write([cost_diff.report(each) for each in compared], output)
+    else:
+        show(*cost_diff.lines(compared))
+    return Exit.FINE
+
+
+def _priced(documents: Sequence[Document], referred: Sequence[Document]) -> tuple[list[Costed], Exit]:
+    """Nothing, and what was said to be wrong, when there is a stack that can't be served, or none at all."""
     checked = check(documents, referred)
     outcome = verdict(checked, strict=False)
     if outcome is not Exit.FINE:
         remark(*lines(checked))
-        return outcome
-    prices = index({DEFAULT: shipped_book(), **price_books([*referred, *documents])})
-    costed = list(_costed(checked, prices))
+        return [], outcome
+    costed = list(_costed(checked, _prices(referred, documents)))
     if not costed:
         complain("no AIStack in these files")
-        return Exit.BAD_INPUT
-    _print(costed, output)
-    unknown = any(each.estimate.unknown for each in costed)
-    return Exit.WARNED if strict and unknown else Exit.FINE
+        return [], Exit.BAD_INPUT
+    return costed, Exit.FINE
+
+
+def _prices(referred: Sequence[Document], documents: Sequence[Document]) -> Prices:
+    return index({DEFAULT: shipped_book(), **price_books([*referred, *documents])})
 
 
 def _costed(checked: Sequence[Checked], prices: Prices) -> Iterator[Costed]:

@@ -55,10 +55,13 @@ def read(paths: Sequence[str], namespace: str = "default") -> list[Document]:
 
     `namespace` is where objects are that name none, as in `kubectl apply --namespace`.
     """
+    return [each for path in paths for file, text in _texts(path) for each in parsed(file, text, namespace)]
+
+
+def parsed(file: str, text: str, namespace: str) -> list[Document]:
+    """Every object of one file's text; `file` is what messages call it."""
     return [
-        _document(file, manifest, namespace)
-        for path in paths
-        for file, text in _texts(path)
+        document(file, manifest, namespace)
         for where, value in _values(file, text)
         for manifest in _objects(value, where)
     ]
@@ -168,7 +171,8 @@ def _is_bounded(value: Any) -> bool:
     return not waiting
 
 
-def _document(file: str, manifest: Manifest, namespace: str) -> Document:
+def document(file: str, manifest: Manifest, namespace: str) -> Document:
+    """One object; it is in `namespace` where it names none itself."""
     metadata = manifest.get("metadata")
     if isinstance(metadata, dict) and manifest["kind"] in NAMESPACED:
         metadata = {"namespace": namespace, **metadata}

@@ -166,17 +166,29 @@ def _cost(commands: Commands) -> None:
         "them, and with the prices of tokens that come with the operator.",
     )
     add_files(parser)
-    add_output(parser, "text", "json", "csv")
+    add_output(parser, "text", "json", "csv", "markdown")
     parser.add_argument("--strict", action="store_true", help="exit with 3 when a price is unknown")
+    parser.add_argument(
+        "--against",
+        default="",
+        metavar="WHAT",
+        help="show what these files change: git:REVISION of them, cluster, or other files; with -o markdown "
+        "as a comment for a pull request",
+    )
+    add_kubeconfig(parser)
     parser.set_defaults(run=_run_cost)
 
 
 def _run_cost(arguments: argparse.Namespace) -> int:
-    from aistack.cli.cost import run
+    from aistack.cli import cost
 
-    return run(
-        arguments.files, arguments.catalog, arguments.namespace, arguments.output, strict=arguments.strict
-    )
+    given = (arguments.files, arguments.catalog, arguments.namespace, arguments.output)
+    if arguments.output == ("csv" if arguments.against else "markdown"):
+        complain("-o markdown shows a change, with --against; -o csv a cost, without it")
+        return Exit.BAD_INPUT
+    if arguments.against:
+        return cost.run_diff(*given, against=arguments.against, kubeconfig=arguments.kubeconfig)
+    return cost.run(*given, strict=arguments.strict)
 
 
 def _audit(commands: Commands) -> None:

@@ -1,0 +1,66 @@
+"""What files are compared with: other files, another revision of git, or the cluster."""
+
+import asyncio
+import subprocess
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from aistack.cli.files import SUFFIXES, Document, InputError, document, parsed, read
+from aistack.connection import connect
+from aistack.errors import AIStackError
+from aistack.kinds import ACCELERATOR_CLASS, AISTACK, PRICE_BOOK, Kind
+from aistack.kube import Kube
+
+CLUSTER, REVISION = "cluster", "git:"
+
+
+class BaselineError(AIStackError):
+    """There is nothing to compare with; the message says why."""
+
+
+def baseline(against: str, files: Sequence[str], namespace: str, kubeconfig: str) -> list[Document]:
+    """`cluster`, `git:<revision>` for the same files as they were, or a path."""
+    if against == CLUSTER:
+        return asyncio.run(_in_cluster(kubeconfig))
+    if against.startswith(REVISION):
+        return list(_in_revision(against.removeprefix(REVISION), files, namespace))
+    return read([against], namespace)
+
+
+async def _in_cluster(kubeconfig: str) -> list[Document]:
+    async with Kube(await connect(kubeconfig)) as kube:
+        kinds = (AISTACK, ACCELERATOR_CLASS, PRICE_BOOK)
+        return [each for kind in kinds for each in await _all(kube, kind)]
+
+
+async def _all(kube: Kube, kind: Kind) -> list[Document]:
+    return [document("the cluster", item, "") async for page in kube.pages(kind) for item in page.items]
+
+
+def _in_revision(revision: str, files: Sequence[str], namespace: str) -> Iterator[Document]:
+    """A file that was not there yet holds nothing. Folders are read as flat as they are now."""
+    if "-" in files:
+        raise InputError("standard input has no revision; name a file or a folder")
+    for file in files:
+        folder = Path(file).is_dir()
+        pathspec = f"{file.rstrip('/')}/" if folder else file
+        listed = _git("ls-tree", "-z", "--name-only", "--end-of-options", revision, "--", pathspec)
+        for name in filter(None, listed.split("\0")):
+            if not folder or name.endswith(SUFFIXES):
+                text = _git("show", "--end-of-options", f"{revision}:./{name}")
+                yield from parsed(f"{name} of {revision}", text, namespace)
+
+
+def _git(*arguments: str) -> str:
+    try:
+        done = subprocess.run(  # noqa: S603  an argv list, and what was typed is no option
+            ["git", *arguments],  # noqa: S607  the git that the reader uses
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        raise BaselineError("git: not found; install it, or compare with a folder") from None
+    if done.returncode:
+        raise BaselineError(f"git {arguments[0]}: {done.stderr.strip()}")
+    return done.stdout

@@ -1,0 +1,102 @@
+"""`aistack cost --against`: what a change costs, compared with files, with git, with nothing at all."""
+
+import io
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from aistack.cli.parser import main
+
+KNOWN = Path("tests/golden/cost/known.yaml").read_text()
+MORE = KNOWN.replace("scaling: {min: 1, max: 4}", "scaling: {min: 3, max: 5}")
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command runs."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def git(*arguments: str) -> None:
+    who = ("-c", "user.name=a", "-c", "user.email=a@example.com")
+    subprocess.run(["git", *who, *arguments], check=True, capture_output=True)
+
+
+def test_it_shows_the_parts_that_change_and_the_sum(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "old.yaml").write_text(KNOWN)
+    (folder / "new.yaml").write_text(MORE)
+    assert main(["cost", "new.yaml", "--against=old.yaml"]) == 0
+    title, headings, *rows = capsys.readouterr().out.splitlines()
+    assert title == "AIStack care/support: USD a month, expected"
+    assert headings.split() == ["before", "after", "change", "at", "most", "before", "after"]
+    # Three replicas at least instead of the two that the traffic needs: 584.00 more; at most five for four.
+    assert rows[0].split() == ["model/llama", "1172.00", "1756.00", "+584.00", "(+50%)", "2340.00", "2924.00"]
+    assert rows[1].split() == ["total", "4200.73", "4784.73", "+584.00", "(+14%)", "6191.46", "6775.46"]
+
+
+def test_against_a_revision_it_shows_a_comment_for_the_pull_request(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("init", "--quiet", "--initial-branch=main")
+    (folder / "stacks").mkdir()
+    (folder / "stacks" / "support.yaml").write_text(KNOWN)
+    git("add", ".")
+    git("commit", "--quiet", "--message=first")
+    (folder / "stacks" / "support.yaml").write_text(MORE)
+    chat = KNOWN.partition("---")[0].replace("name: support", "name: chat")
+    (folder / "stacks" / "chat.yaml").write_text(chat)
+    assert main(["cost", "stacks", "--against=git:main", "--output=markdown"]) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("### What this change costs a month\n")
+    assert "| AIStack care/support | 4200.73 | 4784.73 | **+584.00 (+14%) USD** | 6191.46 | 6775.46 |" in said
+    assert "| AIStack care/chat | - | 4200.73 | **+4200.73 USD** | - | 6191.46 |" in said
+    assert "<details><summary>AIStack care/support</summary>" in said
+    assert "| model/claude |" not in said.split("AIStack care/support</summary>")[1].split("</details>")[0]
+
+
+def test_a_change_that_costs_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "old.yaml").write_text(KNOWN)
+    assert main(["cost", "old.yaml", "--against=old.yaml", "--output=markdown"]) == 0
+    assert "This change costs nothing" in capsys.readouterr().out
+
+
+def test_a_stack_that_is_removed_gives_its_cost_back(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "old.yaml").write_text(KNOWN)
+    (folder / "new.yaml").write_text(KNOWN.replace("name: support", "name: other"))
+    assert main(["cost", "new.yaml", "--against=old.yaml", "--output=json"]) == 0
+    other, support = json.loads(capsys.readouterr().out)
+    assert (other["object"], other["total"]["before"]) == ("AIStack care/other", None)
+    assert (support["object"], support["total"]["after"]) == ("AIStack care/support", None)
+    assert float(support["total"]["before"]["expected"]) == pytest.approx(4200.73, abs=0.005)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["--against=git:nowhere"], "git ls-tree: fatal: "),
+        (["--against=gone.yaml"], "gone.yaml: no such file"),
+        (["--output=markdown"], "-o markdown shows a change, with --against"),
+        (["--against=new.yaml", "--output=csv"], "-o csv a cost, without it"),
+    ],
+)
+def test_what_cannot_be_compared_is_bad_input_and_said(
+    folder: Path, arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    git("init", "--quiet")
+    (folder / "new.yaml").write_text(KNOWN)
+    assert main(["cost", "new.yaml", *arguments]) == 2
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_standard_input_has_no_revision(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO(KNOWN))
+    assert main(["cost", "-", "--against=git:HEAD"]) == 2
+    assert "standard input has no revision" in capsys.readouterr().err
