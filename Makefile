@@ -13,7 +13,7 @@ LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gene
           --no-emit-index-url --no-header pyproject.toml
 
 .DEFAULT_GOAL := help
-.PHONY: help venv python demo demo-down test lint unit e2e crds golden lock budget-soak bench pin-images prices image clean
+.PHONY: help venv python demo demo-down test lint unit e2e crds golden lock budget-soak bench bench-gateway pin-images prices image clean
 
 help: ## list the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-12s %s\n", $$1, $$2 }' Makefile
@@ -51,6 +51,9 @@ budget-soak: venv ## 1,000 stacks at once for a budget with room for 300, under 
 
 bench: venv ## measure against a raw writer; writes bench/results/
 	@$(BIN)/python -m bench
+
+bench-gateway: venv ## measure the gateway beside bare Envoy and LiteLLM; writes bench/results/
+	@$(BIN)/python -m bench.gateway
 
 pin-images: venv ## look up the default images' digests where a registry can be reached
 	@$(BIN)/python -m aistack.pin_images
