@@ -5,6 +5,7 @@ import signal
 import ssl
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPSConnection
 from pathlib import Path
@@ -16,7 +17,7 @@ from aistack.trail import follow
 from tests import reviews, webhooks
 from tests.controllers import eventually
 from tests.controlplane import ControlPlane
-from tests.controlplane.process import Process, launch
+from tests.controlplane.process import Process, end, launch
 from tests.reviews import broken_stack
 from tests.stacks import accelerator_class, hosted, stack
 from tests.webhooks import Replica
@@ -110,9 +111,9 @@ def test_without_a_usable_certificate_it_says_so_and_ends(
     assert "Traceback" not in process.tail()
 
 
-def test_a_policy_that_denies_counts_as_soon_as_it_is_there(
-    webhook: Webhook, installed: ControlPlane
-) -> None:
+@pytest.fixture
+def judged(installed: ControlPlane) -> Iterator[dict[str, Any]]:
+    """A stack that a policy of the cluster denies."""
     rule = {"id": "owner", "expression": "has(object.spec.governance.owner)", "message": "somebody owns it"}
     policy = {
         "apiVersion": "aistack.dev/v1alpha1",
@@ -124,16 +125,40 @@ def test_a_policy_that_denies_counts_as_soon_as_it_is_there(
             "rules": [rule],
         },
     }
-    judged = stack(namespace="default")
-    judged["metadata"]["labels"] = {"judged": "yes"}
     installed.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(policy))
-    try:
-        eventually(lambda: not webhook.judge(judged)["allowed"], "the policy denies", webhook.process)
-        assert "owned-by-test/owner" in webhook.judge(judged)["status"]["message"]
-        assert webhook.judge(stack(namespace="default"))["allowed"]
-    finally:
-        installed.kubectl("delete", "aipolicy", "owned-by-test")
+    denied = stack(namespace="default")
+    denied["metadata"]["labels"] = {"judged": "yes"}
+    yield denied
+    installed.kubectl("delete", "aipolicy", "owned-by-test", "--ignore-not-found")
+
+
+def test_a_policy_that_denies_counts_as_soon_as_it_is_there(
+    webhook: Webhook, installed: ControlPlane, judged: dict[str, Any]
+) -> None:
+    eventually(lambda: not webhook.judge(judged)["allowed"], "the policy denies", webhook.process)
+    assert "owned-by-test/owner" in webhook.judge(judged)["status"]["message"]
+    assert webhook.judge(stack(namespace="default"))["allowed"]
+    installed.kubectl("delete", "aipolicy", "owned-by-test")
     eventually(lambda: webhook.judge(judged)["allowed"], "the policy is forgotten", webhook.process)
+
+
+def test_its_very_first_answer_knows_all_that_the_cluster_has(
+    installed: ControlPlane, tmp_path: Path, judged: dict[str, Any]
+) -> None:
+    replica = webhooks.start(installed, tmp_path)
+    fresh = Webhook(replica, installed.authority.pair.certificate.decode())
+    answers: list[dict[str, Any]] = []
+
+    def answered() -> bool:
+        with suppress(OSError):
+            answers.append(fresh.judge(judged))
+        return bool(answers)
+
+    try:
+        eventually(answered, "it answers", replica.process)
+        assert not answers[0]["allowed"]
+    finally:
+        end(replica.process)
 
 
 def test_every_decision_is_a_line_of_the_log_and_a_record_of_the_trail(

@@ -9,7 +9,7 @@ from aistack.api import Reason
 from aistack.api.budgets import AIBudgetStatus
 from aistack.budget import Ledger
 from aistack.budget.claim import Claim
-from aistack.budget.ledger import admit, commit, is_committed, kept, release, restore, withdraw
+from aistack.budget.ledger import MOST_SPECS, admit, commit, is_committed, kept, release, restore, withdraw
 from aistack.cost.money import same
 from tests.budgets import EXPIRES, UNIT, budget, claim
 
@@ -148,6 +148,27 @@ def test_what_another_budget_refused_is_taken_back() -> None:
     committed, _ = commit(ledger, second, running=False)
     assert restore(committed, second, ledger.committed[second.uid]) == ledger
     assert restore(running(second), second, None) == EMPTY
+
+
+def test_a_stack_that_changes_in_a_loop_does_not_fill_the_budget() -> None:
+    ledger = admitted(*(claim(1, spec=f"spec-{number}") for number in range(MOST_SPECS)))
+    assert refused(ledger, claim(1, spec="one-more")) is Reason.BUDGET_FULL
+    assert refused(ledger, claim(1, "care/other")) is None
+    assert admit(ledger, claim(1, spec="spec-3"), EXPIRES)[1] is None, "asked again about the same"
+    committed = running(claim(1, spec="one-more"), ledger=ledger)
+    assert is_committed(committed, claim(1, spec="one-more")), "what is there counts"
+
+
+def test_a_budget_that_holds_as_many_as_it_can_refuses_the_next_even_where_it_only_warns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("aistack.budget.ledger.MOST_STACKS", 2)
+    full = running(claim(1, "care/a"), claim(1, "care/b"), ledger=Ledger.of(budget(enforcement="Warn")))
+    for step in (admit(full, claim(1, "care/c"), EXPIRES), commit(full, claim(1, "care/c"), running=True)):
+        assert step[0] is full
+        assert step[1] is not None
+        assert step[1].reason is Reason.BUDGET_FULL
+        assert step[1].denies
 
 
 def test_pending_entries_end_when_they_expire_and_no_sooner() -> None:

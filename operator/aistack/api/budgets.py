@@ -11,8 +11,8 @@ from aistack.api.stack import Condition, Generation
 
 MOST_HELD = 9_007_199_254_740_991
 """2^53 - 1: the largest integer that every JSON reader keeps exactly."""
-MOST_STACKS = 8_000
-"""An entry is some 150 bytes, and etcd takes objects of 1.5 MiB."""
+MOST_STACKS = 5_000
+"""An entry is some 180 bytes, and etcd takes objects of 1.5 MiB."""
 
 MicroUnits = Annotated[int, Field(ge=0, le=MOST_HELD)]
 

@@ -24,6 +24,8 @@ from aistack.budget.claim import Claim
 from aistack.cost import MicroUnits
 from aistack.cost.money import cents, micro_units
 
+MOST_SPECS = 16
+"""Specs of one stack that may be pending at once: who changes it in a loop must not fill the budget."""
 MOST_PERCENT = 1_000_000
 """As many as status.reservedPercent holds."""
 
@@ -94,6 +96,12 @@ class Ledger:
         if claim.uid not in self.held and len(self.committed) + len(self.pending) >= MOST_STACKS:
             yield Reason.BUDGET_FULL
 
+    def is_crowded(self, claim: Claim) -> bool:
+        """Whether more specs are pending than a budget keeps, of this stack or of all."""
+        own = sum(uid == claim.uid for uid, _ in self.pending)
+        known = (claim.uid, claim.spec_hash) in self.pending
+        return not known and (own >= MOST_SPECS or len(self.pending) >= MOST_STACKS)
+
     def status(self, before: AIBudgetStatus) -> AIBudgetStatus:
         """As the budget's status shows it; the sums are computed anew."""
         return before.model_copy(
@@ -136,6 +144,8 @@ def admit(ledger: Ledger, claim: Claim, expires_at: str) -> Entered:
     obstacle = ledger.obstacle(claim)
     if (obstacle and obstacle.denies) or is_committed(ledger, claim):
         return ledger, obstacle
+    if ledger.is_crowded(claim):
+        return ledger, Obstacle(Reason.BUDGET_FULL, ledger, claim)
     entry = PendingReservation(
         stack=claim.stack,
         uid=claim.uid,

@@ -45,6 +45,8 @@ def _told(obstacle: Obstacle) -> str:
             named = "; ".join(claim.unknown[:MOST_UNKNOWN]) + (f"; and {more} more" if more > 0 else "")
             return f"budget {ledger.name} counts no stack with unknown prices: {named}"
         case Reason.BUDGET_FULL:
+            if ledger.is_crowded(claim):
+                return f"budget {ledger.name} waits for too many changes; try again in two minutes"
             return f"budget {ledger.name} counts {MOST_STACKS} stacks, as many as one can; write a second one"
         case _:
             return "; ".join((_standing(ledger, claim.stack), _asked(obstacle)))

@@ -34,6 +34,8 @@ from aistack.trail import Trail
 
 CACHED = (NAMESPACE, ACCELERATOR_CLASS, PRICE_BOOK, AIPOLICY, AIPOLICY_EXCEPTION, AIBUDGET)
 """What verdicts refer to."""
+REVIEW_SECONDS = 4.5
+"""The API server waits 5: what takes longer is refused here, and reserves nothing when nobody listens."""
 
 
 def run_webhook(settings: Settings) -> None:
@@ -56,22 +58,24 @@ async def _run(settings: Settings) -> None:
         on_written=store.written,
         metadata_only={NAMESPACE},
     ) as kube:
+        watches = Watches(kube, store, CACHED, _nobody_waits, resync=settings.resync)
         accounts = Accounts(kube, lambda: store.budgets, patience=settings.reservation)
 
         async def decide(request: AdmissionRequest) -> Verdict:
-            platform = Platform(
-                Catalog(images, store.accelerator_classes),
-                prices.of(store.price_books),
-                store.policies(datetime.now(UTC)),
-                Budgets(tuple(store.budgets.values()), store.namespaces),
-            )
-            verdict = await review_live(request, platform, kube, operators)
-            verdict = await tried(request, verdict)
-            verdict = await reserve(request, verdict, platform, accounts)
+            async with asyncio.timeout(REVIEW_SECONDS):
+                await watches.synced()  # empty caches know no policy and no budget
+                platform = Platform(
+                    Catalog(images, store.accelerator_classes),
+                    prices.of(store.price_books),
+                    store.policies(datetime.now(UTC)),
+                    Budgets(tuple(store.budgets.values()), store.namespaces),
+                )
+                verdict = await review_live(request, platform, kube, operators)
+                verdict = await tried(request, verdict)
+                verdict = await reserve(request, verdict, platform, accounts)
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict
 
-        watches = Watches(kube, store, CACHED, _nobody_waits, resync=settings.resync)
         server = WebhookServer(decide, certificate, watches.is_synced)
         async with endpoint(settings.metrics_port, server.ready), asyncio.TaskGroup() as tasks:
             following = tasks.create_task(watches.run())
