@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from aistack.admission import trying
 from aistack.admission.request import AdmissionRequest, AdmissionReview
 from aistack.admission.review import ALLOWED
 from aistack.admission.trying import excessive, tried
@@ -38,6 +39,19 @@ BOUNDED = {
     "negated": f"{'!' * 4000}true",
     "three loops": f"{NINETY}.all(a, {NINETY}.all(b, {NINETY}.all(c, true)))",
 }
+
+
+@pytest.fixture(autouse=True)
+def _patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What else the machine does says nothing of a rule: its own bounds are of CPU time and memory."""
+    monkeypatch.setattr(trying, "PATIENCE", 120.0)
+
+
+async def test_without_time_to_find_out_a_policy_is_refused_and_told_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(trying, "PATIENCE", 0.0)
+    assert (await tried(asked(policy().dump()), ALLOWED)).problems == (trying.NO_TIME,)
 
 
 def with_rule(expression: str) -> AIPolicy:

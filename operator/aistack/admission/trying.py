@@ -44,6 +44,7 @@ async def excessive(policy: AIPolicy) -> str:
     finally:
         with suppress(ProcessLookupError):
             process.kill()
+        await process.wait()
     begun = told.decode().split()
     if not begun:
         raise RuntimeError(f"a policy's trial ended with code {process.returncode} before its first rule")
