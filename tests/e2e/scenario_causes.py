@@ -44,6 +44,7 @@ def shown(stack: Stack) -> str:
         ("secret", {"credentials": {"secretKeyRef": {"name": "absent", "key": "token"}}}, ["absent"]),
         ("claim", {"source": "pvc://no-such-claim", "revision": None}, ["no-such-claim"]),
     ],
+    ids=["image", "secret", "claim"],
 )
 def test_what_the_kubelet_or_the_scheduler_refuses_is_said(
     causes: World, name: str, hosted: dict[str, Any], words: list[str], seen: Seen
@@ -62,6 +63,7 @@ def test_what_the_kubelet_or_the_scheduler_refuses_is_said(
         ("gated", {"source": "hf://meta-llama/Llama-3.1-8B-Instruct"}, ["meta-llama"]),
         ("memory", {"resources": {"limits": {"memory": "300Mi"}}}, ["raise resources.limits.memory"]),
     ],
+    ids=["hub", "gated", "memory"],
 )
 def test_what_vllm_dies_of_is_said(
     causes: World, name: str, hosted: dict[str, Any], words: list[str], seen: Seen

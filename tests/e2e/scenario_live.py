@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from aistack.labels import SYNC_ANNOTATION
 from tests.e2e.running import Seen
 from tests.e2e.stacks import Stack, eventually, example
 
@@ -64,3 +65,14 @@ def test_a_new_client_is_let_in_under_load_without_a_failed_request(hello: Stack
         hello.wait_until_ready()
         load.goes_on()
     assert load.failed == []
+
+
+def test_a_changed_key_is_live_within_seconds_of_a_sync(hello: Stack, seen: Seen) -> None:
+    hello.apply(with_gateway(clients=[hello.client_key("web", "the-old-key")]))
+    answers(hello, "qwen", 200, key="the-old-key")
+    hello.wait_until_ready()
+    hello.client_key("web", "the-new-key")
+    hello.kubectl("annotate", "aistack", hello.name, f"{SYNC_ANNOTATION}=now", "--overwrite")
+    took = answers(hello, "qwen", 401, key="the-old-key")
+    assert hello.ask("qwen", key="the-new-key")["status"] == 200
+    seen(f"the old key was refused, and the new one let in, after {took:.1f} s")
