@@ -3,7 +3,7 @@
 from typing import Any
 
 from tests.controlplane.progress import step
-from tests.e2e.stacks import Stack, eventually, example
+from tests.e2e.stacks import READY_WITHIN, Stack, eventually, example
 
 
 def changed(**hosted: Any) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def test_a_rolling_update_of_the_model_loses_no_request(hello: Stack) -> None:
     before = hello.pods("qwen")
     with hello.load("qwen", stream=True) as load, step("the model is rolled over"):
         hello.apply(changed(runtime={"env": [{"name": "ROLLED", "value": "once"}]}))
-        eventually(lambda: not hello.pods("qwen").keys() & before.keys(), hello.story, within=240)
+        eventually(lambda: not hello.pods("qwen").keys() & before.keys(), hello.story, within=READY_WITHIN)
         load.goes_on()
     assert load.failed == []
     hello.wait_until_ready()
