@@ -109,14 +109,35 @@ def is_applied(manifests: Sequence[Manifest], inventory: Sequence[InventoryItem]
 def is_rolled_out(
     stack: StackRef, manifests: Sequence[Manifest], applied: Applied, observed: Observed
 ) -> bool:
-    """Whether nothing is left of an older spec: every object is as rendered, and no other is there."""
+    """Whether nothing is left of an older spec: every object is as rendered, no other is there, and no more
+    pods are than it may have."""
     kept, parts = {_key(manifest) for manifest in manifests}, {_part(manifest) for manifest in manifests}
+    most = _most_replicas(manifests)
     return not (
         applied.failures
         or applied.written
         or any(child.owner_uid == stack.uid and key not in kept for key, child in observed.children.items())
-        or any((pod.component, pod.part) not in parts for pod in observed.pods.values())
+        or any(pod.leaving or (pod.component, pod.part) not in parts for pod in observed.pods.values())
+        or any(
+            child.workload and child.workload.replicas > most.get(child.name, 0)
+            for child in observed.children.values()
+        )
     )
+
+
+def _most_replicas(manifests: Sequence[Manifest]) -> Mapping[str, int]:
+    """How many pods each Deployment may have, at the most."""
+    fixed = {
+        item["metadata"]["name"]: item["spec"].get("replicas", 0)
+        for item in manifests
+        if item["kind"] == DEPLOYMENT.kind
+    }
+    scaled = {
+        item["spec"]["scaleTargetRef"]["name"]: item["spec"]["maxReplicas"]
+        for item in manifests
+        if item["kind"] == AUTOSCALER.kind
+    }
+    return {**fixed, **scaled}
 
 
 async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:

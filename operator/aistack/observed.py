@@ -92,6 +92,8 @@ class Pod:
     """Its IP address; empty before it has one."""
     news: str = ""
     """Which news of its configuration it was told."""
+    leaving: bool = False
+    """Deleted, and still there: until its containers have ended it holds its accelerators."""
 
     @property
     def replica_set(self) -> str:
@@ -250,20 +252,33 @@ def _problem(manifest: Manifest) -> Cause | None:
 
 def _route_problem(name: str, route: Manifest) -> Cause | None:
     """What a Gateway's controller says of it; nothing is what it says while it doesn't know it."""
+    places = {_gateway(route, named) for named in route.get("spec", {}).get("parentRefs", ())}
     parents: Iterable[Manifest] = route.get("status", {}).get("parents", ())
-    said = [condition for parent in parents for condition in parent.get("conditions", ())]
+    said = [
+        condition
+        for parent in parents
+        if _gateway(route, parent["parentRef"]) in places
+        for condition in parent.get("conditions", ())
+        if _is_current(condition, route)
+    ]
     refusal = next((item for item in said if item["type"] in ROUTE_TAKEN and item["status"] == "False"), None)
     if refusal:
         words = shortened(refusal.get("message", ""))
         return Cause(Reason.ROUTE_NOT_ACCEPTED, f"HTTPRoute {name}: {refusal['reason']}: {words}")
     if any(item["type"] == "Accepted" and item["status"] == "True" for item in said):
         return None
-    places = (
-        f"{parent.get('namespace', route['metadata']['namespace'])}/{parent['name']}"
-        for parent in route.get("spec", {}).get("parentRefs", ())
-    )
-    message = f"no controller has taken up HTTPRoute {name}; is there a Gateway {', '.join(places)}?"
+    message = f"no controller has taken up HTTPRoute {name}; is there a Gateway {', '.join(sorted(places))}?"
     return Cause(Reason.ROUTE_NOT_ACCEPTED, message)
+
+
+def _gateway(route: Manifest, named: Manifest) -> str:
+    return f"{named.get('namespace', route['metadata']['namespace'])}/{named['name']}"
+
+
+def _is_current(condition: Manifest, route: Manifest) -> bool:
+    """Whether it is about the newest spec; a controller that doesn't say of which is taken at its word."""
+    generation: int = route["metadata"].get("generation", 0)
+    return bool(condition.get("observedGeneration", generation) >= generation)
 
 
 def observe_pod(manifest: Manifest) -> Pod:
@@ -281,6 +296,7 @@ def observe_pod(manifest: Manifest) -> Pod:
         ready=ready,
         ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
         cause=None if ready else pod_cause(meta["name"], manifest),
+        leaving="deletionTimestamp" in meta,
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )

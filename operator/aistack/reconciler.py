@@ -16,10 +16,10 @@ from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.stack import AIStackStatus, CostStatus
 from aistack.api.validation import problems
-from aistack.budget import Claim, Reservation, claim_of
+from aistack.budget import Reservation, claim_of
 from aistack.budget.refusal import summary
 from aistack.causes import shortened
-from aistack.cost import Estimate, cost_status
+from aistack.cost import cost_status
 from aistack.cost.breakeven import break_evens
 from aistack.cost.cheapest import cheapest_first
 from aistack.errors import Conflict, NotFound, Refused, Unavailable
@@ -31,7 +31,7 @@ from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged, priced
 from aistack.render import render
-from aistack.resolve import Problem, ResolvedStack, StackRef, resolve
+from aistack.resolve import Problem, StackRef, resolve
 from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
@@ -82,13 +82,16 @@ async def reconcile(
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
         resolved = resolve(stack.suspended(), platform.catalog).stack or resolved
+        estimated = priced(resolved, platform)
     manifests = render(resolved)
-    running = apply.is_applied(manifests, before.inventory)
+    # What only stops is never held up: it would run on, and cost more.
+    stops = resolved.spec.suspend and bool(before.inventory)
+    running = stops or apply.is_applied(manifests, before.inventory)
     refusals = _refusals(verdict, before)
     if refusals and not running:
         after = status.refused(generation, refusals, before, now, verdict=verdict)
         return replace(await _write(raw, before, after, kube, now), results=verdict.tally)
-    claim, counting = _claim(resolved, estimated, platform), platform.budgets.counting(stack.metadata)
+    claim, counting = claim_of(resolved, estimated), platform.budgets.counting(stack.metadata)
     reservation = await accounts.commit(claim, counting, running=running)
     if reservation.denied and not running:
         unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
@@ -146,13 +149,6 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
     if not before.inventory:
         return verdict.denials
     return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
-
-
-def _claim(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> Claim:
-    """What budgets hold for what is rendered: less than was asked for where a policy suspends the stack."""
-    if stack.spec.suspend:
-        estimated = priced(stack, platform)
-    return claim_of(stack, estimated)
 
 
 async def _still_there(stack: StackRef, kube: Kube) -> bool:

@@ -36,8 +36,8 @@ def rollout(
 ) -> Rollout:
     """Compares the configuration with what the loaders said.
 
-    A pod that nobody has asked yet, as after a restart of the operator, has it if the front `was_ready` and
-    the configuration has not `changed` since.
+    A pod that nobody has asked yet, as after a restart of the operator, has it if it was told, the front
+    `was_ready` then and the configuration has not `changed` since.
     """
     name = stack.gateway.object_name
     configuration = observed.children.get((CONFIG_MAP.kind, name))
@@ -51,8 +51,11 @@ def rollout(
         key=lambda pod: pod.name,
     )
     behind = [pod for pod in pods if not started_with(pod, configuration)]
-    unasked = Report(live=version if was_ready and not changed else "")
-    reports = {pod.name: observed.reports.get(pod.uid, unasked) for pod in behind}
+    known = version if was_ready and not changed else ""
+    reports = {
+        pod.name: observed.reports.get(pod.uid, Report(live=known if pod.news == news else ""))
+        for pod in behind
+    }
     silent = sum(report.silent for report in reports.values())
     return Rollout(
         replicas=len(pods),

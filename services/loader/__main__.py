@@ -10,7 +10,7 @@ from pathlib import Path
 from threading import Event
 
 from loader.envoy import Admin, EnvoyDown
-from loader.mounts import BadMount, Places, Snapshot, read_mounts
+from loader.mounts import BadMount, Places, Snapshot, read_mounts, read_version
 from loader.server import serve
 from loader.state import State
 from loader.turn import Refused, Unconfirmed, prepare, turn
@@ -43,8 +43,8 @@ def follow(places: Places, admin: Admin, state: State, ending: Event) -> None:
     refused: Snapshot | None = None
     while not ending.is_set():
         try:
+            state.mounted = read_version(places)
             wanted = read_mounts(places)
-            state.mounted = wanted.version
             if wanted == done:
                 state.problem = ""
             elif wanted != refused:

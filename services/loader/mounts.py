@@ -39,6 +39,14 @@ class Snapshot:
         return self.files["version"]
 
 
+def read_version(places: Places) -> str:
+    """The operator's digest of the mounted configuration, also where a key is unusable; else BadMount."""
+    try:
+        return (_current(places.config) / "version").read_text()
+    except OSError as error:
+        raise _absent(error) from error
+
+
 def read_mounts(places: Places) -> Snapshot:
     """Reads both mounts; BadMount names what is missing or unusable.
 
@@ -52,9 +60,13 @@ def read_mounts(places: Places) -> Snapshot:
         clients = _keys(key_root / "clients")
         providers = _keys(key_root / "providers")
     except OSError as error:
-        raise BadMount(f"{error.filename}: {error.strerror}") from error
+        raise _absent(error) from error
     _refuse_shared(clients)
     return Snapshot(files, clients, providers)
+
+
+def _absent(error: OSError) -> BadMount:
+    return BadMount(f"{error.filename}: {error.strerror}")
 
 
 def _current(mount: Path) -> Path:

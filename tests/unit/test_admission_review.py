@@ -161,6 +161,13 @@ def test_a_stack_that_would_be_refused_today_can_be_switched_off_but_not_on_agai
     assert not judged(broken_stack(), old=suspended(broken_stack())).allowed
 
 
+def test_switching_off_does_not_carry_a_stack_into_another_budget_for_nothing() -> None:
+    off = suspended(stack())
+    assert judged(off, old=stack()).priced is None
+    off["metadata"] = {**off["metadata"], "labels": {"team": "other"}}
+    assert judged(off, old=stack()).priced is not None
+
+
 def test_switching_off_does_not_carry_another_change_through() -> None:
     changed = suspended(broken_stack())
     changed["spec"] = {**deepcopy(changed["spec"]), "environment": "production"}

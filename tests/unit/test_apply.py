@@ -1,11 +1,14 @@
 """What is written, left alone and removed: decided from the rendering, the inventory and what is seen."""
 
+from dataclasses import replace
 from typing import Any
+
+import pytest
 
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
-from aistack.apply import plan
-from aistack.observed import Child, Observed, Workload, digest
+from aistack.apply import Applied, is_rolled_out, plan
+from aistack.observed import Child, Observed, Pod, Workload, digest
 from aistack.resolve import StackRef
 
 STACK = StackRef("support", "care", "uid-of-the-stack")
@@ -143,3 +146,29 @@ def test_a_strangers_object_that_carries_our_labels_is_left_alone() -> None:
     decided = plan(STACK, [SERVICE], [], seeing(theirs))
     assert not decided.writes
     assert decided.waiting[0].reason is Reason.NAME_TAKEN
+
+
+NOTHING = Applied(inventory=(), failures=(), written=(), deleted=())
+AUTOSCALED = [
+    manifest("Deployment", "support-llama"),
+    manifest(
+        "HorizontalPodAutoscaler", "support-llama", scaleTargetRef={"name": "support-llama"}, maxReplicas=2
+    ),
+]
+
+
+def scaled(replicas: int, *pods: Pod) -> Observed:
+    workload = Workload(True, replicas, replicas, replicas, replicas, None)
+    children = child("Deployment", "support-llama", workload=workload)
+    return replace(seeing(children), pods={pod.name: pod for pod in pods})
+
+
+def pod(name: str, *, leaving: bool = False) -> Pod:
+    return Pod(name, name, "1", "model", "llama", "", True, leaving, None, leaving=leaving)
+
+
+@pytest.mark.parametrize("manifests", [[DEPLOYMENT], AUTOSCALED], ids=["fixed", "autoscaled"])
+def test_more_pods_than_there_may_be_are_left_of_an_older_spec(manifests: list[dict[str, Any]]) -> None:
+    assert is_rolled_out(STACK, manifests, NOTHING, scaled(2, pod("a"), pod("b")))
+    assert not is_rolled_out(STACK, manifests, NOTHING, scaled(3, pod("a"), pod("b"), pod("c")))
+    assert not is_rolled_out(STACK, manifests, NOTHING, scaled(2, pod("a"), pod("b"), pod("c", leaving=True)))

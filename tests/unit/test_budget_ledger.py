@@ -111,6 +111,13 @@ def test_what_is_switched_off_is_never_refused() -> None:
     assert release(after, off).reserved == 0
 
 
+def test_what_only_stops_counts_in_a_budget_that_has_no_room_for_it() -> None:
+    full, off = running(claim(100, "care/a")), claim(5, "care/b", suspended=True)
+    after, _ = commit(full, off, running=True)
+    assert after.reserved == 105 * UNIT
+    assert commit(full, off, running=False)[0] is full, "what never ran has nothing to stop"
+
+
 @pytest.mark.parametrize(
     ("before", "asked", "why"),
     [

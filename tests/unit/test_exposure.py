@@ -31,10 +31,12 @@ def test_a_gateway_of_the_stacks_own_namespace_needs_no_other() -> None:
     assert spec["parentRefs"] == [{"name": "public"}]
 
 
-def test_without_the_gateway_api_nothing_else_changes() -> None:
+def test_without_the_gateway_api_the_gateway_is_not_published_and_stays_closed() -> None:
     there, lacking = (rendered(expose=EXPOSE, gateway_api=found) for found in (True, False))
     assert set(there) - set(lacking) == {"HTTPRoute support-gateway"}
-    assert {name: there[name] for name in lacking} == lacking
+    assert {name for name in lacking if there[name] != lacking[name]} == {"NetworkPolicy support-gateway"}
+    callers = [found["NetworkPolicy support-gateway"]["spec"]["ingress"][0] for found in (there, lacking)]
+    assert ["from" in each for each in callers] == [False, True]
 
 
 @pytest.mark.parametrize(
@@ -63,20 +65,28 @@ def test_an_issuer_that_nobody_runs_is_missed(abilities: dict[str, bool], expect
     assert (exposure.reason if exposure else None) == expected
 
 
-def condition(sort: str, status: str, reason: str = "Accepted", message: str = "") -> dict[str, str]:
-    return {"type": sort, "status": status, "reason": reason, "message": message}
+def condition(sort: str, status: str, reason: str = "Accepted", message: str = "") -> dict[str, Any]:
+    return {"type": sort, "status": status, "reason": reason, "message": message, "observedGeneration": 2}
 
 
-def seen(*conditions: dict[str, str]) -> Cause | None:
-    """What is remembered of a route of which a Gateway's controller says this."""
+def seen(*conditions: dict[str, Any], gateway: str = "public") -> Cause | None:
+    """What is remembered of a route of which the controller of a Gateway says this."""
     route = rendered(expose=EXPOSE, gateway_api=True)["HTTPRoute support-gateway"]
-    parents: list[dict[str, Any]] = [{"conditions": list(conditions)}] if conditions else []
-    meta = {**route["metadata"], "uid": "1", "resourceVersion": "1"}
+    parent = {"parentRef": {"name": gateway, "namespace": "net"}, "conditions": list(conditions)}
+    parents = [parent] if conditions else []
+    meta = {**route["metadata"], "uid": "1", "resourceVersion": "1", "generation": 2}
     return observe({**route, "metadata": meta, "status": {"parents": parents}}).problem
 
 
 def test_a_route_that_is_taken_has_no_problem() -> None:
     assert seen(condition("Accepted", "True"), condition("ResolvedRefs", "True")) is None
+
+
+def test_what_was_said_of_an_older_route_or_by_another_gateway_is_not_believed() -> None:
+    nobody = "no controller has taken up HTTPRoute support-gateway; is there a Gateway net/public?"
+    accepted = condition("Accepted", "True")
+    for found in (seen({**accepted, "observedGeneration": 1}), seen(accepted, gateway="former")):
+        assert found == Cause(Reason.ROUTE_NOT_ACCEPTED, nobody)
 
 
 @pytest.mark.parametrize(
@@ -97,5 +107,5 @@ def test_a_route_that_is_taken_has_no_problem() -> None:
     ],
     ids=["nobody", "refused", "unresolved"],
 )
-def test_a_route_that_is_not_taken_says_why(conditions: tuple[dict[str, str], ...], words: str) -> None:
+def test_a_route_that_is_not_taken_says_why(conditions: tuple[dict[str, Any], ...], words: str) -> None:
     assert seen(*conditions) == Cause(Reason.ROUTE_NOT_ACCEPTED, words)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from loader.envoy import Admin
-from loader.mounts import BadMount, Places, Snapshot, read_mounts
+from loader.mounts import BadMount, Places, Snapshot, read_mounts, read_version
 from loader.server import answer
 from loader.state import State
 from loader.turn import prepare, steps, write_keys
@@ -100,6 +100,14 @@ def test_keys_are_read_without_the_newline_at_their_end(places: Places) -> None:
     assert found.clients == {"web": "key"}
     assert found.providers == {"provider-gpt": "other"}
     assert "key" not in repr(found).replace("keys", "")
+
+
+def test_the_version_is_known_also_while_a_key_is_unusable(places: Places) -> None:
+    mount(places.config, dict(snapshot().files))
+    mount(places.keys, {"clients/web": "\n"})
+    assert read_version(places) == snapshot().version
+    with pytest.raises(BadMount, match="client web is empty"):
+        read_mounts(places)
 
 
 def test_a_mount_is_read_where_its_link_points(places: Places) -> None:

@@ -115,6 +115,20 @@ async def test_who_never_answers_is_said_to_be_silent_and_left_alone(
         assert asking.reports == {"uid-a": Report(live="", silent=True)}
 
 
+async def test_what_a_loader_has_said_stands_when_it_falls_silent(
+    monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
+) -> None:
+    monkeypatch.setattr(loaders, "SILENT_AFTER", 0.1)
+    pod = Pod()
+    pod.answer = {"live": "1", "mounted": "2", "problem": "Envoy refused routes.json"}
+    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+        asking.ask(STACK, [awaited("2")])
+        await eventually(lambda: told)
+        pod.answer, before = None, pod.asked
+        await eventually(lambda: pod.asked >= before + 2)
+        assert asking.reports["uid-a"].problem == "Envoy refused routes.json"
+
+
 async def test_what_nobody_waits_for_any_more_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:

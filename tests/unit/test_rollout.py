@@ -146,7 +146,12 @@ def test_a_loader_that_can_not_be_asked_holds_nothing_up_and_the_status_says_so(
 def test_before_a_loader_was_asked_what_was_said_last_holds(
     changed: bool, was_ready: bool, live: int, why: str
 ) -> None:
-    assert seen(pod("a"), changed=changed, was_ready=was_ready).live == live, why
+    told = pod("a", news=seen(pod("a")).news)
+    assert seen(told, changed=changed, was_ready=was_ready).live == live, why
+
+
+def test_a_pod_that_was_never_told_has_not_taken_anything_over() -> None:
+    assert seen(pod("a"), changed=False, was_ready=True).live == 0
 
 
 def test_pods_that_do_not_serve_are_not_counted() -> None:

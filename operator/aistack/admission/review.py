@@ -72,11 +72,10 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
         request.operation not in {"CREATE", "UPDATE"}
         or request.sub_resource
         or request.user_info.username in operators
-        or (_keeps_its_spec(request) and not _is_relabelled(request))
-        or _only_suspends(request)
+        or ((_keeps_its_spec(request) or _only_suspends(request)) and not _is_relabelled(request))
     ):
         return ALLOWED
-    if _keeps_its_spec(request):
+    if _keeps_its_spec(request) or _only_suspends(request):
         return _move(request, platform)
     kind = request.kind.kind
     without_status = {name: value for name, value in request.object.items() if name != "status"}
@@ -131,7 +130,7 @@ def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Pro
 
 
 def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
-    """Other labels may mean other budgets. The spec was judged when it came."""
+    """Other labels may mean other budgets. The spec was judged when it came, or only switches off."""
     try:
         stack = AIStack.read({**request.object, "status": {}})
     except ValidationError:

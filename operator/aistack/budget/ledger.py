@@ -166,11 +166,12 @@ def withdraw(ledger: Ledger, claim: Claim) -> Ledger:
 def commit(ledger: Ledger, claim: Claim, *, running: bool) -> Entered:
     """Turns what is pending for a spec that was seen into what is held for it.
 
-    `running`: the spec runs already, so what it costs is counted whether it fits or not; the same goes for a
-    spec that was committed before at another price.
+    `running`: the spec runs already, or only stops what runs, so what it costs is counted whether it fits or
+    not; the same goes for a spec that was committed before at another price.
     """
     before = ledger.committed.get(claim.uid)
-    counts_anyway = before.spec_hash == claim.spec_hash if before else running
+    stops = running and claim.suspended
+    counts_anyway = stops or (before.spec_hash == claim.spec_hash if before else running)
     obstacle = ledger.obstacle(claim)
     if obstacle and (obstacle.reason is Reason.BUDGET_FULL or (obstacle.denies and not counts_anyway)):
         return ledger, obstacle

@@ -58,12 +58,13 @@ class Loaders:
                 before[question] = asyncio.create_task(self._follow(key, question))
 
     async def _follow(self, key: Key, question: Awaited) -> None:
-        """Ends when the version is live, or when nobody answers."""
+        """Ends when the version is live, or when nobody has ever answered: a word once said stands."""
         clock = asyncio.get_running_loop().time
-        began = clock()
+        began, answered = clock(), False
         for attempt in count(1):
             report = await self._report(question.address)
-            if report is None and clock() - began > SILENT_AFTER:
+            answered = answered or report is not None
+            if not answered and clock() - began > SILENT_AFTER:
                 report = Report(live="", silent=True)
             if report and report != self.reports.get(question.uid):
                 self.reports[question.uid] = report

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from aistack.errors import ApiError, Gone, NotFound
 from aistack.kinds import (
     ACCELERATOR_CLASS,
+    AIBUDGET,
     AIPOLICY,
     AISTACK,
     NAMESPACE,
@@ -36,7 +37,7 @@ LONGEST_RETRY = 30.0
 RESUMES = 2
 """After so many fruitless watches in a row a kind is not resumed but listed again."""
 
-OF_ALL = (AIPOLICY, PRICE_BOOK, ACCELERATOR_CLASS)
+OF_ALL = (AIBUDGET, AIPOLICY, PRICE_BOOK, ACCELERATOR_CLASS)
 """The kinds of which one object concerns stacks of every namespace."""
 
 OnChange = Callable[[Set[Key], Priority], None]

@@ -25,7 +25,7 @@ def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     everybody in: an ingress controller may be on a node's network, or outside the cluster.
     """
     callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
-    exposed = gateway.resolved.spec.expose.type != "ClusterIP"
+    published = {"ClusterIP": False, "Ingress": True, "Gateway": gateway.resolved.abilities.gateway_api}
     operator = {
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: gateway.resolved.operator_namespace}},
         "podSelector": {"matchLabels": OPERATOR_LABELS},
@@ -33,7 +33,10 @@ def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     return _policy(
         part,
         ingress=[
-            {**({} if exposed else {"from": [callers]}), "ports": [_tcp(8080)]},
+            {
+                **({} if published[gateway.resolved.spec.expose.type] else {"from": [callers]}),
+                "ports": [_tcp(8080)],
+            },
             {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
         ],
         egress=list(_front_egress(part.stack, gateway)),

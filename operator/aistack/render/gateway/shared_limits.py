@@ -54,7 +54,10 @@ def service_cluster(gateway: NeutralGateway, site: Site) -> Manifest:
         "typed_extension_protocol_options": {
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
                 "extensions.upstreams.http.v3.HttpProtocolOptions",
-                explicit_http_config={"http2_protocol_options": {}},
+                # A connection to a node that is lost would be waited on for minutes.
+                explicit_http_config={
+                    "http2_protocol_options": {"connection_keepalive": {"interval": "5s", "timeout": "2s"}}
+                },
             )
         },
         "load_assignment": {
