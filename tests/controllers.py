@@ -20,7 +20,6 @@ NAMESPACE = "aistack-system"
 USER = f"system:serviceaccount:{NAMESPACE}:aistack-controller"
 GROUPS = ("system:serviceaccounts", f"system:serviceaccounts:{NAMESPACE}")
 HTTP_ROUTES = ROOT / "tests/controlplane/gatewayapi/httproutes.yaml"
-"""The Gateway API's own definition of an HTTPRoute."""
 PATIENCE = 60.0  # seconds
 
 
@@ -28,6 +27,15 @@ def install(cluster: ControlPlane) -> None:
     """The operator's namespace, ServiceAccounts and rights."""
     for file in ("demo/operator.yaml", "charts/aistack/templates/roles.yaml"):
         cluster.kubectl("apply", "--server-side", f"--filename={ROOT / file}")
+
+
+@contextmanager
+def gateway_api(cluster: ControlPlane) -> Iterator[ControlPlane]:
+    """With the Gateway API's own definition of an HTTPRoute, and nobody who acts on one."""
+    cluster.kubectl("create", f"--filename={HTTP_ROUTES}")
+    cluster.kubectl("wait", "--for=condition=Established", f"--filename={HTTP_ROUTES}")
+    yield cluster
+    cluster.kubectl("delete", f"--filename={HTTP_ROUTES}")
 
 
 def start(cluster: ControlPlane, folder: Path, name: str = "controller", **settings: str) -> Process:

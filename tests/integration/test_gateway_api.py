@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests import controllers
-from tests.controllers import HTTP_ROUTES, Stacks
+from tests.controllers import Stacks
 from tests.controlplane import ControlPlane
 from tests.stacks import stack
 
@@ -24,10 +24,8 @@ def published() -> dict[str, Any]:
 
 @pytest.fixture
 def gateway_api(installed: ControlPlane) -> Iterator[ControlPlane]:
-    installed.kubectl("create", f"--filename={HTTP_ROUTES}")
-    installed.kubectl("wait", "--for=condition=Established", f"--filename={HTTP_ROUTES}")
-    yield installed
-    installed.kubectl("delete", f"--filename={HTTP_ROUTES}")
+    with controllers.gateway_api(installed):
+        yield installed
 
 
 def say(stacks: Stacks, status: str, reason: str, message: str) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from aistack.kinds import CHILD_KINDS, POD
 from tests import controllers, leaves
-from tests.controllers import HTTP_ROUTES, USER, Stacks, eventually
+from tests.controllers import USER, Stacks, eventually
 from tests.controlplane import ControlPlane, RequestFailed
 from tests.leaves import Change
 
@@ -63,13 +63,11 @@ def prepared(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     """A controller in a cluster with metrics APIs, the Gateway API and volumes that grow."""
     installed.kubectl("create", "--filename=-", input=METRICS_APIS)
     installed.kubectl("create", "--filename=-", input=GROWING)
-    installed.kubectl("create", f"--filename={HTTP_ROUTES}")
     installed.kubectl("wait", "--for=condition=Established", "--filename=-", input=METRICS_APIS)
-    installed.kubectl("wait", "--for=condition=Established", f"--filename={HTTP_ROUTES}")
-    with controllers.controller(installed, Path(tmp_path_factory.mktemp("controller"))):
+    folder = Path(tmp_path_factory.mktemp("controller"))
+    with controllers.gateway_api(installed), controllers.controller(installed, folder):
         yield installed
     installed.kubectl("delete", "--filename=-", input=METRICS_APIS)
-    installed.kubectl("delete", f"--filename={HTTP_ROUTES}")
     installed.kubectl("delete", "--filename=-", input=GROWING)
 
 

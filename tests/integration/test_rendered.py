@@ -1,10 +1,12 @@
 """Kubernetes takes what the golden cases are rendered to, every field of it, at its strictest level."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests import controllers
 from tests.controlplane import ControlPlane
 from tests.golden import cases, manifests
 
@@ -16,6 +18,12 @@ def restricted(cluster: ControlPlane, namespace: str) -> str:
     labels = (f"{level}/enforce=restricted", f"{level}/warn=restricted")
     cluster.kubectl("label", "namespace", namespace, *labels)
     return namespace
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _gateway_api(cluster: ControlPlane) -> Iterator[None]:
+    with controllers.gateway_api(cluster):
+        yield
 
 
 @pytest.mark.parametrize("case", cases(), ids=lambda case: case.name)
