@@ -28,7 +28,7 @@ async def test_the_replica_with_the_fewest_requests_is_asked(front: Front, llama
         await asyncio.sleep(0.05)
     answers = Counter([await front.answered_by("least-busy") for _ in range(20)])
     assert answers == {"mistral": 20}
-    assert "llama" in await asyncio.gather(*first)
+    await asyncio.gather(*first)
 
 
 async def test_a_target_that_fails_leaves_its_requests_to_the_others(

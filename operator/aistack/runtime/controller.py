@@ -176,6 +176,7 @@ class Controller:
         self._on_change(keys, Priority.OBSERVED)
 
     def _on_abilities(self) -> None:
+        self._watches.look_again()
         self._on_change(self._store.stacks(), Priority.BACKLOG)
 
     def _budgets(self) -> dict[str, AIBudget]:

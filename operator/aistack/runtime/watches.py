@@ -8,7 +8,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Sequence, Set
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from aistack.errors import ApiError, Gone, NotFound
 from aistack.kinds import (
@@ -63,6 +63,11 @@ class Watches:
         for stream in self._streams:
             await stream.listed.wait()
 
+    def look_again(self) -> None:
+        """The cluster offers more or less than before: kinds that it didn't have are asked for at once."""
+        for stream in self._streams:
+            stream.look_again.set()
+
     def is_synced(self) -> bool:
         return all(stream.listed.is_set() for stream in self._streams)
 
@@ -70,6 +75,7 @@ class Watches:
 class _Stream:
     def __init__(self, kube: Kube, store: Store, kind: Kind, on_change: OnChange, resync: float) -> None:
         self.listed = asyncio.Event()
+        self.look_again = asyncio.Event()
         self._kube = kube
         self._store = store
         self._kind = kind
@@ -91,15 +97,23 @@ class _Stream:
                 logger.info("the watch of %s fell behind: listing again", self._kind.plural)
                 self._position = ""
             except ApiError as error:
+                if self._kind in OPTIONAL_KINDS and isinstance(error, NotFound):
+                    await self._absent()
+                    continue
                 self._failed(error)
             self._fruitless += 1
             await asyncio.sleep(delay(self._fruitless, first=FIRST_RETRY, longest=LONGEST_RETRY))
 
+    async def _absent(self) -> None:
+        """The cluster doesn't have the kind: that is all there is to know of it, for a while."""
+        self._position = ""
+        self.listed.set()
+        self.look_again.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._resync):
+                await self.look_again.wait()
+
     def _failed(self, error: ApiError) -> None:
-        if self._kind in OPTIONAL_KINDS and isinstance(error, NotFound):
-            self._position = ""
-            self.listed.set()  # the cluster doesn't have the kind: that is all there is to know of it
-            return
         level = logging.DEBUG if self._fruitless else logging.WARNING
         logger.log(level, "%s can't be watched, trying again: %s", self._kind.plural, error)
         if self._fruitless >= RESUMES:
