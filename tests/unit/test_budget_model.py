@@ -12,7 +12,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from aistack.api.budgets import AIBudgetStatus
 from aistack.budget import Ledger
 from aistack.budget.claim import Claim
-from aistack.budget.ledger import admit, commit, is_committed, kept, release, withdraw
+from aistack.budget.ledger import MOST_SPECS, admit, commit, is_committed, kept, release, withdraw
 from tests.budgets import UNIT, budget, claim
 
 STACKS = ("care/a", "care/b", "sales/c", "sales/d")
@@ -52,6 +52,9 @@ class Budget(RuleBasedStateMachine):
         more = self.cost(asked) - self.held(asked.stack)
         return more <= 0 or self.total() + more <= self.limit
 
+    def has_room(self, stack: str) -> bool:
+        return sum(each.stack == stack for each, _ in self.waiting) < MOST_SPECS
+
     @staticmethod
     def cost(asked: Claim) -> int:
         return asked.monthly.max // UNIT
@@ -62,7 +65,7 @@ class Budget(RuleBasedStateMachine):
         expires = self.now + PATIENCE
         before = self.ledger
         self.ledger, obstacle = admit(before, asked, expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
-        assert (obstacle is None) == self.fits(asked)
+        assert (obstacle is None) == (self.fits(asked) and self.has_room(stack))
         if obstacle is None:
             self.waiting.append((asked, expires))
         else:
