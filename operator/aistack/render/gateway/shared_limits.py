@@ -19,8 +19,11 @@ FILTER = "ratelimit"
 SERVICE = "ratelimit"
 """The name of the service's cluster."""
 CONFIG = "limits.yaml"
-PATIENCE = "0.1s"
-"""How long a request waits for the service before it goes through."""
+PATIENCE = "0.5s"
+"""How long a request waits for the service before it goes through.
+
+Little beside a model's answer, and enough for a service that a busy node gives no CPU for a while.
+"""
 USED = (
     "metadata.filter_metadata['{0}']['prompt_tokens'] + metadata.filter_metadata['{0}']['completion_tokens']"
 )
