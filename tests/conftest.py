@@ -14,8 +14,8 @@ from tests.controllers import Stacks
 from tests.controlplane import ControlPlane, control_plane
 from tests.stacks import accelerator_class
 
-# How long an example takes says more of what else the machine does than of the code. The same examples each time:
-# a change is judged by what it changed. `pytest --hypothesis-profile=explore` looks for new ones.
+# How long an example takes says more of what else the machine does than of the code. The same examples each
+# time: a change is judged by what it changed. `pytest --hypothesis-profile=explore` looks for new ones.
 settings.register_profile("aistack", deadline=None, derandomize=True)
 settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
 settings.load_profile("aistack")

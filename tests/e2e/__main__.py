@@ -1,4 +1,4 @@
-"""The command line: run, up, down, status."""
+"""The command line: run, up, down, status, packages."""
 
 import argparse
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.controlplane.errors import ControlPlaneError
 from tests.controlplane.process import noted
 from tests.controlplane.progress import say
-from tests.e2e import node, world
+from tests.e2e import node, requirements, world
 from tests.e2e.running import run
 
 
@@ -24,6 +24,9 @@ def main(argv: list[str] | None = None) -> int:
             return 0
         if options.command == "down":
             return 0 if world.down(folder) else 1
+        if options.command == "packages":
+            print(*requirements.absent_packages())
+            return 0
         return _status(folder)
     except ControlPlaneError as error:
         say(f"error: {error}")
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("up", parents=[where], help="start everything, building first what is missing")
     commands.add_parser("down", parents=[where], help="end what `up` started, and nothing else")
     commands.add_parser("status", parents=[where], help="show what runs; exit code 1 when not all of it")
+    commands.add_parser("packages", parents=[where], help="list the Debian packages that are missing")
     return parser
 
 

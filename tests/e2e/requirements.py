@@ -43,14 +43,19 @@ def _rights() -> list[str]:
     return [] if os.geteuid() == 0 else ["you are not root; namespaces and cgroups need it: sudo make e2e"]
 
 
-def _programs() -> list[str]:
+def absent_packages() -> list[str]:
+    """Debian's packages whose programs are not here."""
     absent = {package for program, package in PACKAGES.items() if not shutil.which(program, path=_path())}
     if not (CNI_PLUGINS / "ptp").exists():
         absent.add("containernetworking-plugins")
+    return sorted(absent)
+
+
+def _programs() -> list[str]:
+    absent = absent_packages()
     if not absent:
         return []
-    names = " ".join(sorted(absent))
-    return [f"programs are missing: apt-get install --no-install-recommends {names}"]
+    return [f"programs are missing: apt-get install --no-install-recommends {' '.join(absent)}"]
 
 
 def _path() -> str:

@@ -58,7 +58,7 @@ class Report:
             self.rows.append(Row(_title(report), report.outcome, self._waited, _complaint(report) or seen))
 
     def text(self, took: float) -> str:
-        failed = sum(row.outcome != "passed" for row in self.rows)
+        failed = sum(row.outcome == "failed" for row in self.rows)
         lines = [
             f"| {SIGNS[row.outcome]} | {row.title} | {row.seconds:.0f} s | {_cell(row.seen)} |"
             for row in self.rows
@@ -75,7 +75,9 @@ def _title(report: pytest.TestReport) -> str:
 
 
 def _complaint(report: pytest.TestReport) -> str:
-    """The first line of what an assertion said."""
+    """The first line of what an assertion said, or why the scenario was skipped."""
+    if isinstance(report.longrepr, tuple):
+        return report.longrepr[2]
     crash = getattr(report.longrepr, "reprcrash", None)
     return crash.message.splitlines()[0] if crash else ""
 

