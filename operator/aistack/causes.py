@@ -90,22 +90,32 @@ def _end_cause(what: str, end: Manifest) -> Cause:
         return Cause(Reason.CRASH_LOOP, f"{what} was killed (exit code {code}), so it could not say why")
     words = shortened(_last_exception(end.get("message", "")))
     said = f": {words}" if words else ", without a word"
-    return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}")
+    advice = "".join(f"; {remedy}" for symptom, remedy in _REMEDIES.items() if symptom in words)
+    return Cause(Reason.CRASH_LOOP, f"{what} ended with exit code {code}{said}{advice}")
 
 
+_REMEDIES = {
+    "No space left on device": "a volume is full: raise cache.size",
+    "CUDA out of memory": "lower contextWindow, or take an accelerator with more memory, or more of them",
+}
+"""What to write instead, where the words of the system or of PyTorch don't say."""
 _EXCEPTION = re.compile(r"(?:^|[\])] )([\w.]*(?:Error|Exception): .*)", re.MULTILINE)
 """Where Python says an exception, after what vLLM writes before each line."""
-_POINTER = "root cause above"
-"""In an exception of vLLM that only says that there was another one, in its engine's process."""
+_ANOTHER = re.compile(r"^.*(Traceback \(most recent call last\)|\b\w+(Error|Exception): )", re.MULTILINE)
+"""The line where the words about another exception begin."""
+_POINTERS = ("root cause above", "for root cause")
+"""In exceptions of vLLM that only say that there was another one, in its engine's or a worker's process."""
 
 
 def _last_exception(log: str) -> str:
-    """The log from its last exception on, which says more than the calls that led to it."""
+    """What the last exception says that points to no other: more than the calls that led to it."""
     found = list(_EXCEPTION.finditer(log))
     if not found:
         return log
-    causes = [each for each in found if _POINTER not in each[1]]
-    return log[(causes or found)[-1].start(1) :]
+    causes = [each for each in found if not any(pointer in each[1] for pointer in _POINTERS)]
+    cause = (causes or found)[-1]
+    another = _ANOTHER.search(log, cause.end())
+    return log[cause.start(1) : another.start() if another else None]
 
 
 def _is_well(init_container: Manifest) -> bool:

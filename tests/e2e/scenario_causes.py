@@ -87,6 +87,43 @@ def test_a_pod_that_fills_its_nodes_disk_is_put_out_and_that_is_said(causes: Wor
     stack.kubectl("delete", "aistack", "disk")
 
 
+@pytest.fixture
+def small_volume(causes: World) -> Iterator[None]:
+    """A volume that any claim may have, and that holds a model's configuration but not its weights."""
+    folder = "/mnt/small"
+    causes.node.run("mkdir", "--parents", folder)
+    causes.node.run("mount", "-t", "tmpfs", "-o", "size=128k,mode=0777", "tmpfs", folder)
+    volume = {
+        "apiVersion": "v1",
+        "kind": "PersistentVolume",
+        "metadata": {"name": "small"},
+        "spec": {
+            "capacity": {"storage": "1Gi"},
+            "accessModes": ["ReadWriteOnce"],
+            "persistentVolumeReclaimPolicy": "Retain",
+            "hostPath": {"path": folder},
+        },
+    }
+    causes.cluster.client.create("/api/v1/persistentvolumes", volume)
+    yield
+    causes.cluster.kubectl("delete", "persistentvolume", "small", "--wait=false")
+    causes.node.run("umount", "--lazy", folder)
+
+
+@pytest.mark.usefixtures("small_volume")
+def test_a_cache_that_is_full_is_said_though_vllms_engine_dies_of_it_in_a_process_of_its_own(
+    causes: World, seen: Seen
+) -> None:
+    stack = Stack(causes.cluster, "causes", "full")
+    stack.apply(broken("full", cache={"size": "1Gi"}))
+    with step("full: vLLM ends"):
+        eventually(lambda: has_ended(stack), stack.story, STARTED_WITHIN)
+    words = ["No space left on device", "raise cache.size"]
+    eventually(lambda: all(word in shown(stack) for word in words), stack.story, WITHIN)
+    seen(shown(stack))
+    stack.kubectl("delete", "aistack", "full")
+
+
 def phases(stack: Stack) -> list[str]:
     selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component=model"
     return stack.kubectl("get", "pods", selector, "--output=jsonpath={.items[*].status.phase}").split()

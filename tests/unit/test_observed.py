@@ -229,14 +229,26 @@ def test_a_volume_claim_is_a_problem_until_it_is_bound() -> None:
         (
             "(EngineCore pid=99) ERROR 11-23 11:00:00 [core.py:1] ValueError: too long\n"
             "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",
-            "ValueError: too long (APIServer pid=1) RuntimeError: Engine core initialization failed.",
+            "ValueError: too long",
         ),
         (
             "(APIServer pid=1)   File core_client.py, line 682\n"
             "(APIServer pid=1) RuntimeError: Engine core initialization failed. See root cause above.",
             "RuntimeError: Engine core initialization failed. See root cause above.",
         ),
+        (
+            "WorkerProc failed to start.\nTraceback (most recent call last):\n  File worker.py, line 7\n"
+            "torch.OutOfMemoryError: CUDA out of memory.\nTried to allocate 2 GiB.\n"
+            "EngineCore failed to start.\nTraceback (most recent call last):\n"
+            + "  File core.py\n" * 60
+            + "Exception: WorkerProc initialization failed. See stack trace for root cause.",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB. EngineCore failed",
+        ),
         ("torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
+        (
+            "OSError: [Errno 28] No space left on device",
+            "OSError: [Errno 28] No space left on device; a volume is full: raise cache.size",
+        ),
         ("exec: no such file", "exec: no such file"),
     ],
 )

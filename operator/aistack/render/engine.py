@@ -5,6 +5,7 @@ from math import ceil
 
 from aistack.hosting import argument_names
 from aistack.kinds import Manifest
+from aistack.render import engine_log
 from aistack.resolve import SelfHostedModel
 from aistack.units import GIB, number
 
@@ -87,6 +88,7 @@ def environment(model: SelfHostedModel) -> list[Manifest]:
         "HF_HOME": f"{CACHE}/huggingface",
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_CONFIG_PATH": engine_log.PATH,
     }
     if claim_of_source(model):
         values["HF_HUB_OFFLINE"] = "1"

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aistack.api.models import Cache
 from aistack.kinds import Manifest
+from aistack.render import engine_log
 from aistack.render.autoscaling import model_autoscaler
 from aistack.render.engine import (
     CACHE,
@@ -96,7 +97,10 @@ def deployment(model: SelfHostedModel) -> Manifest:
             "strategy": _strategy(model),
             "selector": {"matchLabels": _selector(model)},
             "template": {
-                "metadata": {"labels": labels(model.stack, "model", model.name)},
+                "metadata": {
+                    "labels": labels(model.stack, "model", model.name),
+                    "annotations": engine_log.annotations(model),
+                },
                 "spec": _pod(model),
             },
         },
@@ -156,6 +160,7 @@ def _container(model: SelfHostedModel) -> Manifest:
         {"name": "cache", "mountPath": CACHE},
         {"name": "home", "mountPath": HOME},
         {"name": "shm", "mountPath": "/dev/shm"},  # noqa: S108 - the container's, not ours
+        engine_log.mount(),
     ]
     if claim_of_source(model):
         mounts.append({"name": "model", "mountPath": SOURCE, "readOnly": True})
@@ -191,6 +196,7 @@ def _volumes(model: SelfHostedModel) -> list[Manifest]:
         {"name": "cache", **(cache or {"emptyDir": {}})},
         {"name": "home", "emptyDir": {}},
         {"name": "shm", "emptyDir": {"medium": "Memory", "sizeLimit": shared_memory(model)}},
+        engine_log.volume(),
     ]
     if claim := claim_of_source(model):
         volumes.append({"name": "model", "persistentVolumeClaim": {"claimName": claim, "readOnly": True}})
