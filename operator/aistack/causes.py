@@ -101,7 +101,9 @@ _REMEDIES = {
 """What to write instead, where the words of the system or of PyTorch don't say."""
 _EXCEPTION = re.compile(r"(?:^|[\])] )([\w.]*(?:Error|Exception): .*)", re.MULTILINE)
 """Where Python says an exception, after what vLLM writes before each line."""
-_ANOTHER = re.compile(r"^.*(Traceback \(most recent call last\)|\b\w+(Error|Exception): )", re.MULTILINE)
+_ANOTHER = re.compile(
+    r"^.*(Traceback \(most recent call last\)|\b\w+(Error|Exception): | failed to start\.$)", re.MULTILINE
+)
 """The line where the words about another exception begin."""
 _POINTERS = ("root cause above", "for root cause")
 """In exceptions of vLLM that only say that there was another one, in its engine's or a worker's process."""

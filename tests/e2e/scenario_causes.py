@@ -89,7 +89,7 @@ def test_a_pod_that_fills_its_nodes_disk_is_put_out_and_that_is_said(causes: Wor
 
 @pytest.fixture
 def small_volume(causes: World) -> Iterator[None]:
-    """A volume that any claim may have, and that holds a model's configuration but not its weights."""
+    """A volume for claims of the class `small`, that holds a model's configuration but not its weights."""
     folder = "/mnt/small"
     causes.node.run("mkdir", "--parents", folder)
     causes.node.run("mount", "-t", "tmpfs", "-o", "size=128k,mode=0777", "tmpfs", folder)
@@ -101,6 +101,7 @@ def small_volume(causes: World) -> Iterator[None]:
             "capacity": {"storage": "1Gi"},
             "accessModes": ["ReadWriteOnce"],
             "persistentVolumeReclaimPolicy": "Retain",
+            "storageClassName": "small",
             "hostPath": {"path": folder},
         },
     }
@@ -115,7 +116,7 @@ def test_a_cache_that_is_full_is_said_though_vllms_engine_dies_of_it_in_a_proces
     causes: World, seen: Seen
 ) -> None:
     stack = Stack(causes.cluster, "causes", "full")
-    stack.apply(broken("full", cache={"size": "1Gi"}))
+    stack.apply(broken("full", cache={"size": "1Gi", "storageClassName": "small"}))
     with step("full: vLLM ends"):
         eventually(lambda: has_ended(stack), stack.story, STARTED_WITHIN)
     words = ["No space left on device", "raise cache.size"]

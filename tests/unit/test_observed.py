@@ -242,7 +242,7 @@ def test_a_volume_claim_is_a_problem_until_it_is_bound() -> None:
             "EngineCore failed to start.\nTraceback (most recent call last):\n"
             + "  File core.py\n" * 60
             + "Exception: WorkerProc initialization failed. See stack trace for root cause.",
-            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB. EngineCore failed",
+            "torch.OutOfMemoryError: CUDA out of memory. Tried to allocate 2 GiB.; lower contextWindow",
         ),
         ("torch.OutOfMemoryError: CUDA out of memory.", "torch.OutOfMemoryError: CUDA out of memory."),
         (
