@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Any
 
 from demo.kubectl import Kubectl
-from demo.scene import ROOT, STACK, STACK_NAMESPACE, run, say_what_else, show, wait_until_ready
+from demo.scene import (
+    EXAMPLE,
+    PRICES,
+    ROOT,
+    STACK,
+    STACK_NAMESPACE,
+    run,
+    say_what_else,
+    show,
+    wait_until_ready,
+)
 from tests.controlplane import providers
 from tests.controlplane.errors import CommandFailed, ControlPlaneError
 from tests.controlplane.progress import say, step
@@ -27,8 +37,8 @@ def up(folder: Path) -> None:
         raise ControlPlaneError("a demonstration without a node is up; end it first: make demo-down")
     cluster = world.up(folder).cluster
     kubectl = Kubectl.of(Provided("built", str(cluster.kubeconfig)))
-    with step("applying examples/support.yaml"):
-        kubectl.apply(ROOT / "examples/support.yaml")
+    with step(f"applying {PRICES} and {EXAMPLE}"):
+        kubectl.apply(ROOT / PRICES, ROOT / EXAMPLE)
         place = {"namespace": STACK_NAMESPACE}
         objects = [client_pod(), *secrets()]
         kubectl.apply_objects(*({**each, "metadata": {**each["metadata"], **place}} for each in objects))

@@ -19,6 +19,8 @@ from tests.e2e import node
 
 ROOT = Path(__file__).parent.parent
 ROLES = ROOT / "charts/aistack/templates/roles.yaml"
+EXAMPLE = "examples/support.yaml"
+ACCELERATORS, PRICES = "examples/accelerators.yaml", "examples/prices.yaml"
 STACK, STACK_NAMESPACE = "support", "care"
 READY_WITHIN = 120  # seconds; 10 are usual
 CONDITIONS = r'{range .status.conditions[*]}{.type}={.status} {.reason}: {.message}{"\n"}{end}'
@@ -35,9 +37,8 @@ def up(folder: Path, provider: Name) -> None:
         kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
     with step("starting the operator"):
         _start_operator(folder, cluster, kubectl)
-    with step("applying examples/accelerators.yaml and examples/support.yaml"):
-        examples = ROOT / "examples"
-        kubectl.apply(examples / "accelerators.yaml", examples / "support.yaml", ROOT / "demo/secrets.yaml")
+    with step(f"applying {ACCELERATORS}, {PRICES} and {EXAMPLE}"):
+        kubectl.apply(*(ROOT / path for path in (ACCELERATORS, PRICES, EXAMPLE, "demo/secrets.yaml")))
     with step(f"bringing {STACK} to Ready"):
         wait_until_ready(kubectl, READY_WITHIN, lambda: programs.tails(folder))
     show(kubectl)
@@ -105,6 +106,13 @@ def show(kubectl: Kubectl) -> None:
     aistack = Path(sys.executable).with_name("aistack")
     run(kubectl, str(kubectl.program), "get", "aistacks", "--all-namespaces")
     run(kubectl, str(aistack), "status", STACK, f"--namespace={STACK_NAMESPACE}")
+    files = (
+        "examples/support.yaml",
+        "--catalog=examples/accelerators.yaml",
+        "--catalog=examples/prices.yaml",
+    )
+    run(kubectl, str(aistack), "cost", *files)
+    run(kubectl, str(aistack), "diagram", *files)
 
 
 def say_what_else(kubectl: Kubectl, logs: str) -> None:
@@ -119,22 +127,22 @@ To go on exploring, in this shell:
   kubectl patch aistack {STACK} -n {STACK_NAMESPACE} --type=merge -p '{{"spec": {{"suspend": true}}}}'
   kubectl edit aistack {STACK} -n {STACK_NAMESPACE}               # break something: it is refused, and why
   aistack status {STACK} -n {STACK_NAMESPACE}
-  aistack render examples/support.yaml --catalog examples/accelerators.yaml
+  aistack render {EXAMPLE} --catalog {ACCELERATORS}
   {logs}
 To end it:
   make demo-down""")
 
 
 def run(kubectl: Kubectl, *argv: str) -> int:
-    """Runs a command as a reader would type it, and shows that; its exit code."""
+    """Runs a command as a reader would type it in the checkout, and shows that; its exit code."""
     print(f"\n$ {join([Path(argv[0]).name, *argv[1:]])}", flush=True)
-    return subprocess.run(argv, env=kubectl.environment, check=False).returncode
+    return subprocess.run(argv, cwd=ROOT, env=kubectl.environment, check=False).returncode
 
 
 def _leave(kubectl: Kubectl) -> None:
     """Removes what was applied, but not the API: other stacks may be using it."""
     ignoring = ("--ignore-not-found", "--wait=false")
-    for path in ("examples/support.yaml", "demo/secrets.yaml", "demo/operator.yaml"):
+    for path in (EXAMPLE, PRICES, "demo/secrets.yaml", "demo/operator.yaml"):
         kubectl("delete", *ignoring, f"--filename={ROOT / path}")
     kubectl("delete", *ignoring, f"--filename={ROLES}")
     say(f"the API stays; to remove it: kubectl delete -f {ROOT / 'crds'}")

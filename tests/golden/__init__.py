@@ -12,10 +12,11 @@ import yaml
 
 from aistack.api import AcceleratorClass, AIStack
 from aistack.cli.output import as_yaml
+from aistack.diagram import diagram
 from aistack.images import default_images
 from aistack.kinds import Manifest
 from aistack.render import render
-from aistack.resolve import Abilities, Catalog, Resolution, resolve
+from aistack.resolve import Abilities, Catalog, Resolution, ResolvedStack, resolve
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parent.parent / "examples"
@@ -41,25 +42,30 @@ def resolved(case: Path) -> Resolution:
     return resolve(AIStack.parse(stack), catalog)
 
 
-def manifests(case: Path) -> tuple[Manifest, ...]:
-    """What the case's stack is rendered to."""
+def served(case: Path) -> ResolvedStack:
     resolution = resolved(case)
     if resolution.stack is None:
         raise ValueError(f"{case.name}: {'; '.join(map(str, resolution.problems))}")
-    return render(resolution.stack)
+    return resolution.stack
+
+
+def manifests(case: Path) -> tuple[Manifest, ...]:
+    """What the case's stack is rendered to."""
+    return render(served(case))
 
 
 def texts(case: Path) -> Mapping[str, str]:
-    """The same as files: `service-support-gateway.yaml` and its text."""
-    return {
+    """The same as files, `service-support-gateway.yaml` and its text, and the stack's picture."""
+    objects = {
         f"{manifest['kind'].lower()}-{manifest['metadata']['name']}.yaml": as_yaml([manifest])
         for manifest in manifests(case)
     }
+    return {**objects, "diagram.mmd": diagram(served(case))}
 
 
 def expected(case: Path) -> Mapping[str, str]:
     """What stands in the case's folder."""
-    return {file.name: file.read_text() for file in sorted((case / "expected").glob("*.yaml"))}
+    return {file.name: file.read_text() for file in sorted((case / "expected").iterdir())}
 
 
 def _objects(file: Path) -> list[Manifest]:

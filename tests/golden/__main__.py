@@ -10,11 +10,11 @@ def main() -> None:
         folder = case / "expected"
         folder.mkdir(exist_ok=True)
         rendered = texts(case)
-        for stale in set(folder.glob("*.yaml")) - {folder / name for name in rendered}:
+        for stale in set(folder.iterdir()) - {folder / name for name in rendered}:
             stale.unlink()
         for name, text in rendered.items():
             (folder / name).write_text(text)
-        sys.stdout.write(f"{case.name}: {len(rendered)} objects\n")
+        sys.stdout.write(f"{case.name}: {len(rendered)} files\n")
     for case in cost.cases():
         cost.golden(case).write_text(cost.text(case))
         sys.stdout.write(f"cost/{case.stem}: {cost.golden(case).name}\n")

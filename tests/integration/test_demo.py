@@ -46,11 +46,18 @@ def test_it_brings_a_stack_to_ready_shows_it_and_leaves_nothing_behind(tmp_path:
     row = next(line.split() for line in up.stdout.splitlines() if line.startswith("care "))
     assert row[:5] == ["care", "support", "True", "Ready", "3/3"]
     assert "Deployment/support-llama" in up.stdout
+    assert cost_of_all(up.stdout) == row[5], "the files cost what the status says"
+    assert "flowchart LR" in up.stdout
     assert "make demo-down" in up.stdout
     assert "spec.models[llama].selfHosted.accelerator.class" in refusal
     assert down.returncode == 0, down.stderr
     assert [each.name for each in processes if each.running()] == []
     assert not folder.exists()
+
+
+def cost_of_all(printed: str) -> str:
+    """The expected cost a month, from the sum's row."""
+    return next(line.split()[2] for line in printed.splitlines() if line.startswith("total "))
 
 
 def refused_class(kubectl: Kubectl, name: str) -> str:

@@ -59,6 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
     _check(commands)
     _facts(commands)
     _render(commands)
+    _diagram(commands)
     _cost(commands)
     _prices(commands)
     _budget(commands)
@@ -156,6 +157,24 @@ def _run_render(arguments: argparse.Namespace) -> int:
     from aistack.cli.render import run
 
     return run(arguments.files, arguments.catalog, arguments.namespace, arguments.output)
+
+
+def _diagram(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "diagram",
+        help="draw stacks: who answers which route, and where; needs no cluster",
+        description="Prints a flowchart of each AIStack of these files in Mermaid's language, which GitHub, "
+        "GitLab and most wikis draw.",
+    )
+    add_files(parser)
+    add_output(parser, "mermaid", "markdown")
+    parser.set_defaults(run=_run_diagram)
+
+
+def _run_diagram(arguments: argparse.Namespace) -> int:
+    from aistack.cli.render import run_diagram
+
+    return run_diagram(arguments.files, arguments.catalog, arguments.namespace, arguments.output)
 
 
 def _cost(commands: Commands) -> None:
