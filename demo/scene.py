@@ -78,7 +78,11 @@ def _prepare_kind(kubectl: Kubectl) -> None:
 
 def _start_operator(folder: Path, cluster: Provided, kubectl: Kubectl) -> None:
     port = free_port()
-    settings = {"AISTACK_NAMESPACE": NAMESPACE, "AISTACK_METRICS_PORT": str(port)}
+    settings = {
+        "AISTACK_NAMESPACE": NAMESPACE,
+        "AISTACK_METRICS_PORT": str(port),
+        "AISTACK_LOADER_SECONDS": "1",  # kwok's pods have no loader that could answer
+    }
     controller = Program("controller", port, settings)
     if cluster.provider != "built":
         say("no webhook here: a cluster elsewhere can't call this machine; problems show up in the status")

@@ -45,6 +45,7 @@ def start(cluster: ControlPlane, folder: Path, name: str = "controller", **setti
         "KUBECONFIG": str(cluster.kubeconfig_for(USER, GROUPS)),
         "AISTACK_METRICS_PORT": str(port),
         "AISTACK_IDENTITY": name,
+        "AISTACK_LOADER_SECONDS": "1",  # kwok's pods have no loader that could answer
         "AISTACK_LOG_LEVEL": os.environ.get("AISTACK_LOG_LEVEL", "info"),
         **settings,
     }

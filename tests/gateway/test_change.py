@@ -107,7 +107,7 @@ async def test_the_controller_learns_from_the_loader_what_is_live(
     ports: dict[str, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     models = [hosted("llama"), hosted("mistral")]
-    async with running(ports) as front, Loaders(lambda _: None) as asking:
+    async with running(ports) as front, Loaders(lambda _: None, patience=10) as asking:
         await front.start(spec("llama", models=models))
         monkeypatch.setattr(loaders, "PORT", front.loader_port)
         refused = front.mount(spec("mistral", models=models), **broken("routes.json"))

@@ -4,19 +4,31 @@ The pods exist in the API only, so no loader answers: the status says that, and 
 """
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aistack.cli.parser import main
+from tests import controllers
 from tests.controllers import Stacks, eventually
+from tests.controlplane import ControlPlane
+from tests.controlplane.process import Process
 from tests.stacks import stack
 
 pytestmark = pytest.mark.usefixtures("controller")
 
 SELECTOR = "--selector=aistack.dev/stack=support,app.kubernetes.io/name=gateway"
 CLIENT = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}}
+
+
+@pytest.fixture(scope="module")
+def controller(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """It waits for loaders long enough that a test sees it waiting."""
+    folder = Path(tmp_path_factory.mktemp("controller"))
+    with controllers.controller(installed, folder, AISTACK_LOADER_SECONDS="10") as process:
+        yield process
 
 
 def routed(timeout: str) -> dict[str, Any]:

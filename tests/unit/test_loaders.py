@@ -65,7 +65,7 @@ async def test_a_loader_is_asked_until_the_version_is_live(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:
     pod = Pod()
-    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
         asking.ask(STACK, [awaited("2")])
         await eventually(lambda: pod.asked >= 2)
         assert asking.reports == {"uid-a": Report(live="1", mounted="1")}
@@ -83,7 +83,7 @@ async def test_a_problem_is_asked_after_until_it_is_gone(
 ) -> None:
     pod = Pod()
     pod.answer = {"live": "1", "mounted": "1", "problem": "the key of client web is empty"}
-    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: told)
         assert asking.reports["uid-a"].problem == "the key of client web is empty"
@@ -97,7 +97,7 @@ async def test_an_answer_that_is_none_counts_as_silence(
 ) -> None:
     pod = Pod()
     pod.answer = answer
-    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: pod.asked >= 2)
         assert asking.reports == {}
@@ -106,10 +106,9 @@ async def test_an_answer_that_is_none_counts_as_silence(
 async def test_who_never_answers_is_said_to_be_silent_and_left_alone(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:
-    monkeypatch.setattr(loaders, "SILENT_AFTER", 0.1)
     async with listening(Pod(), monkeypatch):
         pass  # now nothing listens on its port
-    async with Loaders(told.append) as asking:
+    async with Loaders(told.append, patience=0.1) as asking:
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: told)
         assert asking.reports == {"uid-a": Report(live="", silent=True)}
@@ -118,10 +117,9 @@ async def test_who_never_answers_is_said_to_be_silent_and_left_alone(
 async def test_what_a_loader_has_said_stands_when_it_falls_silent(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:
-    monkeypatch.setattr(loaders, "SILENT_AFTER", 0.1)
     pod = Pod()
     pod.answer = {"live": "1", "mounted": "2", "problem": "Envoy refused routes.json"}
-    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=0.1) as asking:
         asking.ask(STACK, [awaited("2")])
         await eventually(lambda: told)
         pod.answer, before = None, pod.asked
@@ -133,7 +131,7 @@ async def test_what_nobody_waits_for_any_more_is_forgotten(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:
     pod = Pod()
-    async with listening(pod, monkeypatch), Loaders(told.append) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
         asking.ask(STACK, [awaited("2")])
         await eventually(lambda: told)
         asking.ask(STACK, [])

@@ -33,6 +33,7 @@ def test_every_variable_is_read() -> None:
             "AISTACK_IDENTITY": "pod-0",
             "AISTACK_WORKERS": "4",
             "AISTACK_RESYNC_SECONDS": "30.5",
+            "AISTACK_LOADER_SECONDS": "1",
             "AISTACK_METRICS_PORT": "0",
             "AISTACK_LOG_FORMAT": "JSON",
             "AISTACK_LOG_LEVEL": "debug",
@@ -42,6 +43,7 @@ def test_every_variable_is_read() -> None:
     )
     assert (settings.namespace, settings.lease, settings.identity) == ("ops", "mine", "pod-0")
     assert (settings.workers, settings.resync, settings.metrics_port) == (4, 30.5, 0)
+    assert settings.loader_patience == 1
     assert (settings.log_format, settings.log_level) == ("json", "debug")
     assert settings.admission_policies
     assert settings.decisions == Path("decisions.jsonl")
@@ -54,6 +56,7 @@ def test_every_variable_is_read() -> None:
         ("AISTACK_WORKERS", "0", "write a whole number from 1 to 64"),
         ("AISTACK_WORKERS", "2.5", "write a whole number from 1 to 64"),
         ("AISTACK_RESYNC_SECONDS", "nan", "write a number from 10 to 86400"),
+        ("AISTACK_LOADER_SECONDS", "0.5", "write a number from 1 to 600"),
         ("AISTACK_METRICS_PORT", "65536", "write a whole number from 0 to 65535"),
         ("AISTACK_LOG_FORMAT", "xml", "write one of text, json"),
         ("AISTACK_ADMISSION_POLICIES", "maybe", "write one of on, off"),

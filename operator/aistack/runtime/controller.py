@@ -110,7 +110,7 @@ class Controller:
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
         self._queue = Queue(asyncio.get_running_loop().time)
-        self._loaders = Loaders(self._on_report)
+        self._loaders = Loaders(self._on_report, patience=settings.loader_patience)
         self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
         self._accounts = Accounts(kube, self._budgets, patience=settings.reservation)
         self._bookkeeping = Bookkeeping(self._accounts, self._store, resync=settings.resync)

@@ -19,19 +19,20 @@ AT_ONCE = 64
 PATIENCE = aiohttp.ClientTimeout(total=2)
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds from one question to the next."""
-SILENT_AFTER = 10.0
-"""Seconds. Told by an annotation, a kubelet renews a mount within some two; a loader that has not answered by
-then is taken for one that can't be reached, and is not asked any more.
-"""
 
 
 class Loaders:
     """`reports` holds, by the uid of its pod, what each loader that was asked said last; `on_report` is told
-    which stack another answer concerns."""
+    which stack another answer concerns.
 
-    def __init__(self, on_report: Callable[[Set[Key]], None]) -> None:
+    A loader that has not answered after `patience` seconds is taken for one that can't be reached, and is not
+    asked any more: told by an annotation, a kubelet renews a mount within some two.
+    """
+
+    def __init__(self, on_report: Callable[[Set[Key]], None], *, patience: float) -> None:
         self.reports: dict[str, Report] = {}
         self._on_report = on_report
+        self._patience = patience
         self._places = asyncio.Semaphore(AT_ONCE)
         self._questions: dict[Key, dict[Awaited, asyncio.Task[None]]] = {}
         self._session: aiohttp.ClientSession
@@ -64,7 +65,7 @@ class Loaders:
         for attempt in count(1):
             report = await self._report(question.address)
             answered = answered or report is not None
-            if not answered and clock() - began > SILENT_AFTER:
+            if not answered and clock() - began > self._patience:
                 report = Report(live="", silent=True)
             if report and report != self.reports.get(question.uid):
                 self.reports[question.uid] = report
