@@ -1,7 +1,8 @@
 """What the platform team provides, and what that makes of a stack: the same for webhook and controller."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from aistack.api import AIStack
 from aistack.bill import money
 from aistack.budget import NO_BUDGETS, Budgets, Ledger, claim_of
 from aistack.catalog import Catalog
@@ -9,7 +10,7 @@ from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Policies, Verdict, judge
-from aistack.resolve import ResolvedStack
+from aistack.resolve import Resolution, ResolvedStack, resolve
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,12 +22,19 @@ class Platform:
     policies: Policies = NO_POLICIES
     budgets: Budgets = NO_BUDGETS
 
+    def resolve(self, stack: AIStack) -> Resolution:
+        """Looks up every name in `stack`, and orders the targets of lowestCost by what they cost here."""
+        found = resolve(stack, self.catalog)
+        if found.meaning is None:
+            return found
+        ordered = cheapest_first(found.meaning, self.prices)
+        return replace(found, stack=found.stack and ordered, meaning=ordered)
+
 
 def judged(
     stack: ResolvedStack, platform: Platform, old: ResolvedStack | None = None
 ) -> tuple[Estimate, Verdict]:
     """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
-    stack = cheapest_first(stack, platform.prices)
     estimated = priced(stack, platform)
     fits = _fits(stack, estimated, platform) if platform.policies.policies else {}
     return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices, fits), old)
@@ -34,7 +42,7 @@ def judged(
 
 def priced(stack: ResolvedStack, platform: Platform) -> Estimate:
     """What a stack costs, by what stands in the platform's prices."""
-    return estimate(cheapest_first(stack, platform.prices), platform.prices)
+    return estimate(stack, platform.prices)
 
 
 def _fits(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> dict[str, bool]:

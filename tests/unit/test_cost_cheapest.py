@@ -4,9 +4,11 @@ from typing import Any
 
 import pytest
 
+from aistack.api import AIStack
 from aistack.cost.cheapest import cheapest_first
+from aistack.platform import Platform
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route
-from tests.stacks import hosted
+from tests.stacks import catalog, hosted, stack
 
 CHEAP = {**GPT, "model": "cheap", "inputPerMillion": "0.1", "outputPerMillion": "0.4"}
 TALKATIVE = {**GPT, "model": "talkative", "inputPerMillion": "0.01", "outputPerMillion": "100"}
@@ -46,3 +48,14 @@ def test_targets_are_asked_in_the_order_of_their_price(
 
 def test_other_strategies_stay_as_they_are() -> None:
     assert order(GPT_MODEL, CHEAP_MODEL, strategy="ordered") == ["gpt", "cheap"]
+
+
+def test_the_order_stays_when_a_stack_is_suspended() -> None:
+    """Else the configuration would change with it, and change again when the stack goes on."""
+    routes = [route(("gpt", 1), ("cheap", 1), strategy="lowestCost")]
+    spec = {"models": [GPT_MODEL, CHEAP_MODEL], "gateway": {"routes": routes}, "traffic": TRAFFIC}
+    running = AIStack.parse(stack(**spec))
+    for each in (running, running.suspended()):
+        found = Platform(catalog(), BOOK).resolve(each).stack
+        assert found
+        assert [target.model.name for target in found.gateway.routes[0].targets] == ["cheap", "gpt"]

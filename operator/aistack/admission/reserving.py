@@ -13,7 +13,6 @@ from aistack.budget.fitting import ways
 from aistack.budget.refusal import problem, summary
 from aistack.cost.money import cents
 from aistack.platform import Platform, priced
-from aistack.resolve import resolve
 
 PATIENCE = 3.5
 """Seconds: the API server waits 5 s for the whole review."""
@@ -58,7 +57,7 @@ def _denials(wanted: Priced, obstacles: Sequence[Obstacle], platform: Platform) 
 
 
 def _claim(stack: AIStack, platform: Platform) -> Claim | None:
-    resolved = resolve(stack, platform.catalog).stack
+    resolved = platform.resolve(stack).stack
     return claim_of(resolved, priced(resolved, platform)) if resolved else None
 
 

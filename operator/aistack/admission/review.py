@@ -20,7 +20,7 @@ from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
 from aistack.platform import Platform, judged, priced
 from aistack.problem import Problem
-from aistack.resolve import ResolvedStack, resolve
+from aistack.resolve import ResolvedStack
 
 MOST_PROBLEMS = 50
 """Lines of one denial; the rest is counted."""
@@ -93,7 +93,7 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
 
     `old` is the object before an update, else empty.
     """
-    resolution = resolve(stack, platform.catalog)
+    resolution = platform.resolve(stack)
     before = _meaning(old, platform) if old and platform.policies.policies else None
     estimated, said = judged(resolution.meaning, platform, before) if resolution.meaning else NOT_JUDGED
     refusals = said.refusals(_standing(said, before, platform))
@@ -110,7 +110,7 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
 
 def _meaning(old: Manifest, platform: Platform) -> ResolvedStack | None:
     try:
-        return resolve(AIStack.read({**old, "status": {}}), platform.catalog).meaning
+        return platform.resolve(AIStack.read({**old, "status": {}})).meaning
     except ValidationError:  # another version let it in
         return None
 
@@ -135,7 +135,7 @@ def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
         stack = AIStack.read({**request.object, "status": {}})
     except ValidationError:
         return ALLOWED
-    resolved = resolve(stack, platform.catalog).stack
+    resolved = platform.resolve(stack).stack
     if resolved is None:
         return ALLOWED
     return Verdict(priced=_priced(stack, resolved, priced(resolved, platform), platform))

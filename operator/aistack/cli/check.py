@@ -19,7 +19,6 @@ from aistack.govern.rules import problems as policy_problems
 from aistack.images import default_images
 from aistack.platform import Platform, judged
 from aistack.problem import Problem
-from aistack.resolve import resolve
 
 __all__ = ["Checked", "check", "lines", "rulebook", "run", "verdict"]
 
@@ -119,7 +118,7 @@ def _checked(document: Document, platform: Platform) -> Checked:
 
 
 def _checked_stack(document: Document, stack: AIStack, platform: Platform) -> Checked:
-    resolution = resolve(stack, platform.catalog)
+    resolution = platform.resolve(stack)
     if resolution.meaning is None:
         return Checked(document, resolution)
     _, said = judged(resolution.meaning, platform)
