@@ -13,12 +13,15 @@ from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-KEYS = {f"clients/{name}": f"key-of-{name}" for name in ("web", "batch", "free")}
+KEYS = {f"clients/{name}": f"key-of-{name}" for name in ("web", "eager", "batch", "free", "guest")}
 
 
 def spec(**limits: Any) -> dict[str, Any]:
-    """The client `web` may send three requests a minute, `free` any number; so may the route `few` take."""
-    limited = {"web": 3, "batch": 1000}
+    """Clients with and without a limit; the route `few` takes four requests a minute, `many` any number.
+
+    `guest` may use `many` only.
+    """
+    limited = {"web": 3, "eager": 5, "batch": 1000}
     return {
         "models": [hosted("llama"), hosted("mistral")],
         "gateway": {
@@ -35,8 +38,9 @@ def spec(**limits: Any) -> dict[str, Any]:
                     "name": name,
                     "secretKeyRef": {"name": "keys", "key": name},
                     **({"requestsPerMinute": limited[name]} if name in limited else {}),
+                    **({"routes": ["many"]} if name == "guest" else {}),
                 }
-                for name in ("web", "batch", "free")
+                for name in ("web", "eager", "batch", "free", "guest")
             ],
         },
     }
@@ -96,4 +100,15 @@ async def test_a_changed_limit_holds_without_a_restart(front: Front) -> None:
 
 async def test_who_may_not_enter_uses_up_nothing(front: Front) -> None:
     assert await statuses(front, 5, "few", key="wrong") == {401: 5}
+    assert await statuses(front, 4, "few", key="key-of-free") == {200: 4}
+
+
+async def test_who_may_not_use_a_route_uses_up_nothing_of_it(front: Front) -> None:
+    assert await statuses(front, 5, "few", key="key-of-guest") == {403: 5}
+    assert await statuses(front, 4, "few", key="key-of-free") == {200: 4}
+
+
+async def test_a_client_that_is_over_its_limit_uses_up_nothing_of_a_route(front: Front) -> None:
+    assert await statuses(front, 5, "many", key="key-of-eager") == {200: 5}
+    assert await statuses(front, 4, "few", key="key-of-eager") == {429: 4}
     assert await statuses(front, 4, "few", key="key-of-free") == {200: 4}

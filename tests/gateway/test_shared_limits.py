@@ -16,7 +16,7 @@ from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-KEYS = {f"clients/{name}": f"key-of-{name}" for name in ("web", "batch", "free")}
+KEYS = {f"clients/{name}": f"key-of-{name}" for name in ("web", "batch", "free", "guest")}
 AN_ANSWER = USAGE["prompt_tokens"] + USAGE["completion_tokens"]
 """Tokens."""
 SPEC: dict[str, Any] = {
@@ -32,6 +32,7 @@ SPEC: dict[str, Any] = {
             {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}, "requestsPerMinute": 3},
             {"name": "batch", "secretKeyRef": {"name": "keys", "key": "batch"}, "tokensPerMinute": AN_ANSWER},
             {"name": "free", "secretKeyRef": {"name": "keys", "key": "free"}},
+            {"name": "guest", "secretKeyRef": {"name": "keys", "key": "guest"}, "routes": ["many"]},
         ],
     },
 }
@@ -71,6 +72,13 @@ async def test_replicas_share_a_clients_and_a_routes_requests(fronts: tuple[Fron
     assert await ask_in_turn(fronts, 6, "many", key="key-of-web") == {200: 3, 429: 3}
     assert await ask_in_turn(fronts, 6, "few", key="key-of-free") == {200: 4, 429: 2}
     assert await ask_in_turn(fronts, 6, "many", key="key-of-free") == {200: 6}
+
+
+async def test_who_is_not_let_through_uses_up_nothing_of_a_route(fronts: tuple[Front, Front]) -> None:
+    assert await ask_in_turn(fronts, 4, "few", key="key-of-guest") == {403: 4}
+    assert await ask_in_turn(fronts, 3, "many", key="key-of-web") == {200: 3}
+    assert await ask_in_turn(fronts, 4, "few", key="key-of-web") == {429: 4}
+    assert await ask_in_turn(fronts, 4, "few", key="key-of-free") == {200: 4}
 
 
 async def test_who_is_over_the_limit_is_told_when_to_come_again(fronts: tuple[Front, Front]) -> None:

@@ -143,7 +143,8 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
         "json_to_metadata",
         "sse_to_metadata",
         "rbac",
-        "local_ratelimit",
+        "client_requests",
+        "route_requests",
         "transform",
         "router",
     ]

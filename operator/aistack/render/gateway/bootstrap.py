@@ -19,7 +19,7 @@ from aistack.render.gateway.envoy import (
     typed,
     watched_file,
 )
-from aistack.render.gateway.limits import limit_requests
+from aistack.render.gateway.limits import SUBJECTS, limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
 from aistack.render.gateway.shared_limits import ask_service, service_cluster
@@ -87,9 +87,10 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     filters = [hold_body(), read_body(), read_usage_of_streams()]
     if gateway.clients:
         filters = [keys(site), *filters, permissions()]
-    filters.append(limit_requests())
-    if gateway.resolved.needs_ratelimit:
-        filters.append(ask_service())
+    for subject in SUBJECTS:
+        filters.append(limit_requests(subject))
+        if gateway.resolved.needs_ratelimit:
+            filters.append(ask_service(subject))
     filters += [change_request(), router()]
     return {
         "name": "gateway",

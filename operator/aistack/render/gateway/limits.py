@@ -15,47 +15,68 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, typed
 from aistack.render.gateway.neutral import NeutralGateway
 
-FILTER = "local_ratelimit"
+SUBJECTS = ("client", "route")
+"""Whose requests are counted, each by a filter of its own, in this order: a client that is over its own limit
+uses up nothing of a route's.
+"""
 TYPE = "filters.http.local_ratelimit.v3.LocalRateLimit"
 NO_LIMIT = {"max_tokens": 2**32 - 1, "tokens_per_fill": 2**32 - 1, "fill_interval": "1s"}
 """What Envoy demands for requests without a bucket of their own."""
 
 
-def limit_requests() -> Manifest:
+def limit_requests(subject: str) -> Manifest:
     """The filter in the listener's chain: it limits nothing until the virtual host says so."""
-    return extension(FILTER, TYPE, stat_prefix="limits")
+    return extension(_filter(subject), TYPE, stat_prefix=_filter(subject))
 
 
 def limits(gateway: NeutralGateway) -> Manifest:
-    """The virtual host's configuration of the filter; none without any limit."""
-    buckets = list(_buckets(gateway))
-    if not buckets:
-        return {}
-    everything = {"default_value": {"numerator": 100}}
-    model = {"descriptor_key": "route", "metadata_key": {"key": METADATA, "path": [{"key": "model"}]}}
-    client = {"descriptor_key": "client", "header_name": CLIENT_HEADER}
+    """The virtual host's configuration of the filters; none without any limit."""
+    buckets = {"client": list(_buckets_of_clients(gateway)), "route": list(_buckets_of_routes(gateway))}
+    return {_filter(subject): _limiting(subject, found) for subject, found in buckets.items() if found}
+
+
+def counted_by(subject: str, key: str) -> Manifest:
+    """Where a request says whose it is, as one entry of a descriptor."""
+    if subject == "client":
+        return {"request_headers": {"descriptor_key": key, "header_name": CLIENT_HEADER}}
     return {
-        FILTER: typed(
-            f"extensions.{TYPE}",
-            stat_prefix="limits",
-            filter_enabled=everything,
-            filter_enforced=everything,
-            enable_retry_after_header=True,
-            rate_limits=[{"actions": [{"metadata": model}]}, {"actions": [{"request_headers": client}]}],
-            descriptors=buckets,
-            token_bucket=NO_LIMIT,
-        )
+        "metadata": {"descriptor_key": key, "metadata_key": {"key": METADATA, "path": [{"key": "model"}]}}
     }
 
 
-def _buckets(gateway: NeutralGateway) -> Iterator[Manifest]:
-    depth = 2 if gateway.resolved.needs_ratelimit else 1
-    for route in gateway.routes:
-        if route.requests_per_minute:
-            yield _bucket("route", route.name, route.requests_per_minute, depth)
+def _filter(subject: str) -> str:
+    return f"{subject}_requests"
+
+
+def _limiting(subject: str, buckets: list[Manifest]) -> Manifest:
+    everything = {"default_value": {"numerator": 100}}
+    return typed(
+        f"extensions.{TYPE}",
+        stat_prefix=_filter(subject),
+        filter_enabled=everything,
+        filter_enforced=everything,
+        enable_retry_after_header=True,
+        rate_limits=[{"actions": [counted_by(subject, subject)]}],
+        descriptors=buckets,
+        token_bucket=NO_LIMIT,
+    )
+
+
+def _buckets_of_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
     for client in gateway.clients:
         if client.requests_per_minute:
-            yield _bucket("client", client.name, client.requests_per_minute, depth)
+            yield _bucket("client", client.name, client.requests_per_minute, _depth(gateway))
+
+
+def _buckets_of_routes(gateway: NeutralGateway) -> Iterator[Manifest]:
+    for route in gateway.routes:
+        if route.requests_per_minute:
+            yield _bucket("route", route.name, route.requests_per_minute, _depth(gateway))
+
+
+def _depth(gateway: NeutralGateway) -> int:
+    """In minutes of a limit."""
+    return 2 if gateway.resolved.needs_ratelimit else 1
 
 
 def _bucket(key: str, value: str, per_minute: int, depth: int) -> Manifest:

@@ -8,14 +8,14 @@ bucket of its own; tokens are not.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, socket_address, typed
+from aistack.render.gateway.envoy import METADATA, extension, socket_address, typed
+from aistack.render.gateway.limits import SUBJECTS, counted_by
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.site import Site
 
-FILTER = "ratelimit"
 SERVICE = "ratelimit"
 """The name of the service's cluster."""
 CONFIG = "limits.yaml"
@@ -29,10 +29,10 @@ USED = (
 )
 
 
-def ask_service() -> Manifest:
+def ask_service(subject: str) -> Manifest:
     """The filter in the listener's chain: it asks nothing until the virtual host says what."""
     return extension(
-        FILTER,
+        _filter(subject),
         "filters.http.ratelimit.v3.RateLimit",
         domain="gateway",
         timeout=PATIENCE,
@@ -43,6 +43,10 @@ def ask_service() -> Manifest:
             "grpc_service": {"envoy_grpc": {"cluster_name": SERVICE}},
         },
     )
+
+
+def _filter(subject: str) -> str:
+    return f"{subject}_counters"
 
 
 def service_cluster(gateway: NeutralGateway, site: Site) -> Manifest:
@@ -71,30 +75,29 @@ def service_cluster(gateway: NeutralGateway, site: Site) -> Manifest:
 
 
 def shared_limits(gateway: NeutralGateway) -> Manifest:
-    """The virtual host's configuration of the filter: which counters a request is about."""
+    """The virtual host's configuration of the filters: which counters a request is about.
+
+    Who has no limit is counted like the others: the service has no such counter, and answers at once.
+    """
     if not gateway.resolved.needs_ratelimit:
         return {}
-    per_route = typed("extensions.filters.http.ratelimit.v3.RateLimitPerRoute", rate_limits=list(_counters()))
-    return {FILTER: per_route}
+    limited = {descriptor["key"] for descriptor in _descriptors(gateway)}
+    counters = {subject: list(_counters(subject, limited)) for subject in SUBJECTS}
+    return {_filter(subject): _counting(found) for subject, found in counters.items() if found}
 
 
-def _counters() -> Iterator[Manifest]:
-    """A counter without a limit is no counter: the service answers at once."""
-    for action in (_route("route"), _client("client")):
-        yield {"actions": [action]}
-    for action in (_route("route_tokens"), _client("client_tokens")):
-        yield {"actions": [action], "hits_addend": {"number": 0}}
+def _counting(counters: list[Manifest]) -> Manifest:
+    return typed("extensions.filters.http.ratelimit.v3.RateLimitPerRoute", rate_limits=counters)
+
+
+def _counters(subject: str, limited: Set[str]) -> Iterator[Manifest]:
+    if subject in limited:
+        yield {"actions": [counted_by(subject, subject)]}
+    if (tokens := f"{subject}_tokens") in limited:
+        actions = [counted_by(subject, tokens)]
+        yield {"actions": actions, "hits_addend": {"number": 0}}
         used = {"format": f"%CEL(int({USED.format(METADATA)}))%"}
-        yield {"actions": [action], "apply_on_stream_done": True, "hits_addend": used}
-
-
-def _route(key: str) -> Manifest:
-    metadata_key = {"key": METADATA, "path": [{"key": "model"}]}
-    return {"metadata": {"descriptor_key": key, "metadata_key": metadata_key}}
-
-
-def _client(key: str) -> Manifest:
-    return {"request_headers": {"descriptor_key": key, "header_name": CLIENT_HEADER}}
+        yield {"actions": actions, "apply_on_stream_done": True, "hits_addend": used}
 
 
 def ratelimit_files(gateway: NeutralGateway) -> dict[str, str]:
