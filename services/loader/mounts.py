@@ -18,7 +18,8 @@ class Places:
     config: Path
     """The mounted ConfigMap."""
     keys: Path
-    """The mounted Secrets: `clients/<client>` and `providers/<name of the key in Envoy>`; may be absent."""
+    """The mounted Secrets: `clients/<client>` and `providers/<model>/<name of the key in Envoy>`; may be
+    absent."""
     live: Path
     """In memory: where Envoy reads its files and listens for the loader."""
 
@@ -57,8 +58,9 @@ def read_mounts(places: Places) -> Snapshot:
     key_root = _current(places.keys)
     try:
         files = {name: (found / name).read_text() for name in CONFIGURATION}
-        clients = _keys(key_root / "clients")
-        providers = _keys(key_root / "providers")
+        of_clients, of_providers = (sorted(key_root.glob(name)) for name in ("clients/*", "providers/*/*"))
+        clients = {path.name: _key(path, f"client {path.name}") for path in of_clients}
+        providers = {path.name: _key(path, f"provider {path.parent.name}") for path in of_providers}
     except OSError as error:
         raise _absent(error) from error
     _refuse_shared(clients)
@@ -74,14 +76,8 @@ def _current(mount: Path) -> Path:
     return data.resolve() if data.is_symlink() else mount
 
 
-def _keys(folder: Path) -> dict[str, str]:
-    if not folder.is_dir():
-        return {}
-    return {path.name: _key(path) for path in sorted(folder.iterdir())}
-
-
-def _key(path: Path) -> str:
-    name = f"the key of {path.parent.name.removesuffix('s')} {path.name}"
+def _key(path: Path, owner: str) -> str:
+    name = f"the key of {owner}"
     try:
         key = path.read_bytes().decode("ascii").strip()
     except UnicodeDecodeError as error:

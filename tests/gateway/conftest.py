@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.gateway.front import Front, managed
+from tests.gateway.front import Front, key_file, managed
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
 
@@ -57,16 +57,18 @@ def claude(stand_ins: dict[str, StandIn]) -> StandIn:
     return stand_ins["claude"]
 
 
+PROVIDER = managed("claude", "http://claude.example/api/v1", key="provider")
+
+
 @pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
     """Open to its namespace, with a route of each sort."""
-    provider = managed("claude", "http://claude.example/api/v1", key="provider")
     spec = {
         "models": [
             hosted("llama") | {"contextWindow": 1000},
             hosted("mistral"),
             hosted("minilm") | {"task": "embedding"},
-            provider,
+            PROVIDER,
         ],
         "gateway": {
             "routes": [
@@ -117,6 +119,6 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
             ]
         },
     }
-    async with Front(ports, {"providers/provider-claude": "provider-key\n"}) as front:
+    async with Front(ports, {key_file(PROVIDER): "provider-key\n"}) as front:
         await front.start(spec)
         yield front

@@ -15,12 +15,14 @@ from typing import Any
 
 import aiohttp
 
+from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import Address
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.workload import digest
+from loader.envoy import Admin
 from tests.stacks import resolved
 
 ROOT = Path(__file__).parents[2]
@@ -33,6 +35,12 @@ def managed(name: str, endpoint: str, *, key: str | None = None, **fields: Any) 
     credentials = {"credentials": {"secretKeyRef": {"name": "keys", "key": key}}} if key else {}
     provider = {"provider": "openaiCompatible", "endpoint": endpoint, "model": f"acme/{name}-large"}
     return {"name": name, "managed": {**provider, **credentials, **fields}}
+
+
+def key_file(model: Mapping[str, Any]) -> str:
+    """Where the key of a managed model is mounted."""
+    [found] = neutral(resolved(models=[model]).gateway).direct
+    return f"providers/{found.name}/{provider_name(found)}"
 
 
 @dataclass
@@ -121,12 +129,14 @@ class Front:
         return version
 
     def mount_keys(self, keys: Mapping[str, str]) -> None:
-        """The same with changed Secrets: `clients/<client>` and `providers/provider-<model>`."""
+        """The same with changed Secrets: `clients/<client>`, and what `key_file` says."""
         self._swap("keys", keys)
 
     async def change(self, spec: Mapping[str, Any]) -> None:
         """Mounts another configuration and returns once the loader says that it is live."""
-        version = self.mount(spec)
+        await self.until_live(self.mount(spec))
+
+    async def until_live(self, version: str) -> None:
         await self.eventually(
             lambda: self._report(lambda report: report["live"] == version), f"{version} is live"
         )
@@ -152,6 +162,12 @@ class Front:
         async with self.session.get(f"http://{HOST}:{self.loader_port}{path}") as answer:
             text = await answer.text()
             return answer.status, await answer.json() if text.startswith("{") else text
+
+    async def under_way(self, count: int) -> bool:
+        """Whether Envoy has that many requests that it has not answered yet."""
+        active = "http.gateway.downstream_rq_active"
+        admin = Admin(self.folder / "live" / "admin.sock")
+        return await asyncio.to_thread(admin.stats, [active]) == {active: str(count)}
 
     async def is_alive(self) -> bool:
         """What the kubelet learns when it asks Envoy."""

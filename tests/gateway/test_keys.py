@@ -5,16 +5,17 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.gateway.front import Front, managed
+from tests.gateway.front import Front, key_file, managed
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CLAUDE = managed("claude", "http://claude.example", key="provider")
 KEYS = {
     "clients/web": "key-of-web\n",
     "clients/batch": "key-of-batch",
-    "providers/provider-claude": "provider-key",
+    key_file(CLAUDE): "provider-key",
 }
 
 
@@ -22,10 +23,7 @@ KEYS = {
 async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
     """`web` may use `chat` only, `batch` everything."""
     spec = {
-        "models": [
-            hosted("llama"),
-            managed("claude", "http://claude.example", key="provider"),
-        ],
+        "models": [hosted("llama"), CLAUDE],
         "gateway": {
             "routes": [
                 {"name": "chat", "targets": [{"model": "llama"}]},
@@ -117,7 +115,7 @@ async def test_keys_change_without_a_restart(front: Front) -> None:
         ({"clients/batch": " \n"}, "client batch is empty"),
         ({"clients/batch": "two words"}, "client batch has spaces"),
         ({"clients/batch": "schlüssel"}, "client batch is not ASCII"),
-        ({"providers/provider-claude": ""}, "provider provider-claude is empty"),
+        ({key_file(CLAUDE): ""}, "the key of provider claude is empty"),
     ],
 )
 async def test_keys_that_cannot_be_used_change_nothing(

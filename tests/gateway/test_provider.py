@@ -7,7 +7,8 @@ import pytest
 from cryptography import x509
 
 from tests.gateway.certificates import Certificates
-from tests.gateway.front import Front, managed
+from tests.gateway.conftest import PROVIDER
+from tests.gateway.front import Front, key_file, managed
 from tests.gateway.stand_in import StandIn
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -70,7 +71,7 @@ async def test_a_rotated_provider_key_is_used_without_a_restart(front: Front, cl
         await front.ask("provider")
         return claude.asked[-1].headers["authorization"] == f"Bearer {key}"
 
-    front.mount_keys({"providers/provider-claude": "second-key"})
+    front.mount_keys({key_file(PROVIDER): "second-key"})
     await front.eventually(lambda: used("second-key"), "the second key is used")
     front.mount_keys(front.keys)
     await front.eventually(lambda: used("provider-key"), "the first key is used again")
@@ -93,10 +94,10 @@ async def test_a_provider_proves_who_it_is(
     provider = StandIn("secure", tls=certificates.context)
     await provider.start()
     try:
-        keys = {"providers/provider-claude": "key"}
+        model = managed("claude", f"https://{host}/v1", key="provider")
+        keys = {key_file(model): "key"}
         async with Front({host: provider.port}, keys, certificates.authority) as front:
-            spec = {"models": [managed("claude", f"https://{host}/v1", key="provider")]}
-            await front.start(spec)
+            await front.start({"models": [model]})
             assert (await front.ask("claude")).status == status
             assert len(provider.asked) == (status == 200)
     finally:

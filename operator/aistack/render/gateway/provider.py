@@ -1,6 +1,8 @@
 """How a managed model is reached: the address that its endpoint names, and where its key is."""
 
+import hashlib
 import ipaddress
+import json
 from dataclasses import dataclass
 from typing import NamedTuple
 from urllib.parse import urlsplit
@@ -39,6 +41,19 @@ class Provider:
 def key_of(model: ManagedModel) -> KeyRef | None:
     """Where the provider's key is; None for a provider without one, or with the pod's identity."""
     return model.managed.credentials.secret_key_ref if model.managed.credentials else None
+
+
+def destination(model: ManagedModel) -> str:
+    """A digest of where a model is called and with which key.
+
+    What carries it in its name never changes half: an address and a key that change together reach a pod one
+    after the other, and the old key must not go to the new address, nor the new key to the old one.
+    """
+    managed, key = model.managed, key_of(model)
+    url = urlsplit(managed.endpoint or "")
+    place = (managed.provider, url.scheme, url.netloc, managed.region, managed.project)
+    reference = (key.name, key.key) if key else ()
+    return hashlib.sha256(json.dumps([place, reference]).encode()).hexdigest()[:8]
 
 
 def provider_of(model: ManagedModel) -> Provider:
