@@ -7,8 +7,9 @@ writes Envoy's files one after the other, and waits each time until Envoy has co
 1. keys,
 2. clusters, the old ones and the new ones,
 3. ways out to providers (egress), the old ones and the new ones,
-4. routes,
-5. egress and clusters without what is no longer used.
+4. routes: now it is live,
+5. when the requests that came before have had the time to end: egress and clusters without what is no longer
+   used.
 
 What Envoy refuses is taken back, reported and not tried again until it changes.
 

@@ -3,6 +3,7 @@
 import argparse
 import json
 import logging
+import math
 import signal
 import sys
 import time
@@ -13,7 +14,7 @@ from loader.envoy import Admin, EnvoyDown
 from loader.mounts import BadMount, Places, Snapshot, read_mounts, read_version
 from loader.server import serve
 from loader.state import State
-from loader.turn import Refused, Unconfirmed, prepare, turn
+from loader.turn import Refused, Unconfirmed, prepare, retire, turn
 
 POLL_SECONDS = 0.25
 log = logging.getLogger("loader")
@@ -31,26 +32,35 @@ def main(arguments: list[str] | None = None) -> int:
     state = State()
     admin = Admin(places.live / "admin.sock")
     server = serve(state, admin, options.port)
-    follow(places, admin, state, ending)
+    follow(places, admin, state, ending, options.drain_seconds)
     drain(admin, state, options.leave_seconds, options.drain_seconds)
     server.shutdown()
     return 0
 
 
-def follow(places: Places, admin: Admin, state: State, ending: Event) -> None:
-    """Makes what is mounted live whenever it changes, until `ending`."""
+def follow(places: Places, admin: Admin, state: State, ending: Event, drain_seconds: float) -> None:
+    """Makes what is mounted live whenever it changes, until `ending`.
+
+    What is no longer used is taken away when the requests that came before the change have had
+    `drain_seconds` to end.
+    """
     done: Snapshot | None = None
     refused: Snapshot | None = None
+    retire_at = math.inf
     while not ending.is_set():
         try:
             state.mounted = read_version(places)
             wanted = read_mounts(places)
             if wanted == done:
                 state.problem = ""
+                if time.monotonic() >= retire_at:
+                    retire(wanted, places.live, admin, ending.is_set)
+                    retire_at = math.inf
             elif wanted != refused:
                 turn(wanted, places.live, admin, ending.is_set)
                 _went_live(wanted, admin, state)
                 done, refused = wanted, None
+                retire_at = time.monotonic() + drain_seconds
         except Refused as problem:
             done, refused = None, wanted
             state.refusals += 1

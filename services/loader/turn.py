@@ -57,15 +57,24 @@ def prepare(wanted: Snapshot, live: Path) -> None:
 
 
 def turn(wanted: Snapshot, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
-    """Makes `wanted` live, or raises BadMount, Refused, Unconfirmed or EnvoyDown. `stop` ends the waiting."""
+    """Makes `wanted` live, or raises BadMount, Refused, Unconfirmed or EnvoyDown. `stop` ends the waiting.
+
+    What it no longer uses stays: a request that came before still goes where its old route led.
+    """
     write_keys(wanted, live)
-    for step in steps(wanted, live):
+    for step in additions(wanted, live):
+        _apply(step, live, admin, stop)
+
+
+def retire(wanted: Snapshot, live: Path, admin: Admin, stop: Callable[[], bool]) -> None:
+    """Takes away what `wanted`, which is live, does not use; raises what `turn` does."""
+    for step in removals(wanted):
         _apply(step, live, admin, stop)
     remove_unused_keys(wanted, live)
 
 
-def steps(wanted: Snapshot, live: Path) -> Iterator[Step]:
-    """First what is added, then the routes that use it, then without what they no longer use."""
+def additions(wanted: Snapshot, live: Path) -> Iterator[Step]:
+    """First what is added, then the routes that use it."""
     clusters, egress, routes = (
         _resources(file, wanted.files[file]) for file in ("clusters.json", "egress.json", "routes.json")
     )
@@ -75,8 +84,12 @@ def steps(wanted: Snapshot, live: Path) -> Iterator[Step]:
     yield _step("clusters.json", _with_old(clusters, old_clusters))
     yield _step("egress.json", _with_old_hosts(egress, old_egress))
     yield _step("routes.json", routes)
-    yield _step("egress.json", egress)
-    yield _step("clusters.json", clusters)
+
+
+def removals(wanted: Snapshot) -> Iterator[Step]:
+    """The ways out first: they name the clusters."""
+    for file in ("egress.json", "clusters.json"):
+        yield _step(file, _resources(file, wanted.files[file]))
 
 
 def write_keys(wanted: Snapshot, live: Path) -> None:

@@ -3,7 +3,6 @@
 import asyncio
 import json
 import signal
-from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -13,12 +12,14 @@ import pytest
 from aistack.observed import Awaited, Report
 from aistack.runtime import loaders
 from aistack.runtime.loaders import Loaders
-from tests.gateway.front import HOST, Front, managed
+from tests.gateway.front import HOST, Front, key_file, managed
+from tests.gateway.load import Load
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+CLAUDE = managed("claude", "http://claude.example", key="provider")
 TYPES = {
     "clusters.json": "envoy.config.cluster.v3.Cluster",
     "egress.json": "envoy.config.route.v3.RouteConfiguration",
@@ -43,41 +44,13 @@ def spec(*targets: str, models: list[dict[str, Any]], **route: Any) -> dict[str,
 
 @asynccontextmanager
 async def running(ports: dict[str, int], **options: Any) -> AsyncIterator[Front]:
-    keys = {"providers/provider-claude": "provider-key"}
+    keys = {key_file(CLAUDE): "provider-key"}
     async with Front(ports, keys, **options) as front:
         yield front
 
 
-class Load:
-    """Clients that ask again and again, over connections that they keep."""
-
-    def __init__(self, front: Front, clients: int = 8) -> None:
-        self.statuses: Counter[int] = Counter()
-        self.answered: Counter[str] = Counter()
-        self._front = front
-        self._ending = asyncio.Event()
-        self._clients = [asyncio.create_task(self._ask()) for _ in range(clients)]
-
-    async def _ask(self) -> None:
-        while not self._ending.is_set():
-            reply = await self._front.ask("chat")
-            self.statuses[reply.status] += 1
-            self.answered[reply.json.get("answered_by", reply.text)] += 1
-            await asyncio.sleep(0.005)
-
-    async def until(self, count: int) -> None:
-        """Waits for that many further requests."""
-        goal = self.statuses.total() + count
-        await self._front.eventually(lambda: self.statuses.total() >= goal, f"{goal} requests")
-
-    async def end(self) -> None:
-        self._ending.set()
-        await asyncio.gather(*self._clients)
-
-
 async def test_changed_routes_models_and_providers_lose_no_request(ports: dict[str, int]) -> None:
     llama, mistral = hosted("llama"), hosted("mistral")
-    provider = managed("claude", "http://claude.example", key="provider")
     async with running(ports) as front:
         await front.start(spec("llama", models=[llama]))
         load = Load(front)
@@ -85,9 +58,9 @@ async def test_changed_routes_models_and_providers_lose_no_request(ports: dict[s
         for _ in range(3):
             await front.change(spec("mistral", models=[llama, mistral]))
             await load.until(20)
-            await front.change(spec("claude", models=[provider], timeout="5s"))
+            await front.change(spec("claude", models=[CLAUDE], timeout="5s"))
             await load.until(20)
-            await front.change(spec("llama", "claude", models=[llama, provider]))
+            await front.change(spec("llama", "claude", models=[llama, CLAUDE]))
             await load.until(20)
         await load.end()
     assert set(load.statuses) == {200}, load.answered
@@ -125,14 +98,47 @@ async def test_the_controller_learns_from_the_loader_what_is_live(
 
 
 async def test_what_is_no_longer_used_is_removed(ports: dict[str, int]) -> None:
-    provider = managed("claude", "http://claude.example", key="provider")
-    async with running(ports) as front:
-        await front.start(spec("claude", models=[provider]))
+    async with running(ports, drain_seconds=0.5) as front:
+        await front.start(spec("claude", models=[CLAUDE]))
         await front.change(spec("llama", models=[hosted("llama")]))
         front.mount_keys({})
         live = front.folder / "live"
         await front.eventually(lambda: not list(live.glob("provider-*")), "the provider's key is gone")
         assert "claude" not in (live / "clusters.json").read_text() + (live / "egress.json").read_text()
+
+
+async def test_a_request_that_is_still_being_sent_goes_where_its_route_led(ports: dict[str, int]) -> None:
+    body = json.dumps({"model": "chat", "messages": [{"role": "user", "content": "x" * 1000}]}).encode()
+    changed = asyncio.Event()
+
+    async def in_halves() -> AsyncIterator[bytes]:
+        yield body[:500]
+        await changed.wait()
+        yield body[500:]
+
+    async with running(ports) as front:
+        await front.start(spec("llama", models=[hosted("llama")]))
+        request = asyncio.create_task(front.ask("chat", raw=in_halves()))
+        await front.eventually(lambda: front.under_way(1), "it is under way")
+        await front.change(spec("mistral", models=[hosted("mistral")]))
+        await asyncio.sleep(0.5)  # longer than the loader rests between two looks
+        changed.set()
+        reply = await request
+    assert (reply.status, reply.json["answered_by"]) == (200, "llama")
+
+
+async def test_a_request_that_is_under_way_may_still_fall_back_to_what_its_route_named(
+    ports: dict[str, int], llama: StandIn, mistral: StandIn
+) -> None:
+    llama.seconds_to_answer = 30
+    async with running(ports) as front:
+        models = [hosted("llama"), CLAUDE]
+        await front.start(spec("llama", models=models, fallbacks=["claude"], retries=0, timeout="2s"))
+        request = asyncio.create_task(front.ask("chat"))
+        await front.eventually(lambda: llama.asked, "it is under way")
+        await front.change(spec("mistral", models=[hosted("mistral")]))
+        assert (await request).json["answered_by"] == "claude"
+    assert not mistral.asked
 
 
 @pytest.mark.parametrize("file", TYPES)

@@ -11,7 +11,7 @@ from loader.envoy import Admin
 from loader.mounts import BadMount, Places, Snapshot, read_mounts, read_version
 from loader.server import answer
 from loader.state import State
-from loader.turn import prepare, steps, write_keys
+from loader.turn import additions, prepare, removals, write_keys
 
 
 def snapshot(clusters: str = "", hosts: str = "", route: str = "", **keys: Any) -> Snapshot:
@@ -48,7 +48,8 @@ def mount(folder: Path, files: dict[str, str]) -> None:
 
 def test_what_is_new_comes_before_the_routes_and_what_is_old_goes_after_them(places: Places) -> None:
     prepare(snapshot(clusters="ab", hosts="xy", route="1"), places.live)
-    planned = steps(snapshot(clusters="bc", hosts="yz", route="2"), places.live)
+    wanted = snapshot(clusters="bc", hosts="yz", route="2")
+    planned = [*additions(wanted, places.live), *removals(wanted)]
     assert [(step.file, names(step.resources)) for step in planned] == [
         ("clusters.json", "abc"),
         ("egress.json", "xyz"),
@@ -61,14 +62,14 @@ def test_what_is_new_comes_before_the_routes_and_what_is_old_goes_after_them(pla
 def test_a_changed_cluster_takes_the_place_of_the_old_one_at_once(places: Places) -> None:
     prepare(snapshot(clusters="a"), places.live)
     changed = {**snapshot().files, "clusters.json": '{"resources": [{"name": "a", "type": "new"}]}'}
-    first = next(steps(Snapshot(changed, {}, {}), places.live))
+    first = next(additions(Snapshot(changed, {}, {}), places.live))
     assert first.resources == [{"name": "a", "type": "new"}]
 
 
 def test_the_same_content_has_the_same_version(places: Places) -> None:
     prepare(snapshot(clusters="ab"), places.live)
     one, same, other = (
-        next(steps(wanted, places.live)) for wanted in (snapshot("ab"), snapshot("ab"), snapshot("abc"))
+        next(additions(wanted, places.live)) for wanted in (snapshot("ab"), snapshot("ab"), snapshot("abc"))
     )
     assert one.version == same.version != other.version
     assert json.loads(one.text)["version_info"] == one.version
@@ -95,7 +96,7 @@ def test_a_missing_file_is_named(places: Places) -> None:
 
 def test_keys_are_read_without_the_newline_at_their_end(places: Places) -> None:
     mount(places.config, dict(snapshot().files))
-    mount(places.keys, {"clients/web": "key\n", "providers/provider-gpt": "other"})
+    mount(places.keys, {"clients/web": "key\n", "providers/gpt/provider-gpt": "other"})
     found = read_mounts(places)
     assert found.clients == {"web": "key"}
     assert found.providers == {"provider-gpt": "other"}

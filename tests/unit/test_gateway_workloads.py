@@ -63,21 +63,16 @@ def test_every_container_is_restricted_and_has_no_token(part: str) -> None:
 
 def test_envoy_ends_after_the_loader_has_drained_it() -> None:
     """A sidecar is stopped after the containers; the loader is one, and the pod's patience covers it."""
-    spec = pod(rendered(routes=[{"name": "chat", "targets": [{"model": "llama"}], "timeout": "2m"}]))
+    spec = pod(rendered())
     assert [each["name"] for each in spec["initContainers"]] == ["prepare", "envoy"]
     assert containers(spec)["envoy"]["restartPolicy"] == "Always"
     assert [each["name"] for each in spec["containers"]] == ["loader"]
-    assert "--drain-seconds=130" in containers(spec)["loader"]["args"]
-    assert spec["terminationGracePeriodSeconds"] > 130
+    assert "--drain-seconds=3600" in containers(spec)["loader"]["args"]
+    assert spec["terminationGracePeriodSeconds"] > 3600
 
 
 def test_envoy_is_told_to_end_when_it_has_had_the_time_to_listen() -> None:
     assert containers(pod(rendered()))["envoy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
-
-
-def test_a_pod_that_ends_waits_an_hour_at_most() -> None:
-    spec = pod(rendered(routes=[{"name": "chat", "targets": [{"model": "llama"}], "timeout": "30d"}]))
-    assert spec["terminationGracePeriodSeconds"] < 3700
 
 
 @pytest.mark.parametrize("container", ["prepare", "loader"])
@@ -91,10 +86,10 @@ def test_the_loader_understands_what_it_is_told(container: str) -> None:
 def test_keys_are_mounted_into_the_loader_alone() -> None:
     spec = pod(rendered(hosted(), managed("gpt", OPENAI), clients=[CLIENT]))
     volumes = {volume["name"]: volume for volume in spec["volumes"]}
-    assert volumes["keys"]["projected"]["sources"] == [
-        {"secret": {"name": "web-key", "items": [{"key": "token", "path": "clients/web"}]}},
-        {"secret": {"name": "openai", "items": [{"key": "token", "path": "providers/provider-gpt"}]}},
-    ]
+    client, provider = (source["secret"] for source in volumes["keys"]["projected"]["sources"])
+    assert client == {"name": "web-key", "items": [{"key": "token", "path": "clients/web"}]}
+    assert (provider["name"], provider["items"][0]["key"]) == ("openai", "token")
+    assert provider["items"][0]["path"].startswith("providers/gpt/provider-gpt-")
     assert volumes["live"]["emptyDir"]["medium"] == "Memory"
     mounting = {
         name
@@ -102,6 +97,50 @@ def test_keys_are_mounted_into_the_loader_alone() -> None:
         if "keys" in [mount["name"] for mount in container["volumeMounts"]]
     }
     assert mounting == {"prepare", "loader"}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"endpoint": "https://other.example/v1"},
+        {"credentials": {"secretKeyRef": {"name": "openai", "key": "other"}}},
+        {"credentials": {"secretKeyRef": {"name": "other", "key": "token"}}},
+    ],
+    ids=["host", "key", "secret"],
+)
+@pytest.mark.parametrize("provider", ["openaiCompatible", "anthropic"])
+def test_a_key_and_its_host_are_known_by_a_name_that_changes_with_either(
+    provider: str, changed: dict[str, Any]
+) -> None:
+    """The configuration and the pod that has the key arrive one after the other: the old one must not find
+    what belongs to the new one."""
+    before = {**OPENAI, "provider": provider, "endpoint": "https://first.example/v1"}
+    found = [rendered(managed("m", fields)) for fields in (before, before | changed)]
+    one, two = ({*mounted_keys(objects), *named_variables(objects)} for objects in found)
+    assert one
+    assert not one & two
+    for objects, keys in zip(found, (one, two), strict=True):
+        files = [
+            text
+            for name in ("ConfigMap support-gateway", "ConfigMap support-adapter")
+            if name in objects
+            for text in objects[name]["data"].values()
+        ]
+        assert all(any(key in text for text in files) for key in keys)
+
+
+def mounted_keys(objects: dict[str, Manifest]) -> Iterator[str]:
+    """Names of the files that the front's providers' keys are in."""
+    for volume in pod(objects)["volumes"]:
+        for source in volume.get("projected", {}).get("sources", ()):
+            yield from (item["path"].rpartition("/")[2] for item in source["secret"]["items"])
+
+
+def named_variables(objects: dict[str, Manifest]) -> Iterator[str]:
+    """Names of the variables that the adapter's keys are in."""
+    if "Deployment support-adapter" in objects:
+        [container] = pod(objects, "support-adapter")["containers"]
+        yield from (variable["name"] for variable in container["env"] if "valueFrom" in variable)
 
 
 def test_without_keys_nothing_is_mounted_for_them() -> None:
@@ -116,10 +155,11 @@ ROUTE = {"name": "chat", "targets": [{"model": "llama"}]}
     ("before", "after"),
     [
         ({"routes": [ROUTE]}, {"routes": [{**ROUTE, "retries": 5}]}),
+        ({"routes": [ROUTE]}, {"routes": [{**ROUTE, "timeout": "20m"}]}),
         ({"routes": [ROUTE]}, {"routes": [ROUTE, {**ROUTE, "name": "talk"}]}),
         ({"clients": [CLIENT]}, {"clients": [{**CLIENT, "requestsPerMinute": 5}]}),
     ],
-    ids=["retries", "route", "limit"],
+    ids=["retries", "timeout", "route", "limit"],
 )
 def test_a_running_front_is_handed_a_change_and_not_rolled(
     before: dict[str, Any], after: dict[str, Any]
@@ -208,7 +248,7 @@ def test_the_adapter_translates_and_decides_nothing() -> None:
 @pytest.mark.parametrize(
     ("fields", "expected"),
     [
-        (ANTHROPIC, {"model": "anthropic/claude-sonnet", "api_key": "os.environ/PROVIDER_KEY_M_1"}),
+        (ANTHROPIC, {"model": "anthropic/claude-sonnet", "api_key": "os.environ/{key}"}),
         (
             {
                 **ANTHROPIC,
@@ -220,7 +260,7 @@ def test_the_adapter_translates_and_decides_nothing() -> None:
                 "model": "azure/claude-sonnet",
                 "api_base": "https://x.openai.azure.com",
                 "api_version": "2026-01",
-                "api_key": "os.environ/PROVIDER_KEY_M_1",
+                "api_key": "os.environ/{key}",
             },
         ),
         (BEDROCK, {"model": "bedrock/anthropic.claude-sonnet", "aws_region_name": "eu-central-1"}),
@@ -234,25 +274,27 @@ def test_the_adapter_translates_and_decides_nothing() -> None:
                 "model": "vertex_ai/claude-sonnet",
                 "vertex_project": "acme",
                 "vertex_location": "europe-west4",
-                "vertex_credentials": "os.environ/PROVIDER_KEY_M_1",
+                "vertex_credentials": "os.environ/{key}",
             },
         ),
     ],
     ids=["anthropic", "azure", "bedrock", "sagemaker", "vertex"],
 )
 def test_each_provider_is_written_in_litellms_words(fields: dict[str, Any], expected: dict[str, str]) -> None:
-    [entry] = adapter_config(rendered(managed("m-1", fields)))["model_list"]
+    objects = rendered(managed("m-1", fields))
+    key = next(named_variables(objects), "")
+    [entry] = adapter_config(objects)["model_list"]
     common = {"timeout": 600, "stream_timeout": 600, "max_retries": 0}
-    assert entry["litellm_params"] == expected | common
+    written = {name: value.format(key=key) for name, value in expected.items()}
+    assert entry["litellm_params"] == written | common
 
 
 def test_a_providers_key_reaches_the_adapter_by_reference() -> None:
     objects = rendered(managed("claude", ANTHROPIC))
     [container] = pod(objects, "support-adapter")["containers"]
-    assert {
-        "name": "PROVIDER_KEY_CLAUDE",
-        "valueFrom": {"secretKeyRef": {"name": "anthropic", "key": "token"}},
-    } in container["env"]
+    [key] = [variable for variable in container["env"] if "valueFrom" in variable]
+    assert key["name"].startswith("PROVIDER_KEY_CLAUDE_")
+    assert key["valueFrom"] == {"secretKeyRef": {"name": "anthropic", "key": "token"}}
 
 
 def test_the_adapter_is_never_probed_by_a_call_that_costs_money() -> None:

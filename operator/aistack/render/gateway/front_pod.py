@@ -20,14 +20,16 @@ WORKERS = 2
 """Envoy's threads; without a number it starts one for each of the node's processors."""
 LEAVE_SECONDS = 10
 """How long new requests may still arrive at a pod that ends: its Service has to forget it everywhere."""
-LONGEST_DRAIN = 3600
+DRAIN_SECONDS = 3600
+"""How long requests may take to end, in a pod that ends or on routes that were replaced. A pod waits no
+longer than its last request takes, all attempts together, so no route's timeout is a reason to roll it.
+"""
 HEARS_AFTER_SECONDS = 5
 """Envoy loses a signal to stop in its first moments, as every first process of a container does: a pod that
 is deleted while it starts would wait for its whole grace. The loader drains meanwhile."""
 
 
 def front_pod(gateway: NeutralGateway) -> Manifest:
-    drain = drain_seconds(gateway)
     volumes: list[Manifest] = [
         {"name": "config", "configMap": {"name": gateway.resolved.object_name}},
         {"name": "live", "emptyDir": {"medium": "Memory", "sizeLimit": "16Mi"}},
@@ -38,19 +40,14 @@ def front_pod(gateway: NeutralGateway) -> Manifest:
     return {
         "serviceAccountName": gateway.resolved.object_name,
         "securityContext": pod_security(USER_ID),
-        "terminationGracePeriodSeconds": drain + 15,
+        "terminationGracePeriodSeconds": DRAIN_SECONDS + 15,
         "initContainers": [
             _loader(gateway, "prepare", ["prepare"], with_keys=bool(sources)),
             envoy(gateway),
         ],
-        "containers": [loader(gateway, drain, with_keys=bool(sources))],
+        "containers": [loader(gateway, with_keys=bool(sources))],
         "volumes": volumes,
     }
-
-
-def drain_seconds(gateway: NeutralGateway) -> int:
-    """How long a pod that ends may finish requests: as long as the slowest route allows, an hour at most."""
-    return LEAVE_SECONDS + min(int(gateway.longest_timeout), LONGEST_DRAIN)
 
 
 def envoy(gateway: NeutralGateway) -> Manifest:
@@ -94,9 +91,9 @@ def envoy_arguments(gateway: NeutralGateway, site: Site) -> list[str]:
     return [*(word for option in options.items() for word in option), "--disable-hot-restart"]
 
 
-def loader(gateway: NeutralGateway, drain: int, with_keys: bool) -> Manifest:
+def loader(gateway: NeutralGateway, with_keys: bool) -> Manifest:
     """Ready once Envoy has confirmed the mounted configuration."""
-    arguments = ["run", f"--leave-seconds={LEAVE_SECONDS}", f"--drain-seconds={drain}"]
+    arguments = ["run", f"--leave-seconds={LEAVE_SECONDS}", f"--drain-seconds={DRAIN_SECONDS}"]
     return {
         **_loader(gateway, "loader", arguments, with_keys),
         "ports": [{"name": "loader", "containerPort": 9902, "protocol": "TCP"}],
@@ -127,12 +124,12 @@ def _loader(gateway: NeutralGateway, name: str, arguments: list[str], with_keys:
 
 
 def _key_sources(gateway: NeutralGateway) -> Iterator[Manifest]:
-    """Each key as a file of its owner's name: the loader finds them there, the operator never sees them."""
+    """Each key as a file that says whose it is: the loader finds them there, the operator never sees them."""
     for client in gateway.clients:
         yield _key_file(client.secret_key_ref, f"clients/{client.name}")
     for model in gateway.direct:
         if reference := key_of(model):
-            yield _key_file(reference, f"providers/{provider_name(model)}")
+            yield _key_file(reference, f"providers/{model.name}/{provider_name(model)}")
 
 
 def _key_file(reference: KeyRef, path: str) -> Manifest:
