@@ -1,8 +1,8 @@
 """Brings a stack's objects to what was rendered: writes what differs, removes what is gone.
 
-`plan` decides, purely, from what was rendered, what was applied before and what is seen; `execute` writes. An
-object is written when the digest of its rendering differs from the one applied, or when the fields that
-we own are no longer the ones that we applied (somebody took one over: drift).
+`plan` decides, purely, from what was rendered, what was applied before and what is seen; `execute` writes,
+`prune` deletes. An object is written when the digest of its rendering differs from the one applied, or when
+the fields that we own are no longer the ones that we applied (somebody took one over: drift).
 """
 
 import asyncio
@@ -16,7 +16,7 @@ from aistack.api.stack import InventoryItem
 from aistack.errors import ApiError, Conflict, NotFound, Refused
 from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, POD, Kind, Manifest, kind_of
 from aistack.kube import Kube
-from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
+from aistack.labels import COMPONENT_LABEL, GATEWAY, NAME_LABEL, SYNC_ANNOTATION
 from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, Pod, digest, is_ours, observe
 from aistack.resolve import StackRef
 
@@ -58,7 +58,6 @@ class Applied:
     inventory: tuple[InventoryItem, ...]
     failures: tuple[Failure, ...]
     written: tuple[Child, ...]
-    deleted: tuple[Child, ...]
 
 
 _ORDER = {kind.kind: position for position, kind in enumerate(CHILD_KINDS)}
@@ -141,24 +140,30 @@ def _most_replicas(manifests: Sequence[Manifest]) -> Mapping[str, int]:
 
 
 async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
-    """Writes a plan: parts side by side, each in the order of dependence; deletes when all is written."""
+    """Writes a plan: parts side by side, each in the order of dependence."""
     results = await asyncio.gather(
         *(_write_part(stack, part, writes, kube) for part, writes in decided.writes.items())
     )
     written = [(write, observe(answer)) for done, _ in results for write, answer in done]
     failures = [*decided.waiting, *(failure for _, failure in results if failure)]
-    deleted: list[Child] = []
-    if not failures:
-        for child in decided.deletions:
-            await _delete(stack, child, kube)
-            deleted.append(child)
     new = [_inventory_item(write, child) for write, child in written]
     return Applied(
         inventory=tuple(sorted((*decided.unchanged, *new), key=lambda item: (item.kind, item.name))),
         failures=tuple(failures),
         written=tuple(child for _, child in written),
-        deleted=tuple(deleted),
     )
+
+
+async def prune(stack: StackRef, decided: Plan, kube: Kube, *, rerouted: bool) -> tuple[Child, ...]:
+    """Deletes what is no longer rendered, and returns it.
+
+    Until every front is `rerouted`, some may still call what is behind them: only the gateway's own objects
+    go at once, for an Ingress must not stay longer than it has to.
+    """
+    gone = tuple(child for child in decided.deletions if rerouted or child.component == GATEWAY)
+    for child in gone:
+        await _delete(stack, child, kube)
+    return gone
 
 
 async def tell(stack: StackRef, pods: Sequence[Pod], news: str, kube: Kube) -> None:

@@ -142,7 +142,7 @@ def _configured(front: Part, rollout: Rollout) -> Part:
         return front
     if rollout.problem:
         return replace(front, ready=False, reason=Reason.CONFIGURATION_NOT_LIVE, message=rollout.problem)
-    if rollout.live < rollout.replicas:
+    if not rollout.complete:
         message = f"{rollout.live} of {rollout.replicas} replicas have the new configuration"
         return replace(front, ready=False, reason=Reason.PROGRESSING, message=message)
     if rollout.silent:

@@ -110,7 +110,7 @@ class Report:
     problem: str = ""
     """Why what is mounted is not live; it names no key."""
     silent: bool = False
-    """It never answered, though the kubelet has handed the configuration over by now."""
+    """It never answered; `live` is what the kubelet has handed over by now."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,6 @@ from aistack.budget.refusal import summary
 from aistack.causes import shortened
 from aistack.cost import cost_status
 from aistack.cost.breakeven import break_evens
-from aistack.cost.cheapest import cheapest_first
 from aistack.errors import Conflict, NotFound, Refused, Unavailable
 from aistack.events import events
 from aistack.govern import Verdict
@@ -31,7 +30,7 @@ from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged, priced
 from aistack.render import render
-from aistack.resolve import Problem, StackRef, resolve
+from aistack.resolve import Problem, StackRef
 from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
@@ -73,15 +72,15 @@ async def reconcile(
     except ValidationError as error:
         found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error, raw)]
         return await _write(raw, before, status.refused(generation, found, before, now), kube, now)
-    resolution = resolve(stack, platform.catalog)
+    resolution = platform.resolve(stack)
     if resolution.stack is None:
         return await _write(
             raw, before, status.refused(generation, resolution.problems, before, now), kube, now
         )
-    resolved = cheapest_first(resolution.stack, platform.prices)
+    resolved = resolution.stack
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
-        resolved = resolve(stack.suspended(), platform.catalog).stack or resolved
+        resolved = platform.resolve(stack.suspended()).stack or resolved
         estimated = priced(resolved, platform)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
@@ -113,6 +112,9 @@ async def reconcile(
         was_ready=any(row.name == "gateway" and row.ready for row in before.components),
     )
     await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
+    deleted: tuple[Child, ...] = ()
+    if not applied.failures:
+        deleted = await apply.prune(resolved.ref, decided, kube, rerouted=fronts.complete)
     state = health.assess(resolved, seen, applied.failures, fronts)
     if old := [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]:
         state = state.explained(await _event_words(kube, stack.metadata.namespace, old))
@@ -135,7 +137,7 @@ async def reconcile(
     outcome = await _write(raw, before, after, kube, now)
     return replace(
         outcome,
-        deleted=applied.deleted,
+        deleted=deleted,
         results=verdict.tally,
         cost=after.cost,
         failed=any(failure.transient for failure in applied.failures),

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from aistack.kinds import CONFIG_MAP, Manifest
-from aistack.labels import SYNC_ANNOTATION
+from aistack.labels import GATEWAY, SYNC_ANNOTATION
 from aistack.observed import Awaited, Child, Observed, Pod, Report, digest
 from aistack.resolve import ResolvedStack
 
@@ -30,6 +30,11 @@ class Rollout:
     awaited: tuple[Awaited, ...] = ()
     """Those that did not start with it."""
 
+    @property
+    def complete(self) -> bool:
+        """Whether no replica routes by an older configuration any more."""
+        return self.live == self.replicas
+
 
 def rollout(
     stack: ResolvedStack, manifests: Sequence[Manifest], observed: Observed, *, changed: bool, was_ready: bool
@@ -47,7 +52,7 @@ def rollout(
     sync = stack.metadata.annotations.get(SYNC_ANNOTATION, "")
     news = digest([version, sync])
     pods = sorted(
-        (pod for pod in observed.pods.values() if pod.part == "gateway" and pod.ready and not pod.ended),
+        (pod for pod in observed.pods.values() if pod.part == GATEWAY and pod.ready and not pod.ended),
         key=lambda pod: pod.name,
     )
     behind = [pod for pod in pods if not started_with(pod, configuration)]
@@ -56,11 +61,11 @@ def rollout(
         pod.name: observed.reports.get(pod.uid, Report(live=known if pod.news == news else ""))
         for pod in behind
     }
-    silent = sum(report.silent for report in reports.values())
+    live = [report for report in reports.values() if report.live == version]
     return Rollout(
         replicas=len(pods),
-        live=len(pods) - len(behind) + silent + sum(item.live == version for item in reports.values()),
-        silent=silent,
+        live=len(pods) - len(behind) + len(live),
+        silent=sum(report.silent for report in live),
         problem=_problem(reports, version),
         news=news,
         untold=tuple(pod for pod in (pods if sync else behind) if pod.news != news),

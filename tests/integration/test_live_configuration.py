@@ -15,7 +15,7 @@ from tests import controllers
 from tests.controllers import Stacks, eventually
 from tests.controlplane import ControlPlane
 from tests.controlplane.process import Process
-from tests.stacks import stack
+from tests.stacks import hosted, stack
 
 pytestmark = pytest.mark.usefixtures("controller")
 
@@ -27,12 +27,16 @@ CLIENT = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}}
 def controller(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """It waits for loaders long enough that a test sees it waiting."""
     folder = Path(tmp_path_factory.mktemp("controller"))
-    with controllers.controller(installed, folder, AISTACK_LOADER_SECONDS="10") as process:
+    with controllers.controller(installed, folder, AISTACK_LOADER_SECONDS="5") as process:
         yield process
 
 
+def chat(model: str, **fields: Any) -> dict[str, Any]:
+    return {"name": "chat", "targets": [{"model": model}], **fields}
+
+
 def routed(timeout: str) -> dict[str, Any]:
-    route = {"name": "chat", "targets": [{"model": "llama"}], "timeout": timeout}
+    route = chat("llama", timeout=timeout)
     other = {"name": "slow", "targets": [{"model": "llama"}], "timeout": "30m"}
     return stack(gateway={"routes": [route, other], "clients": [CLIENT]})
 
@@ -67,6 +71,26 @@ def test_a_changed_route_tells_the_pods_and_replaces_none(stacks: Stacks) -> Non
     stacks.wait_ready("support")
     assert row(stacks)["message"].startswith("2 of 2 replicas were handed the configuration")
     assert news(stacks) == after
+
+
+def test_what_fronts_may_still_call_is_deleted_when_none_routes_to_it_any_more(stacks: Stacks) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    ingress = {"type": "Ingress", "host": "ai.example.com"}
+    stacks.apply(stack(models=models, gateway={"routes": [chat("mistral")], "expose": ingress}))
+    stacks.wait_ready("support")
+    time.sleep(1)  # times of the API are whole seconds
+    mark = stacks.cluster.audit.mark()
+    stacks.apply(stack(models=models[:1], gateway={"routes": [chat("llama")]}))
+    eventually(lambda: ("Deployment", "support-mistral") not in stacks.children(), "mistral is deleted")
+
+    requests = stacks.cluster.audit.requests(mark, user=controllers.USER, namespace=stacks.namespace)
+    written = [(item.verb, item.resource, item.name) for item in requests if item.is_write]
+    told = max(written.index(item) for item in written if item[1] == "pods")
+    waited = written.index(("patch", "aistacks", "support"))
+    deleted = written.index(("delete", "deployments", "support-mistral"))
+    assert written.index(("patch", "configmaps", "support-gateway")) < told < waited < deleted
+    assert written.index(("delete", "ingresses", "support-gateway")) < waited
+    stacks.wait_ready("support")
 
 
 def test_aistack_sync_tells_every_pod_that_secrets_have_changed(stacks: Stacks) -> None:

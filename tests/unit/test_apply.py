@@ -148,7 +148,7 @@ def test_a_strangers_object_that_carries_our_labels_is_left_alone() -> None:
     assert decided.waiting[0].reason is Reason.NAME_TAKEN
 
 
-NOTHING = Applied(inventory=(), failures=(), written=(), deleted=())
+NOTHING = Applied(inventory=(), failures=(), written=())
 AUTOSCALED = [
     manifest("Deployment", "support-llama"),
     manifest(

@@ -111,7 +111,7 @@ async def test_who_never_answers_is_said_to_be_silent_and_left_alone(
     async with Loaders(told.append, patience=0.1) as asking:
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: told)
-        assert asking.reports == {"uid-a": Report(live="", silent=True)}
+        assert asking.reports == {"uid-a": Report(live="1", silent=True)}
 
 
 async def test_what_a_loader_has_said_stands_when_it_falls_silent(

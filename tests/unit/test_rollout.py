@@ -130,7 +130,7 @@ def test_a_complaint_about_an_older_configuration_is_about_to_go() -> None:
 
 
 def test_a_loader_that_can_not_be_asked_holds_nothing_up_and_the_status_says_so() -> None:
-    part = gateway(pod("a"), pod("b"), a=Report(live="", silent=True), b=Report(live=VERSION))
+    part = gateway(pod("a"), pod("b"), a=Report(live=VERSION, silent=True), b=Report(live=VERSION))
     assert part.ready
     assert part.message.startswith("1 of 2 replicas were handed the configuration")
 

@@ -66,7 +66,7 @@ class Loaders:
             report = await self._report(question.address)
             answered = answered or report is not None
             if not answered and clock() - began > self._patience:
-                report = Report(live="", silent=True)
+                report = Report(live=question.version, silent=True)
             if report and report != self.reports.get(question.uid):
                 self.reports[question.uid] = report
                 self._on_report({key})
