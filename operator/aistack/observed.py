@@ -120,6 +120,8 @@ class Awaited:
     uid: str
     address: str
     version: str
+    news: str = ""
+    """What the pod is told: other news is another question, for keys may have changed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ class Rollout:
     """What their annotation says once they are told."""
     untold: tuple[Pod, ...] = ()
     awaited: tuple[Awaited, ...] = ()
-    """Those that did not start with it."""
+    """Those that did not start with it, or whose Secrets have changed."""
 
     @property
     def complete(self) -> bool:
@@ -55,21 +55,23 @@ def rollout(
         (pod for pod in observed.pods.values() if pod.part == GATEWAY and pod.ready and not pod.ended),
         key=lambda pod: pod.name,
     )
-    behind = [pod for pod in pods if not started_with(pod, configuration)]
     known = version if was_ready and not changed else ""
     reports = {
         pod.name: observed.reports.get(pod.uid, Report(live=known if pod.news == news else ""))
-        for pod in behind
+        for pod in pods
     }
-    live = [report for report in reports.values() if report.live == version]
+    started = {pod.name for pod in pods if started_with(pod, configuration)}
+    live = {name for name, report in reports.items() if report.live == version}
+    # Of Secrets that have changed everybody hears, and may not be able to use them.
+    concerned = [pod for pod in pods if sync or pod.name not in started]
     return Rollout(
         replicas=len(pods),
-        live=len(pods) - len(behind) + len(live),
-        silent=sum(report.silent for report in live),
+        live=len(started | live),
+        silent=sum(reports[name].silent for name in live),
         problem=_problem(reports, version),
         news=news,
-        untold=tuple(pod for pod in (pods if sync else behind) if pod.news != news),
-        awaited=tuple(Awaited(pod.uid, pod.address, version) for pod in behind),
+        untold=tuple(pod for pod in concerned if pod.news != news),
+        awaited=tuple(Awaited(pod.uid, pod.address, version, news) for pod in concerned),
     )
 
 

@@ -96,6 +96,9 @@ async def test_the_controller_learns_from_the_loader_what_is_live(
         )
         assert await front.answered_by("chat") == "mistral"
 
+        front.mount_keys({"clients/web": ""})
+        await front.eventually(lambda: "web is empty" in asking.reports["uid"].problem, "a bad key is known")
+
 
 async def test_what_is_no_longer_used_is_removed(ports: dict[str, int]) -> None:
     async with running(ports, drain_seconds=0.5) as front:

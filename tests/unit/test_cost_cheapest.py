@@ -53,8 +53,8 @@ def test_other_strategies_stay_as_they_are() -> None:
 def test_the_order_stays_when_a_stack_is_suspended() -> None:
     """Else the configuration would change with it, and change again when the stack goes on."""
     routes = [route(("gpt", 1), ("cheap", 1), strategy="lowestCost")]
-    spec = {"models": [GPT_MODEL, CHEAP_MODEL], "gateway": {"routes": routes}, "traffic": TRAFFIC}
-    running = AIStack.parse(stack(**spec))
+    models = [GPT_MODEL, CHEAP_MODEL]
+    running = AIStack.parse(stack(models=models, gateway={"routes": routes}, traffic=TRAFFIC))
     for each in (running, running.suspended()):
         found = Platform(catalog(), BOOK).resolve(each).stack
         assert found

@@ -46,8 +46,17 @@ async def eventually(holds: Callable[[], object]) -> None:
             await asyncio.sleep(0.01)
 
 
-def awaited(version: str) -> Awaited:
-    return Awaited("uid-a", HOST, version)
+async def until_left_alone(pod: Pod) -> None:
+    """Until nobody asks it for a while."""
+    async with asyncio.timeout(10):
+        before = -1
+        while pod.asked != before:
+            before = pod.asked
+            await asyncio.sleep(0.3)
+
+
+def awaited(version: str, news: str = "") -> Awaited:
+    return Awaited("uid-a", HOST, version, news)
 
 
 @pytest.fixture(autouse=True)
@@ -65,7 +74,7 @@ async def test_a_loader_is_asked_until_the_version_is_live(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
 ) -> None:
     pod = Pod()
-    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=0.1) as asking:
         asking.ask(STACK, [awaited("2")])
         await eventually(lambda: pod.asked >= 2)
         assert asking.reports == {"uid-a": Report(live="1", mounted="1")}
@@ -73,9 +82,7 @@ async def test_a_loader_is_asked_until_the_version_is_live(
         pod.answer = {"live": "2", "mounted": "2", "problem": ""}
         await eventually(lambda: len(told) == 2)
         assert asking.reports == {"uid-a": Report(live="2", mounted="2")}
-        before = pod.asked
-        await asyncio.sleep(0.3)
-        assert pod.asked == before, "nothing is left to ask"
+        await until_left_alone(pod)
 
 
 async def test_a_problem_is_asked_after_until_it_is_gone(
@@ -87,6 +94,21 @@ async def test_a_problem_is_asked_after_until_it_is_gone(
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: told)
         assert asking.reports["uid-a"].problem == "the key of client web is empty"
+        pod.answer = {"live": "1", "mounted": "1", "problem": ""}
+        await eventually(lambda: not asking.reports["uid-a"].problem)
+
+
+async def test_a_key_that_turns_out_to_be_unusable_is_learnt_though_the_version_is_live(
+    monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
+) -> None:
+    pod = Pod()
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
+        asking.ask(STACK, [awaited("1", news="a")])
+        await eventually(lambda: pod.asked >= 2)
+        pod.answer = {"live": "1", "mounted": "1", "problem": "the key of client web is empty"}
+        await eventually(lambda: asking.reports["uid-a"].problem)
+        asking.ask(STACK, [awaited("1", news="b")])
+        assert asking.reports["uid-a"].problem, "what it said stands until it says something else"
         pod.answer = {"live": "1", "mounted": "1", "problem": ""}
         await eventually(lambda: not asking.reports["uid-a"].problem)
 

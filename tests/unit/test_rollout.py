@@ -124,6 +124,13 @@ def test_what_a_loader_complains_of_is_said_with_the_pods_name() -> None:
     assert part.message == "pod a: Envoy refused routes.json; its log says why"
 
 
+def test_a_key_that_can_not_be_used_is_said_of_a_pod_that_started_with_the_configuration() -> None:
+    complaint = Report(live=VERSION, mounted=VERSION, problem="the key of client web is empty")
+    part = gateway(pod("a", LATER), a=complaint)
+    assert (part.ready, part.reason) == (False, Reason.CONFIGURATION_NOT_LIVE)
+    assert part.message == "pod a: the key of client web is empty"
+
+
 def test_a_complaint_about_an_older_configuration_is_about_to_go() -> None:
     stale = Report(live="older", mounted="older", problem="Envoy refused routes.json; its log says why")
     assert gateway(pod("a"), a=stale).reason is Reason.PROGRESSING
@@ -163,5 +170,7 @@ def test_changed_secrets_are_news_for_every_pod() -> None:
     synced = written(**{"aistack.dev/sync": "2026-11-01T13:00:00Z"})
     found = seen(pod("a", LATER), pod("b", LATER), stack=synced)
     assert [item.name for item in found.untold] == ["a", "b"]
+    assert [item.news for item in found.awaited] == [found.news, found.news]
+    assert found.complete
     assert seen(pod("a", LATER, news=found.news), stack=synced).untold == ()
     assert found.news != seen(stack=written(**{"aistack.dev/sync": "later"})).news

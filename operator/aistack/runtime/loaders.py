@@ -25,8 +25,9 @@ class Loaders:
     """`reports` holds, by the uid of its pod, what each loader that was asked said last; `on_report` is told
     which stack another answer concerns.
 
-    A loader that has not answered after `patience` seconds is taken for one that can't be reached, and is not
-    asked any more: told by an annotation, a kubelet renews a mount within some two.
+    Told by an annotation, a kubelet renews a mount within some two seconds. So a loader is asked for at least
+    `patience` seconds: a key that it can't use may come last. One that has not answered by then is taken for
+    one that can't be reached, and is not asked any more.
     """
 
     def __init__(self, on_report: Callable[[Set[Key]], None], *, patience: float) -> None:
@@ -48,10 +49,11 @@ class Loaders:
 
     def ask(self, key: Key, awaited: Sequence[Awaited]) -> None:
         """From now on these are all the pods of the stack that are asked; of the others all is forgotten."""
-        before = self._questions.pop(key, {})
+        before, uids = self._questions.pop(key, {}), {question.uid for question in awaited}
         for question in before.keys() - set(awaited):
             before.pop(question).cancel()
-            self.reports.pop(question.uid, None)
+            if question.uid not in uids:
+                self.reports.pop(question.uid, None)
         if awaited:
             self._questions[key] = before
         for question in awaited:
@@ -59,18 +61,20 @@ class Loaders:
                 before[question] = asyncio.create_task(self._follow(key, question))
 
     async def _follow(self, key: Key, question: Awaited) -> None:
-        """Ends when the version is live, or when nobody has ever answered: a word once said stands."""
+        """Ends when the version has been live for long enough, or when nobody has ever answered: a word once
+        said stands."""
         clock = asyncio.get_running_loop().time
         began, answered = clock(), False
         for attempt in count(1):
             report = await self._report(question.address)
             answered = answered or report is not None
-            if not answered and clock() - began > self._patience:
+            patient = clock() - began <= self._patience
+            if not answered and not patient:
                 report = Report(live=question.version, silent=True)
             if report and report != self.reports.get(question.uid):
                 self.reports[question.uid] = report
                 self._on_report({key})
-            if report and (report.silent or (report.live == question.version and not report.problem)):
+            if report and not patient and report.live == question.version and not report.problem:
                 return
             await asyncio.sleep(delay(attempt, first=FIRST_WAIT, longest=LONGEST_WAIT))
 
