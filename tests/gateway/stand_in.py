@@ -30,6 +30,8 @@ class StandIn:
     asked: list[Asked] = field(default_factory=list)
     status: int = 200
     """What requests are answered with; /health is well as long as the server runs."""
+    words: str = ""
+    """What an answer with another status says."""
     seconds_to_answer: float = 0
     """Before the headers of a whole answer."""
     seconds_to_first_token: float = 0
@@ -61,7 +63,7 @@ class StandIn:
     def recover(self) -> None:
         """Forgets what it was asked, and every failure."""
         self.asked.clear()
-        self.status = 200
+        self.status, self.words = 200, ""
         self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
         self.breaks_after_first_token = False
         self.bytes_of_padding = 0
@@ -73,7 +75,8 @@ class StandIn:
         body = await request.json()
         self.asked.append(Asked(request.path, {k.lower(): v for k, v in request.headers.items()}, body))
         if self.status != 200:
-            return web.json_response({"error": {"message": f"from {self.name}"}}, status=self.status)
+            error = {"message": self.words or f"from {self.name}"}
+            return web.json_response({"error": error}, status=self.status)
         if body.get("stream"):
             return await self._stream(request, body)
         await asyncio.sleep(self.seconds_to_answer)

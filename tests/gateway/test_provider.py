@@ -6,10 +6,12 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from aistack.render.gateway.adapter import UNKNOWN_MODEL
 from tests.gateway.certificates import Certificates
 from tests.gateway.conftest import PROVIDER
 from tests.gateway.front import Front, key_file, managed
 from tests.gateway.stand_in import StandIn
+from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -123,3 +125,24 @@ async def test_the_adapter_is_asked_for_the_stacks_model_and_decides_nothing(cla
     assert "x-other" in asked.headers
     assert not [name for name in asked.headers if name.startswith("x-litellm-")]
     assert "authorization" not in asked.headers
+
+
+async def test_a_model_that_the_adapter_does_not_have_is_answered_by_the_next_one(
+    llama: StandIn, claude: StandIn
+) -> None:
+    """While its pods are renewed some don't know a new model; a client's own mistake stays the client's."""
+    anthropic = {"name": "opus", "managed": {"provider": "anthropic", "model": "claude-opus"}}
+    routes = [
+        {"name": "chat", "targets": [{"model": "opus"}], "fallbacks": ["llama"]},
+        {"name": "alone", "targets": [{"model": "opus"}]},
+    ]
+    spec = {"models": [anthropic, hosted("llama")], "gateway": {"routes": routes}}
+    claude.status = 400
+    async with Front({"llama": llama.port}, adapter_port=claude.port) as front:
+        await front.start(spec)
+        claude.words = f"/chat/completions: {UNKNOWN_MODEL} model=opus."
+        assert await front.answered_by("chat") == "llama"
+        reply = await front.ask("alone")
+        assert (reply.status, reply.json["error"]["code"]) == (503, "upstream_unavailable")
+        claude.words = "messages: at least one is needed"
+        assert (await front.ask("chat")).status == 400

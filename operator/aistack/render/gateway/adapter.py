@@ -22,6 +22,9 @@ MODEL_PREFIXES = {
 }
 """LiteLLM's provider names; `sagemaker_chat` is an endpoint that takes OpenAI's messages."""
 
+UNKNOWN_MODEL = "Invalid model name passed in"
+"""What LiteLLM says, with a 400, to a model that its configuration doesn't have."""
+
 
 def adapter_files(gateway: NeutralGateway) -> dict[str, str]:
     """config.yaml, in JSON, which is YAML."""

@@ -4,7 +4,6 @@ A changed listener drains its connections; clusters, routes and keys change with
 come from files that the loader hands over one after the other.
 """
 
-import json
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
@@ -21,7 +20,8 @@ from aistack.render.gateway.envoy import (
 )
 from aistack.render.gateway.limits import SUBJECTS, limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
-from aistack.render.gateway.replies import PROVIDER_REFUSED, egress_replies, front_replies
+from aistack.render.gateway.refusals import refusals
+from aistack.render.gateway.replies import egress_replies, front_replies
 from aistack.render.gateway.shared_limits import ask_service, service_cluster
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import loggers
@@ -31,16 +31,6 @@ MAX_HEAP = 900 * 1024 * 1024
 """Bytes; the container may use 1 GiB."""
 IDLE_SECONDS = 60
 """How long a client's connection may stay open without a request; a drain waits for the last one."""
-REFUSED = f"""\
-function envoy_on_response(answer)
-  local status = answer:headers():get(":status")
-  if status == "401" or status == "403" then
-    answer:headers():replace(":status", "503")
-    answer:headers():replace("content-type", "application/json")
-    answer:body(true):setBytes([[{json.dumps(PROVIDER_REFUSED["json_format"])}]])
-  end
-end
-"""
 
 
 def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
@@ -126,7 +116,7 @@ def egress_listener(site: Site) -> Manifest:
             _http(
                 EGRESS,
                 site,
-                [refused_credentials(), rename_model(), router()],
+                [refusals(), rename_model(), router()],
                 egress_replies(),
                 early_header_mutation_extensions=[clean_headers()],
             )
@@ -194,11 +184,6 @@ def clean_headers() -> Manifest:
             {"remove_on_match": {"key_matcher": {"prefix": "x-litellm-"}}},
         ],
     )
-
-
-def refused_credentials() -> Manifest:
-    """A provider that refuses our key has failed: the next target is tried, and no client sees its words."""
-    return extension("lua", "filters.http.lua.v3.Lua", default_source_code={"inline_string": REFUSED})
 
 
 def router() -> Manifest:

@@ -1,11 +1,13 @@
 """The way out to managed models: their own model name, their own address, nothing of the client's."""
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.adapter import UNKNOWN_MODEL
 from aistack.render.gateway.clusters import egress_host, provider_name
 from aistack.render.gateway.degradation import DEGRADED_HEADER, last_answers
 from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_of
+from aistack.render.gateway.refusals import refusals_of_adapter
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.resolve import ManagedModel
 
@@ -52,7 +54,7 @@ def virtual_host(model: ManagedModel) -> Manifest:
             {
                 "match": {"prefix": "/v1/"},
                 "route": {"cluster": provider_name(model), "timeout": "0s", **_rewrite(model)},
-                "typed_per_filter_config": {"transform": _body(model)},
+                "typed_per_filter_config": {"transform": _body(model), **_refusals(model)},
             }
         ],
     }
@@ -63,6 +65,10 @@ def _rewrite(model: ManagedModel) -> Manifest:
         return {}
     provider = provider_of(model)
     return {"prefix_rewrite": f"{provider.path}/", "host_rewrite_literal": provider.authority}
+
+
+def _refusals(model: ManagedModel) -> Manifest:
+    return refusals_of_adapter(UNKNOWN_MODEL) if model.needs_adapter else {}
 
 
 def _body(model: ManagedModel) -> Manifest:

@@ -52,6 +52,9 @@ NO_ANSWER = error(
 PROVIDER_DOWN = error(
     "The model's provider could not be reached (%RESPONSE_FLAGS%).", "api_error", "upstream_unavailable"
 )
+MODEL_MISSING = error(
+    "The model is not there at the moment; try again a little later.", "api_error", "upstream_unavailable"
+)
 PROVIDER_REFUSED = error(
     "The model's provider refused the gateway's credentials.", "api_error", "upstream_refused"
 )

@@ -1,0 +1,65 @@
+"""Refusals that are the gateway's own failure: the next target is tried, and no client sees a provider's
+words, which may quote our key. Scripts in Lua say so, at the egress listener.
+"""
+
+import json
+
+from aistack.kinds import Manifest
+from aistack.render.gateway.envoy import extension, typed
+from aistack.render.gateway.replies import MODEL_MISSING, PROVIDER_REFUSED
+
+FILTER = "lua"
+BECOMES = """\
+local function becomes(answer, body)
+  answer:headers():replace(":status", "503")
+  answer:headers():replace("content-type", "application/json")
+  answer:body(true):setBytes(body)
+end
+"""
+
+
+def refusals() -> Manifest:
+    """The filter in the egress listener's chain: a provider that refuses our key has failed."""
+    return extension(
+        FILTER, "filters.http.lua.v3.Lua", default_source_code={"inline_string": _script(_refused_key())}
+    )
+
+
+def refusals_of_adapter(unknown_model: str) -> Manifest:
+    """A host's configuration of it, for the adapter.
+
+    While its pods are renewed, some don't know a model that is new, or one that an older route still names.
+    That is a 400 with the words `unknown_model`, which no client is to blame for.
+    """
+    script = _script(_refused_key(), _unknown_model(unknown_model))
+    return {
+        FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
+    }
+
+
+def _script(*cases: str) -> str:
+    begin = 'function envoy_on_response(answer)\n  local status = answer:headers():get(":status")\n'
+    return f"{BECOMES}{begin}{''.join(cases)}end\n"
+
+
+def _refused_key() -> str:
+    return f"""\
+  if status == "401" or status == "403" then
+    becomes(answer, [[{_json(PROVIDER_REFUSED)}]])
+  end
+"""
+
+
+def _unknown_model(words: str) -> str:
+    return f"""\
+  if status == "400" then
+    local body = answer:body(true)
+    if string.find(tostring(body:getBytes(0, body:length())), {json.dumps(words)}, 1, true) then
+      becomes(answer, [[{_json(MODEL_MISSING)}]])
+    end
+  end
+"""
+
+
+def _json(error: Manifest) -> str:
+    return json.dumps(error["json_format"])
