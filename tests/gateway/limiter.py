@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+from redis.asyncio import Redis
 
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.ratelimit_pod import FOLDER, ratelimit_variables, redis_arguments
@@ -48,6 +49,12 @@ class Limiter:
         environment = {**os.environ, **told, **{name: str(port) for name, port in ports.items()}}
         await self._start("service", [str(program)], environment)
         await self._until_healthy()
+
+    async def tokens(self) -> int:
+        """How many have been charged, to whomever."""
+        async with Redis(host=HOST, port=self._redis_port) as redis:
+            counters = [key async for key in redis.scan_iter("*_tokens_*")]
+            return sum([int(await redis.get(key) or 0) for key in counters])
 
     async def stop(self, name: str) -> None:
         """`redis` or `service`, as if its node were lost."""
