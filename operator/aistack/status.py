@@ -114,15 +114,13 @@ def endpoint(stack: ResolvedStack) -> str:
 
 
 def public_endpoint(stack: ResolvedStack) -> str | None:
-    """The same from outside the cluster; None when it isn't published.
-
-    A Gateway's listener is taken to have a certificate.
-    """
+    """The same from outside the cluster; None when it isn't published."""
     expose = stack.gateway.spec.expose
     if expose.type == "ClusterIP":
         return None
-    secure = expose.type == "Gateway" or expose.tls_secret_name
-    return f"{'https' if secure else 'http'}://{expose.host}/v1"
+    if expose.gateway_ref:
+        return f"{expose.gateway_ref.scheme}://{expose.host}/v1"
+    return f"{'https' if expose.tls_secret_name else 'http'}://{expose.host}/v1"
 
 
 Judgement = tuple[bool, Cause]

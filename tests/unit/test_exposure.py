@@ -9,8 +9,9 @@ from aistack.causes import Cause
 from aistack.health import assess
 from aistack.observed import Observed, observe
 from aistack.resolve import resolve
+from aistack.status import public_endpoint
 from tests.gateways import CLIENT, rendered
-from tests.stacks import catalog, stack
+from tests.stacks import catalog, resolved, stack
 
 INGRESS = {"type": "Ingress", "host": "ai.example.com", "tlsSecretName": "tls"}
 EXPOSE = {"type": "Gateway", "host": "ai.example.com", "gatewayRef": {"name": "public", "namespace": "net"}}
@@ -37,6 +38,20 @@ def test_without_the_gateway_api_the_gateway_is_not_published_and_stays_closed()
     assert {name for name in lacking if there[name] != lacking[name]} == {"NetworkPolicy support-gateway"}
     callers = [found["NetworkPolicy support-gateway"]["spec"]["ingress"][0] for found in (there, lacking)]
     assert ["from" in each for each in callers] == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("expose", "address"),
+    [
+        ({"type": "ClusterIP"}, None),
+        (INGRESS, "https://ai.example.com/v1"),
+        ({"type": "Ingress", "host": "ai.example.com"}, "http://ai.example.com/v1"),
+        (EXPOSE, "https://ai.example.com/v1"),
+        ({**EXPOSE, "gatewayRef": {"name": "public", "scheme": "http"}}, "http://ai.example.com/v1"),
+    ],
+)
+def test_the_public_address_is_the_one_that_clients_call(expose: dict[str, Any], address: str | None) -> None:
+    assert public_endpoint(resolved(gateway={"expose": expose})) == address
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,9 @@ class GatewayRef(Model):
     namespace: ObjectName | None = None
     """Its namespace, where a ReferenceGrant or its listener must allow the stack; default the stack's own."""
 
+    scheme: Literal["https", "http"] = "https"
+    """How clients call its listener: the status gives the address with it. Default https."""
+
 
 class CertificateIssuer(Model):
     """An issuer of cert-manager."""

@@ -8,7 +8,7 @@ import orjson
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.neutral import NeutralGateway
-from aistack.render.gateway.provider import destination, key_of
+from aistack.render.gateway.provider import binding, key_of
 from aistack.resolve import ManagedModel
 
 MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
@@ -42,7 +42,7 @@ def adapter_files(gateway: NeutralGateway) -> dict[str, str]:
 
 def key_variable(model: ManagedModel) -> str:
     """The environment variable that holds a model's key; an older pod has none of a new name."""
-    return f"PROVIDER_KEY_{model.name}_{destination(model)}".replace("-", "_").upper()
+    return f"PROVIDER_KEY_{model.name}_{binding(_place(model), model)}".replace("-", "_").upper()
 
 
 def _entry(model: ManagedModel, timeout: float) -> Manifest:

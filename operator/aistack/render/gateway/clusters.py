@@ -10,7 +10,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
-from aistack.render.gateway.provider import Address, Provider, destination, key_of, provider_of
+from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
 from aistack.render.gateway.site import Site
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
@@ -55,7 +55,10 @@ def attempt_name(attempt: Attempt) -> str:
 
 def provider_name(model: ManagedModel) -> str:
     """The cluster behind the egress listener; also the name of the model's key."""
-    return "adapter" if model.needs_adapter else f"provider-{model.name}-{destination(model)}"
+    if model.needs_adapter:
+        return "adapter"
+    found = provider_of(model)
+    return f"provider-{model.name}-{binding([found.tls, found.authority], model)}"
 
 
 def egress_host(model: ManagedModel) -> str:

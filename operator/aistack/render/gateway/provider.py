@@ -43,15 +43,13 @@ def key_of(model: ManagedModel) -> KeyRef | None:
     return model.managed.credentials.secret_key_ref if model.managed.credentials else None
 
 
-def destination(model: ManagedModel) -> str:
-    """A digest of where a model is called and with which key.
+def binding(place: object, model: ManagedModel) -> str:
+    """A digest of the place where a model is called, in JSON, and of the key that goes there.
 
     What carries it in its name never changes half: an address and a key that change together reach a pod one
     after the other, and the old key must not go to the new address, nor the new key to the old one.
     """
-    managed, key = model.managed, key_of(model)
-    url = urlsplit(managed.endpoint or "")
-    place = (managed.provider, url.scheme, url.netloc, managed.region, managed.project)
+    key = key_of(model)
     reference = (key.name, key.key) if key else ()
     return hashlib.sha256(json.dumps([place, reference]).encode()).hexdigest()[:8]
 
