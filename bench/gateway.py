@@ -9,7 +9,6 @@ import asyncio
 import json
 import math
 import os
-import subprocess
 import sys
 import tempfile
 import time
@@ -23,11 +22,9 @@ from typing import Any
 import aiohttp
 from aiohttp import web
 
-from aistack.images import default_images
 from bench.__main__ import ROOT, write
 from bench.measure import Measure, of_rounds, quantile
-from tests.controlplane import binaries
-from tests.controlplane.progress import step
+from tests.gateway.adapter import installed
 from tests.gateway.front import ENVOY, HOST, Front, free_ports
 from tests.stacks import hosted
 
@@ -157,19 +154,6 @@ async def litellm(port: int, folder: Path) -> AsyncIterator[Arm]:
     }
     async with _running([*argv, "--num_workers", "1"], folder / "litellm.log", told) as pid:
         yield Arm("LiteLLM", f"http://{HOST}:{listen}", pid)
-
-
-def installed() -> Path:
-    """LiteLLM's program, from PyPI into the cache when it isn't there."""
-    version = default_images()["litellm"].version
-    home = binaries.cache_folder() / f"litellm-{version}"
-    if not (home / "bin" / "litellm").exists():
-        with step(f"installing LiteLLM {version}"):
-            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            subprocess.run(
-                [str(home / "bin" / "pip"), "install", "--quiet", f"litellm[proxy]=={version}"], check=True
-            )
-    return home / "bin" / "litellm"
 
 
 @asynccontextmanager

@@ -18,7 +18,7 @@ WITHOUT_KEY = frozenset({"sagemaker"})
 KEYED = frozenset({"openai", "anthropic"})
 """Providers that answer nobody without a key."""
 TAKERS: Mapping[str, frozenset[str]] = {
-    "endpoint": DIRECT_PROVIDERS | {"anthropic", "azure", "bedrock", "sagemaker"},
+    "endpoint": DIRECT_PROVIDERS | {"anthropic", "azure", "bedrock"},
     "project": frozenset({"vertex"}),
     "apiVersion": frozenset({"azure"}),
 }

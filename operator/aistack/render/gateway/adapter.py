@@ -34,6 +34,8 @@ def adapter_files(gateway: NeutralGateway) -> dict[str, str]:
             "num_retries": 0,
             "drop_params": True,  # a fallback that lacks a parameter still answers
             "telemetry": False,
+            # Else LiteLLM asks Azure without a key for nothing but a key.
+            "enable_azure_ad_token_refresh": any(map(_by_azure_identity, gateway.adapted)),
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
     }
@@ -69,7 +71,7 @@ def _place(model: ManagedModel) -> Manifest:
         "anthropic": {"api_base": managed.endpoint},
         "azure": {"api_base": managed.endpoint, "api_version": managed.api_version},
         "bedrock": {"aws_region_name": managed.region, "aws_bedrock_runtime_endpoint": managed.endpoint},
-        "sagemaker": {"aws_region_name": managed.region, "sagemaker_base_url": managed.endpoint},
+        "sagemaker": {"aws_region_name": managed.region},
         "vertex": {"vertex_project": managed.project, "vertex_location": managed.region},
     }
     return {name: value for name, value in by_provider[managed.provider].items() if value}
@@ -81,6 +83,10 @@ def _key(model: ManagedModel) -> Manifest:
         return {}
     name = "vertex_credentials" if model.managed.provider == "vertex" else "api_key"
     return {name: f"os.environ/{key_variable(model)}"}
+
+
+def _by_azure_identity(model: ManagedModel) -> bool:
+    return model.managed.provider == "azure" and not key_of(model)
 
 
 def _timeout(model: ManagedModel, gateway: NeutralGateway) -> float:

@@ -1,0 +1,213 @@
+"""The clouds' hosts as the adapter sees them: each speaks its provider's protocol, and lets nobody in who
+doesn't prove who he is in its own way. Written from the providers' public references.
+"""
+
+import asyncio
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs
+
+from aiohttp import web
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
+
+from tests.gateway import sigv4
+from tests.gateway.certificates import Certificates
+from tests.gateway.front import HOST
+
+ANSWER = "Good day."
+"""What every provider answers, for 11 tokens and 3."""
+KEY = "key-of-acme"
+REGION = "eu-central-1"
+SESSION = sigv4.Credentials("ASIAFORTESTS", "secret-of-the-session", "token-of-the-session")
+ROLE = "arn:aws:iam::123456789012:role/caller"
+IDENTITY = "token-of-the-service-account"
+"""What a cluster writes into the pods of a ServiceAccount that a cloud knows."""
+TENANT = "11111111-2222-3333-4444-555555555555"
+ENTRA, GOOGLE = "https://login.microsoftonline.com", "https://oauth2.googleapis.com/token"
+ENTRA_TOKEN, GOOGLE_TOKEN = "token-of-entra", "ya29.token-of-google"
+ACCOUNT = "caller@acme.iam.gserviceaccount.com"
+Handler = Callable[["Clouds", web.Request], Awaitable[web.StreamResponse]]
+
+
+class Clouds:
+    """All hosts on one port, behind a proxy that leads every name there; `authority` signed for them."""
+
+    def __init__(self, folder: Path) -> None:
+        self._certificates = Certificates(folder, *map(x509.DNSName, HOSTS))
+        self.authority = self._certificates.authority
+        self.asked: list[tuple[str, str]] = []
+        """Host and path of each request."""
+        self.busy = False
+        """Whether every model refuses with 429, who has proved who he is."""
+        self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+
+    @property
+    def service_account(self) -> str:
+        """The JSON of a key of Google's."""
+        private = self._key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        fields = {"type": "service_account", "project_id": "acme", "private_key_id": "1"}
+        return json.dumps(
+            {**fields, "private_key": private.decode(), "client_email": ACCOUNT, "token_uri": GOOGLE}
+        )
+
+    async def start(self) -> None:
+        app = web.Application()
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, HOST, 0, ssl_context=self._certificates.context).start()
+        self._proxy = await asyncio.start_server(self._lead, HOST, 0)
+        self.proxy = f"http://{HOST}:{self._proxy.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        self._proxy.close()
+        await self._runner.cleanup()
+
+    async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """A proxy's CONNECT, whatever host it names."""
+        await reader.readuntil(b"\r\n\r\n")
+        inner, outer = await asyncio.open_connection(*self._runner.addresses[0][:2])
+        writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        await asyncio.gather(_pipe(reader, outer), _pipe(inner, writer))
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        host = request.host.removesuffix(":443")
+        self.asked.append((host, request.path))
+        return await HOSTS[host](self, request)
+
+    async def _anthropic(self, request: web.Request) -> web.Response:
+        _demand(request.headers.get("x-api-key") == KEY and "anthropic-version" in request.headers)
+        body = await self._asked_for(request)
+        usage = {"input_tokens": 11, "output_tokens": 3}
+        message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
+        content = [{"type": "text", "text": ANSWER}]
+        return web.json_response({**message, "content": content, "stop_reason": "end_turn", "usage": usage})
+
+    async def _azure(self, request: web.Request) -> web.Response:
+        by_key = request.headers.get("api-key") == KEY
+        _demand(by_key or request.headers.get("authorization") == f"Bearer {ENTRA_TOKEN}")
+        _demand(request.query["api-version"] == "2026-01-01")
+        _demand(request.path.startswith("/openai/deployments/gpt-5/"))
+        return _completion(await self._asked_for(request))
+
+    async def _entra(self, request: web.Request) -> web.Response:
+        """A pod's token for one of Azure's."""
+        if request.method == "GET":
+            place = f"{ENTRA}/{TENANT}"
+            known = {"tenant_discovery_endpoint": f"{place}/v2.0/.well-known/openid-configuration"}
+            token = {"token_endpoint": f"{place}/oauth2/v2.0/token", "issuer": f"{place}/v2.0"}
+            return web.json_response(
+                {**known, **token, "authorization_endpoint": f"{place}/oauth2/v2.0/authorize", "metadata": []}
+            )
+        form = await request.post()
+        _demand(form["client_assertion"] == IDENTITY and form["client_id"] == "caller")
+        _demand("https://cognitiveservices.azure.com/.default" in str(form["scope"]).split())
+        return web.json_response({"access_token": ENTRA_TOKEN, "expires_in": 3600, "token_type": "Bearer"})
+
+    async def _sts(self, request: web.Request) -> web.Response:
+        """A pod's token for a session's credentials."""
+        form = parse_qs(await request.text())
+        _demand(form["Action"] == ["AssumeRoleWithWebIdentity"] and form["RoleArn"] == [ROLE])
+        _demand(form["WebIdentityToken"] == [IDENTITY])
+        return web.Response(
+            content_type="text/xml",
+            text=f"""\
+<AssumeRoleWithWebIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/">
+<AssumeRoleWithWebIdentityResult><Credentials>
+<AccessKeyId>{SESSION.access_key}</AccessKeyId><SecretAccessKey>{SESSION.secret_key}</SecretAccessKey>
+<SessionToken>{SESSION.token}</SessionToken><Expiration>2099-01-01T00:00:00Z</Expiration>
+</Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>""",
+        )
+
+    async def _bedrock(self, request: web.Request) -> web.Response:
+        if request.headers.get("authorization") != f"Bearer {KEY}":
+            _demand(sigv4.is_signed(request, await request.read(), SESSION, REGION, "bedrock"))
+        _demand(request.path.endswith("/converse"))
+        await self._asked_for(request)
+        message = {"role": "assistant", "content": [{"text": ANSWER}]}
+        usage = {"inputTokens": 11, "outputTokens": 3, "totalTokens": 14}
+        whole = {"output": {"message": message}, "stopReason": "end_turn", "metrics": {"latencyMs": 1}}
+        return web.json_response({**whole, "usage": usage})
+
+    async def _sagemaker(self, request: web.Request) -> web.Response:
+        _demand(sigv4.is_signed(request, await request.read(), SESSION, REGION, "sagemaker"))
+        _demand(request.path == "/endpoints/acme-llama/invocations")
+        return _completion(await self._asked_for(request))
+
+    async def _google(self, request: web.Request) -> web.Response:
+        """A token that the account's key signed (RFC 7523) for one of Google's."""
+        form = await request.post()
+        head, claims, signature = str(form["assertion"]).split(".")
+        with suppress(InvalidSignature):
+            signed = f"{head}.{claims}".encode()
+            self._key.public_key().verify(_decoded(signature), signed, padding.PKCS1v15(), hashes.SHA256())
+            said = json.loads(_decoded(claims))
+            _demand(said["iss"] == ACCOUNT and said["aud"] == GOOGLE)
+            return web.json_response(
+                {"access_token": GOOGLE_TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+            )
+        raise web.HTTPUnauthorized
+
+    async def _vertex(self, request: web.Request) -> web.Response:
+        _demand(request.headers.get("authorization") == f"Bearer {GOOGLE_TOKEN}")
+        place = "/v1/projects/acme/locations/europe-west4/publishers/google/models/gemini-pro"
+        _demand(request.path == f"{place}:generateContent")
+        await self._asked_for(request)
+        content = {"role": "model", "parts": [{"text": ANSWER}]}
+        usage = {"promptTokenCount": 11, "candidatesTokenCount": 3, "totalTokenCount": 14}
+        candidate = {"content": content, "finishReason": "STOP", "index": 0}
+        return web.json_response({"candidates": [candidate], "usageMetadata": usage})
+
+    async def _asked_for(self, request: web.Request) -> Any:
+        """The body, unless its model is busy."""
+        if self.busy:
+            text = json.dumps({"error": {"type": "rate_limit_error", "message": "slow down"}})
+            raise web.HTTPTooManyRequests(text=text, content_type="application/json")
+        return await request.json()
+
+
+def _demand(holds: object) -> None:
+    if not holds:
+        text = json.dumps({"error": {"type": "authentication_error", "message": "you are not who you say"}})
+        raise web.HTTPForbidden(text=text, content_type="application/json")
+
+
+def _completion(body: Any) -> web.Response:
+    """In OpenAI's form."""
+    choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
+    usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
+    whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body.get("model", "")}
+    return web.json_response({**whole, "choices": [choice], "usage": usage})
+
+
+def _decoded(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+async def _pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while content := await reader.read(65536):
+            writer.write(content)
+            await writer.drain()
+    writer.close()
+
+
+HOSTS: dict[str, Handler] = {
+    "api.anthropic.com": Clouds._anthropic,
+    "acme.openai.azure.com": Clouds._azure,
+    "login.microsoftonline.com": Clouds._entra,
+    f"sts.{REGION}.amazonaws.com": Clouds._sts,
+    f"bedrock-runtime.{REGION}.amazonaws.com": Clouds._bedrock,
+    f"runtime.sagemaker.{REGION}.amazonaws.com": Clouds._sagemaker,
+    "oauth2.googleapis.com": Clouds._google,
+    "europe-west4-aiplatform.googleapis.com": Clouds._vertex,
+}
