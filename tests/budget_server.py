@@ -23,6 +23,8 @@ class Server(Kube):
         self.cache = dict(self.stored)
         self.reads = self.writes = self.conflicts = 0
         self.failing: Exception | None = None
+        """Answers every write, or that of one budget."""
+        self.failing_at = ""
         self.told: Callable[[Manifest], None] = lambda _: None
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
@@ -43,7 +45,7 @@ class Server(Kube):
         resource_version: str = "",
     ) -> Manifest:
         await asyncio.sleep(0)
-        if self.failing:
+        if self.failing and self.failing_at in {"", name}:
             raise self.failing
         found = self.stored.get(name)
         if found is None:

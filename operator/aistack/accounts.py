@@ -7,6 +7,7 @@ none rests on a cache that lags behind.
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,9 +17,16 @@ from typing import Any, Generic, TypeVar
 from aistack.api import AIBudget
 from aistack.api.budgets import AIBudgetStatus, StackReservation
 from aistack.budget import Claim, Ledger
-from aistack.budget.ledger import Entered, admit, commit, is_committed, release, restore, withdraw
-from aistack.budget.reservation import Reservation, asked, committed, refusing
-from aistack.errors import Conflict, NotFound
+from aistack.budget.ledger import Entered, admit, commit, hold, is_committed, release, restore, withdraw
+from aistack.budget.reservation import (
+    NOTHING_RESERVED,
+    Reservation,
+    asked,
+    committed,
+    refusing,
+    standing,
+)
+from aistack.errors import ApiError, Conflict, NotFound, NotLeader
 from aistack.kinds import AIBUDGET
 from aistack.kube import Kube
 from aistack.status import of_budget
@@ -184,12 +192,32 @@ class Accounts:
         if refusing(entered, claim):
             entered = await self._in_each(counting, partial(_asked, step))
         if not refusing(entered, claim):
-            entered = await self._in_each(counting, partial(_answered, step))
+            try:
+                entered = await self._in_each(counting, partial(_answered, step))
+            except (ApiError, NotLeader):
+                await self._restore(claim, before)
+                raise
             if refused := refusing(entered, claim):
-                for name in entered.keys() - refused:
-                    earlier = before[name].committed.get(claim.uid)
-                    await self[name].take(partial(_restored, claim=claim, earlier=earlier))
+                await self._restore(claim, {name: before[name] for name in entered.keys() - refused})
         return committed(entered, claim)
+
+    async def _restore(self, claim: Claim, before: Mapping[str, Ledger]) -> None:
+        """Takes the claim back where it was entered. What can't be reached holds it until the next try."""
+        for name, ledger in before.items():
+            earlier = ledger.committed.get(claim.uid)
+            with suppress(ApiError, NotLeader):
+                await self[name].take(partial(_restored, claim=claim, earlier=earlier))
+
+    async def hold(self, claim: Claim | None, counting: Sequence[AIBudget]) -> Reservation:
+        """Counts what runs of a stack whose newest spec is not taken, in every budget that holds nothing for
+        it; without a request where that was done before. None: nothing runs.
+        """
+        if claim is None:
+            return NOTHING_RESERVED
+        entered = {budget.metadata.name: hold(self._ledger(budget), claim) for budget in counting}
+        missing = [each for each in counting if claim.uid not in self._ledger(each).committed]
+        entered |= await self._in_each(missing, partial(_answered, partial(hold, claim=claim)))
+        return standing(entered, claim)
 
     async def release(
         self, claim: Claim, counting: Sequence[AIBudget], reservation: Reservation

@@ -166,6 +166,18 @@ async def prune(stack: StackRef, decided: Plan, kube: Kube, *, rerouted: bool) -
     return gone
 
 
+async def stop(stack: StackRef, observed: Observed, kube: Kube) -> tuple[Child, ...]:
+    """Deletes the stack's Deployments and leaves all else: what takes its pods away without a rendering."""
+    running = [
+        child
+        for child in observed.children.values()
+        if child.kind == DEPLOYMENT.kind and child.owner_uid == stack.uid and not child.deleting
+    ]
+    for child in running:
+        await _delete(stack, child, kube)
+    return tuple(running)
+
+
 async def tell(stack: StackRef, pods: Sequence[Pod], news: str, kube: Kube) -> None:
     """Writes the annotation that makes the kubelet renew what the pods have mounted."""
     await asyncio.gather(*(_tell(stack, pod, news, kube) for pod in pods))

@@ -1,12 +1,14 @@
-"""Kubernetes events on a stack: what changed in its conditions that somebody should hear of."""
+"""Kubernetes events: what changed in a stack's conditions that somebody should hear of, and what is wrong
+with an object that has no conditions of ours."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from aistack.api import ConditionType, Reason
 from aistack.api.stack import AIStackStatus, Condition
 from aistack.kinds import EVENT, Manifest
 from aistack.observed import digest
+from aistack.problem import Problem
 
 TOLD = (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED)
 """The conditions whose changes are events: what people decide about, not what pods do."""
@@ -31,23 +33,46 @@ def _is_news(condition: Condition, earlier: Mapping[str, Condition]) -> bool:
 
 def event(raw: Manifest, condition: Condition, now: datetime) -> Manifest:
     """Its name is that of the change, so that the same one is told once."""
-    meta = raw["metadata"]
     time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
-    told = digest([meta["uid"], condition.type, condition.reason, time])
+    return _event(
+        raw,
+        told=[condition.type, condition.reason, time],
+        alarming=condition.reason in ALARMING,
+        reason=condition.reason,
+        message=condition.message,
+        now=now,
+    )
+
+
+def warning(raw: Manifest, problem: Problem, now: datetime) -> Manifest:
+    """What is wrong with an object, told once for as long as the event is kept."""
+    told = [problem.reason, problem.message]
+    return _event(raw, told=told, alarming=True, reason=problem.reason, message=problem.message, now=now)
+
+
+def _event(
+    raw: Manifest, *, told: Sequence[str], alarming: bool, reason: str, message: str, now: datetime
+) -> Manifest:
+    """Those of objects without a namespace are in `default`, as the API server wants it."""
+    meta, time = raw["metadata"], now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    namespace = meta.get("namespace", "")
     return {
         "apiVersion": EVENT.api_version,
         "kind": EVENT.kind,
-        "metadata": {"name": f"{meta['name']}.{told}", "namespace": meta["namespace"]},
+        "metadata": {
+            "name": f"{meta['name']}.{digest([meta['uid'], *told])}",
+            "namespace": namespace or "default",
+        },
         "involvedObject": {
             "apiVersion": raw["apiVersion"],
             "kind": raw["kind"],
-            "namespace": meta["namespace"],
+            "namespace": namespace,
             "name": meta["name"],
             "uid": meta["uid"],
         },
-        "type": "Warning" if condition.reason in ALARMING else "Normal",
-        "reason": condition.reason,
-        "message": condition.message[:MESSAGE_LENGTH] or condition.reason,
+        "type": "Warning" if alarming else "Normal",
+        "reason": reason,
+        "message": message[:MESSAGE_LENGTH] or reason,
         "source": {"component": "aistack"},
         "reportingComponent": "aistack.dev/controller",
         "firstTimestamp": time,

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 from aistack.api import AIStack
+from aistack.api.base import Metadata
 from aistack.bill import money
 from aistack.budget import NO_BUDGETS, Budgets, Ledger, claim_of
 from aistack.catalog import Catalog
@@ -10,7 +11,9 @@ from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Policies, Verdict, judge
+from aistack.problem import Problem
 from aistack.resolve import Resolution, ResolvedStack, resolve
+from aistack.unreadable import Unreadable
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,13 @@ class Platform:
     prices: Prices = NO_PRICES
     policies: Policies = NO_POLICIES
     budgets: Budgets = NO_BUDGETS
+    unreadable: tuple[Unreadable, ...] = ()
+    """Budgets and policies of which nobody knows what they ask."""
+
+    def doubts(self, stack: Metadata) -> tuple[Problem, ...]:
+        """What keeps anything new of this stack from running, whatever its spec says."""
+        labels = self.budgets.namespaces.get(stack.namespace, {})
+        return tuple(each.problem for each in self.unreadable if each.concerns(stack, labels))
 
     def resolve(self, stack: AIStack) -> Resolution:
         """Looks up every name in `stack`, and orders the targets of lowestCost by what they cost here."""

@@ -8,15 +8,17 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from pydantic import ValidationError
 
 from aistack import apply, health, status
 from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
+from aistack.api.base import Metadata
 from aistack.api.stack import AIStackStatus, CostStatus
 from aistack.api.validation import problems
-from aistack.budget import Reservation, claim_of
+from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
 from aistack.causes import shortened
 from aistack.cost import cost_status
@@ -35,6 +37,11 @@ from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
+STOPPED = Problem(
+    "spec.suspend",
+    Reason.SUSPENDED,
+    "no workload runs; data and configuration are kept, and the money is held",
+)
 UNEXPLAINED_AFTER = timedelta(seconds=10)
 """How long a pod may take to start before its events are read for the reason: most explain themselves."""
 
@@ -66,17 +73,19 @@ async def reconcile(
     Raises errors.Unavailable and errors.NotLeader; every other trouble ends up in the stack's status.
     """
     generation = raw["metadata"]["generation"]
-    before = _status(raw)
+    before = AIStackStatus.of(raw)
+    refuse = partial(
+        _refuse, raw, before, observed=observed, platform=platform, kube=kube, now=now, accounts=accounts
+    )
     try:
         stack = AIStack.read({**raw, "status": {}})
     except ValidationError as error:
         found = [Problem("spec", Reason.INVALID_SPEC, line) for line in problems(error, raw)]
-        return await _write(raw, before, status.refused(generation, found, before, now), kube, now)
+        return await refuse(found, stops=raw.get("spec", {}).get("suspend") is True)
     resolution = platform.resolve(stack)
     if resolution.stack is None:
-        return await _write(
-            raw, before, status.refused(generation, resolution.problems, before, now), kube, now
-        )
+        suspensions = judged(resolution.meaning, platform)[1].suspensions if resolution.meaning else ()
+        return await refuse(resolution.problems, stops=stack.spec.suspend or bool(suspensions))
     resolved = resolution.stack
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
@@ -86,11 +95,12 @@ async def reconcile(
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
     running = stops or apply.is_applied(manifests, before.inventory)
-    refusals = _refusals(verdict, before)
+    refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
-        after = status.refused(generation, refusals, before, now, verdict=verdict)
-        return replace(await _write(raw, before, after, kube, now), results=verdict.tally)
+        return await refuse(refusals, verdict=verdict)
     claim, counting = claim_of(resolved, estimated), platform.budgets.counting(stack.metadata)
+    if not running:
+        await accounts.hold(standing_claim(stack.metadata, before), counting)
     reservation = await accounts.commit(claim, counting, running=running)
     if reservation.denied and not running:
         unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
@@ -146,6 +156,33 @@ async def reconcile(
     )
 
 
+async def _refuse(
+    raw: Manifest,
+    before: AIStackStatus,
+    found: Sequence[Problem],
+    *,
+    observed: Observed,
+    platform: Platform,
+    kube: Kube,
+    now: datetime,
+    accounts: Accounts,
+    verdict: Verdict | None = None,
+    stops: bool = False,
+) -> Outcome:
+    """The newest spec isn't taken. What runs goes on, and is counted where the stack belongs by now; unless
+    it is to stop, which needs no spec that could be served."""
+    stack = Metadata.read(raw["metadata"])
+    counting = platform.budgets.counting(stack)
+    reservation = await accounts.hold(standing_claim(stack, before), counting)
+    shown, deleted = before, tuple[Child, ...]()
+    if stops and before.inventory:
+        deleted = await apply.stop(StackRef(stack.name, stack.namespace, stack.uid), observed, kube)
+        shown, found = status.stopped(before), (*found, STOPPED)
+    after = status.refused(stack.generation, found, shown, now, verdict=verdict, reservation=reservation)
+    outcome = await _write(raw, before, after, kube, now)
+    return replace(outcome, deleted=deleted, results=verdict.tally if verdict else {})
+
+
 def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
     """Of a stack that runs, what its policies only report or suspend it for refuses no new spec."""
     if not before.inventory:
@@ -191,14 +228,6 @@ async def _write(
         with suppress(Refused, Conflict, NotFound):  # told already, or nobody is there to be told
             await kube.create(EVENT, event)
     return outcome
-
-
-def _status(raw: Manifest) -> AIStackStatus:
-    """The status as it is; one that another version wrote and that can't be read counts as none."""
-    try:
-        return AIStackStatus.parse(raw.get("status", {}))
-    except ValidationError:
-        return AIStackStatus()
 
 
 def _with_writes(observed: Observed, written: Sequence[Child]) -> Observed:

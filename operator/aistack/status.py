@@ -17,6 +17,7 @@ from aistack.api.stack import (
     CostStatus,
     Endpoints,
     InventoryItem,
+    PolicyStatus,
 )
 from aistack.budget import NOTHING_RESERVED, Ledger, Reservation
 from aistack.budget.refusal import summary
@@ -24,6 +25,7 @@ from aistack.causes import Cause
 from aistack.cost.money import cents
 from aistack.govern import Verdict
 from aistack.health import Health, Part
+from aistack.kinds import DEPLOYMENT
 from aistack.observed import Failure
 from aistack.resolve import Problem, ResolvedStack
 
@@ -37,11 +39,16 @@ def refused(
     before: AIStackStatus,
     now: datetime,
     *,
-    verdict: Verdict = NOT_JUDGED,
+    verdict: Verdict | None = None,
     reservation: Reservation = NOTHING_RESERVED,
 ) -> AIStackStatus:
-    """The status of a stack whose newest spec can't be served: what ran before goes on running."""
+    """The status of a stack whose newest spec can't be served: what ran before goes on running.
+
+    Without a `verdict` the spec could not be judged, and what policies said before stays.
+    """
     reason = problems[0].reason
+    judged = () if verdict is None else (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED)
+    said_anew = {*judged, ConditionType.WITHIN_BUDGET}
     message = _joined(str(problem) for problem in problems)
     return before.model_copy(
         update={
@@ -53,15 +60,21 @@ def refused(
                 {
                     ConditionType.READY: (False, Cause(reason, message)),
                     ConditionType.STALLED: (True, Cause(reason, message)),
-                    **_compliance(verdict),
+                    **_compliance(verdict or NOT_JUDGED),
                     **_solvency(reservation),
                 },
-                kept=before.conditions,
+                kept=[item for item in before.conditions if item.type not in said_anew],
             ),
-            "policy": verdict.status if verdict.results else before.policy,
-            "budgets": reservation.shares or before.budgets,
+            "policy": before.policy if verdict is None else _counts(verdict),
+            "budgets": reservation.shares,
         }
     )
+
+
+def stopped(before: AIStackStatus) -> AIStackStatus:
+    """Without what ran: it is to be made anew, and to be asked for, when the stack goes on."""
+    kept = tuple(item for item in before.inventory if item.kind != DEPLOYMENT.kind)
+    return before.model_copy(update={"inventory": kept, "components": (), "models_ready": None})
 
 
 def reported(
@@ -97,7 +110,7 @@ def reported(
                     **_solvency(reservation),
                 },
             ),
-            "policy": verdict.status if verdict.results else None,
+            "policy": _counts(verdict),
             "budgets": reservation.shares,
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
@@ -106,6 +119,11 @@ def reported(
             "cost": cost,
         }
     )
+
+
+def _counts(verdict: Verdict) -> PolicyStatus | None:
+    """None where no policy is about the stack."""
+    return verdict.status if verdict.results else None
 
 
 def endpoint(stack: ResolvedStack) -> str:

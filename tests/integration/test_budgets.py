@@ -50,12 +50,17 @@ def webhook(priced: ControlPlane, replica: Replica) -> Iterator[Replica]:
 
 
 class Budget:
-    """A budget that counts the stacks of one namespace, and what a user sees of it."""
+    """A budget that counts the stacks of one namespace, and what a user sees of it.
 
-    def __init__(self, cluster: ControlPlane, namespace: str, **spec: Any) -> None:
+    With `tier` it counts those that are labelled so.
+    """
+
+    def __init__(self, cluster: ControlPlane, namespace: str, tier: str = "", **spec: Any) -> None:
         self.cluster = cluster
-        self.name = f"of-{namespace}"
+        self.name = f"of-{namespace}{tier}"
         self.selector = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": namespace}}}
+        if tier:
+            self.selector["stackSelector"] = {"matchLabels": {"tier": tier}}
         self.apply(**spec)
 
     def apply(self, limit: str = "1460", **spec: Any) -> None:
@@ -237,6 +242,56 @@ def test_without_the_webhook_the_controller_renders_nothing_that_does_not_fit(
     budget.apply("2190")
     stacks.wait_ready("support")
     budget.holds("2190.00")
+
+
+def relabel(stacks: Stacks, *change: str) -> None:
+    stacks.cluster.kubectl("label", "aistack", "support", f"--namespace={stacks.namespace}", *change)
+
+
+def test_what_runs_is_held_where_its_stack_belongs_also_when_its_newest_spec_can_not_be_served(
+    stacks: Stacks,
+) -> None:
+    gold, silver = (Budget(stacks.cluster, stacks.namespace, tier) for tier in ("gold", "silver"))
+    try:
+        stacks.apply(costing(2))
+        relabel(stacks, "tier=gold")
+        stacks.wait_ready("support")
+        gold.holds("1460.00")
+        broken = costing(2)
+        broken["spec"]["models"][0]["selfHosted"]["accelerator"] = {"class": "no-such-class"}
+        stacks.apply(broken)
+        stacks.wait_reason("support", "InvalidReference")
+        relabel(stacks, "tier=silver", "--overwrite")
+        silver.holds("1460.00")
+        gold.holds("0.00")
+        share = {"name": silver.name, "reserved": "1460.00", "phase": "Committed"}
+        eventually(
+            lambda: stacks.get("aistack", "support")["status"]["budgets"] == [share], "its status says where"
+        )
+        for tier in ("gold", "silver", "gold"):
+            relabel(stacks, f"tier={tier}", "--overwrite")
+        gold.holds("1460.00")
+        silver.holds("0.00")
+    finally:
+        gold.delete()
+        silver.delete()
+
+
+def test_switching_off_stops_also_what_can_not_be_served_any_more(stacks: Stacks) -> None:
+    stacks.apply(costing(1))
+    stacks.wait_ready("support")
+    broken = costing(1, suspend=True)
+    broken["spec"]["models"][0]["selfHosted"]["accelerator"] = {"class": "no-such-class"}
+    stacks.apply(broken)
+    message = stacks.wait_reason("support", "InvalidReference")
+    eventually(
+        lambda: not [kind for kind, _ in stacks.children() if kind == "Deployment"],
+        "every Deployment is gone",
+    )
+    assert "no workload runs; data and configuration are kept" in message
+    assert ("ConfigMap", "support-gateway") in stacks.children()
+    stacks.apply(costing(1))
+    stacks.wait_ready("support")
 
 
 def test_a_change_is_priced_against_what_the_cluster_has(

@@ -75,6 +75,35 @@ async def test_what_lost_the_race_for_the_second_budget_is_taken_back_from_the_f
     assert [server.reserved(name) for name in "ab"] == [0, 80]
 
 
+async def test_what_broke_off_at_the_second_budget_is_taken_back_from_the_first() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "100"))
+    accounts = server.accounts()
+    await accounts.commit(claim(20), server.counting(), running=False)
+    server.failing, server.failing_at = Unavailable(503, "ServiceUnavailable", "no answer"), "b"
+    with pytest.raises(Unavailable):
+        await accounts.commit(claim(50, spec="second"), server.counting(), running=False)
+    assert [server.reserved(name) for name in "ab"] == [20, 20]
+    server.failing = None
+    assert not (await accounts.commit(claim(50, spec="second"), server.counting(), running=False)).denied
+    assert [server.reserved(name) for name in "ab"] == [50, 50]
+
+
+async def test_what_runs_is_counted_once_wherever_nothing_is_held_for_it() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "10"))
+    accounts = server.accounts()
+    await accounts.commit(claim(60), server.counting()[:1], running=False)
+    runs = claim(50, spec="standing")
+    held = await accounts.hold(runs, server.counting())
+    assert [(each.name, each.reserved, each.phase) for each in held.shares] == [
+        ("a", "60.00", "Committed"),
+        ("b", "50.00", "Committed"),
+    ]
+    assert server.reserved("b") == 50, "over its limit: it runs"
+    writes, reads = server.writes, server.reads
+    assert (await accounts.hold(runs, server.counting())).shares == held.shares
+    assert (server.writes, server.reads) == (writes, reads)
+
+
 async def test_what_is_committed_costs_no_request() -> None:
     server = Server(manifest(limit="100"))
     accounts = server.accounts()

@@ -132,6 +132,21 @@ async def test_labels_alone_move_a_stack_only_where_there_is_room() -> None:
     assert (await asked(server, old, labelled)).allowed, "away from it"
 
 
+async def test_what_runs_moves_only_where_there_is_room_also_when_its_spec_can_not_be_served() -> None:
+    gold = {"stackSelector": {"matchLabels": {"tier": "gold"}}}
+    server = Server(manifest(limit="100", selector=gold))
+    applied = {"group": "apps", "kind": "Deployment", "name": "support-llama", "applied": "a", "owned": "b"}
+    monthly = {"min": "730.00", "expected": "730.00", "max": "730.00"}
+    status = {"inventory": [applied], "cost": {"currency": "USD", "monthly": monthly}}
+    old = {**costing(1, "removed"), "status": status}
+    labelled = {**old, "metadata": {**old["metadata"], "labels": {"tier": "gold"}}}
+    (line,) = (await asked(server, labelled, old)).problems
+    assert "has 100.00 left" in line
+    assert "this stack costs 730.00 at least" in line
+    never = {name: {**obj, "status": {}} for name, obj in {"old": old, "new": labelled}.items()}
+    assert (await asked(server, never["new"], never["old"])).allowed, "nothing of it runs"
+
+
 async def test_switching_off_is_not_even_asked_about() -> None:
     server = Server(manifest(limit="0"))
     assert (await asked(server, costing(3, suspend=True), costing(3))).allowed

@@ -10,7 +10,7 @@ from aistack.api import AIStack
 from aistack.budget.claim import spec_hash
 from aistack.kinds import AIBUDGET, Manifest
 from aistack.runtime.bookkeeping import Bookkeeping
-from aistack.runtime.store import Store
+from aistack.runtime.store import Key, Store
 from tests.budget_server import Server
 from tests.budgets import UNIT, manifest
 from tests.stacks import stack
@@ -29,7 +29,8 @@ class World:
         self.store.update(self.seen())
         self.server.told = self.store.written
         accounts = Accounts(self.server, lambda: self.store.budgets, patience=90)
-        self.bookkeeping = Bookkeeping(accounts, self.store, resync=600)
+        self.looked_at: list[Key] = []
+        self.bookkeeping = Bookkeeping(accounts, self.store, self.looked_at.extend, resync=600)
 
     def seen(self) -> Manifest:
         return {**self.server.stored["care"], "apiVersion": AIBUDGET.api_version, "kind": AIBUDGET.kind}
@@ -144,3 +145,46 @@ async def test_what_has_come_and_waits_for_its_turn_outlives_its_expiry() -> Non
     world.has({**waiting, "status": {"observedGeneration": 1}}, version=2)
     await world.keeps_books(2.0)
     assert world.server.reserved() == 0, "it had its turn, and was refused for another reason"
+
+
+GOLD = {"selector": {"stackSelector": {"matchLabels": {"tier": "gold"}}}}
+
+
+@in_virtual_time
+async def test_what_runs_is_held_until_the_budget_that_it_belongs_to_now_holds_it() -> None:
+    world = World(spec=GOLD, stacks=[entry()])
+    world.has(deployment())
+    world.has(stack(), labels={"tier": "silver"})
+    silver = manifest("silver", selector={"stackSelector": {"matchLabels": {"tier": "silver"}}})
+    silver |= {"metadata": {"name": "silver", "uid": "uid-silver"}}
+    world.has(silver)
+    await world.keeps_books(60)
+    assert world.server.reserved() == 60, "its newest spec is refused, so nobody has committed it there"
+    world.has({**silver, "status": {"stacks": [entry()]}}, version=2)
+    await world.keeps_books(5)
+    assert world.server.reserved() == 0
+
+
+@in_virtual_time
+async def test_what_runs_and_is_held_nowhere_is_looked_at_again() -> None:
+    world = World(spec=GOLD)
+    world.has(stack(), labels={"tier": "gold"})
+    await world.keeps_books(5)
+    assert world.looked_at == [], "nothing of it runs"
+    world.has(deployment())
+    await world.keeps_books(5)
+    assert set(world.looked_at) == {("care", "support")}
+
+
+@in_virtual_time
+async def test_a_selector_that_changes_while_its_budget_is_written_counts_at_once() -> None:
+    world = World(spec=GOLD, stacks=[entry()])
+    world.has(deployment())
+    world.has(stack(), labels={"tier": "silver"})
+    world.server.stored["care"]["spec"] = manifest()["spec"]
+    world.server.stored["care"]["metadata"] = {
+        **world.server.stored["care"]["metadata"],
+        "resourceVersion": "2",
+    }
+    await world.keeps_books(5)
+    assert world.server.reserved() == 60

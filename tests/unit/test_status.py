@@ -7,14 +7,15 @@ from typing import Any
 import pytest
 
 from aistack.api import ConditionType, Reason
-from aistack.api.stack import AIStackStatus, Condition, CostStatus
-from aistack.budget import NOTHING_RESERVED
+from aistack.api.stack import AIStackStatus, BudgetShare, Condition, CostStatus
+from aistack.budget import NOTHING_RESERVED, Reservation
 from aistack.causes import Cause
-from aistack.govern import Verdict
+from aistack.govern import Verdict, evaluate
 from aistack.health import assess
 from aistack.observed import Child, Failure, Observed, Pod, Workload
 from aistack.resolve import Problem, ResolvedStack
 from aistack.status import refused, reported
+from tests.rulebook import policy
 from tests.stacks import hosted, resolved
 
 NOW = datetime(2026, 11, 1, 12, 0, tzinfo=UTC)
@@ -226,6 +227,21 @@ def test_a_transition_keeps_its_time_until_the_status_of_the_condition_changes()
     ready = condition(third, ConditionType.READY)
     assert ready is not None
     assert ready.last_transition_time == "2026-11-01T12:02:00Z"
+
+
+def test_a_refused_spec_says_nothing_any_more_of_budgets_and_policies_that_let_go_of_the_stack() -> None:
+    holding = Reservation(shares=(BudgetShare(name="care", reserved="1.00", phase="Committed"),))
+    problem = Problem("spec", Reason.POLICY_VIOLATED, "broken")
+    broken = evaluate(resolved(), (policy(),), (), {}, NOW)
+    counted = refused(2, [problem], status_of(seeing(SETTLED)), NOW, verdict=broken, reservation=holding)
+    assert condition(counted, ConditionType.WITHIN_BUDGET) is not None
+    assert condition(counted, ConditionType.POLICY_COMPLIANT) is not None
+    unresolved = refused(3, [problem], counted, NOW, reservation=holding)
+    assert unresolved.policy == counted.policy, "nobody could judge it anew"
+    free = refused(3, [problem], counted, NOW, verdict=Verdict())
+    assert (free.budgets, free.policy) == ((), None)
+    assert condition(free, ConditionType.WITHIN_BUDGET) is None
+    assert condition(free, ConditionType.POLICY_COMPLIANT) is None
 
 
 def test_a_spec_that_can_not_be_served_is_stalled_and_says_what_still_runs() -> None:

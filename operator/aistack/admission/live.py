@@ -26,7 +26,7 @@ async def review_live(
     """
     async with asyncio.timeout(LOOK_UP_SECONDS):
         policies, budgets, namespace = platform.policies, platform.budgets, request.namespace
-        asked = policies.policies or budgets.budgets
+        asked = policies.policies or budgets.budgets or platform.unreadable
         if asked and namespace and namespace not in policies.namespaces:
             labels = {namespace: await _labels(kube, namespace)}
             platform = replace(

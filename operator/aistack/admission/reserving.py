@@ -52,7 +52,7 @@ def _denials(wanted: Priced, obstacles: Sequence[Obstacle], platform: Platform) 
         claim = _claim(changed, platform)
         return claim is not None and all(each.ledger.obstacle(claim) is None for each in denying)
 
-    found = ways(wanted.stack, platform.catalog.accelerator_classes, fits)
+    found = ways(wanted.stack, platform.catalog.accelerator_classes, fits) if wanted.stack else ()
     return [str(problem(obstacle, found)) for obstacle in denying]
 
 

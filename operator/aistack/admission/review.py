@@ -12,9 +12,10 @@ from pydantic import ValidationError
 from aistack import govern
 from aistack.admission.request import AdmissionRequest
 from aistack.api import TYPES, AIBudget, AIPolicy, AIPolicyException, AIStack
-from aistack.api.base import Model
+from aistack.api.base import Metadata, Model
+from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems as problems_of
-from aistack.budget import Claim, claim_of
+from aistack.budget import Claim, claim_of, standing_claim
 from aistack.cost import Estimate
 from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
@@ -33,7 +34,8 @@ LONGEST_WARNING = 256
 class Priced:
     """A stack that may be stored as far as its spec goes: what it costs is to be reserved."""
 
-    stack: AIStack
+    stack: AIStack | None
+    """None where the spec can't be served and only what runs moves."""
     claim: Claim
     counting: tuple[AIBudget, ...]
     """The budgets in which it is to be reserved."""
@@ -97,7 +99,8 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
     before = _meaning(old, platform) if old and platform.policies.policies else None
     estimated, said = judged(resolution.meaning, platform, before) if resolution.meaning else NOT_JUDGED
     refusals = said.refusals(_standing(said, before, platform))
-    problems, served = (*resolution.problems, *refusals), resolution.stack
+    doubts = platform.doubts(stack.metadata)
+    problems, served = (*resolution.problems, *doubts, *refusals), resolution.stack
     named = {model.self_hosted.accelerator.class_ for model in stack.spec.models if model.self_hosted}
     return Verdict(
         problems=tuple(map(str, problems)),
@@ -130,15 +133,29 @@ def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Pro
 
 
 def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
-    """Other labels may mean other budgets. The spec was judged when it came, or only switches off."""
+    """Other labels may mean other budgets. The spec was judged when it came, or only switches off.
+
+    One that can't be served is asked money for what runs.
+    """
+    metadata = Metadata.read(request.object["metadata"])
+    if doubts := platform.doubts(metadata):
+        return Verdict(problems=tuple(map(str, doubts)))
+    if meant := _served(request.object, platform):
+        stack, resolved = meant
+        return Verdict(priced=_priced(stack, resolved, priced(resolved, platform), platform))
+    claim = standing_claim(metadata, AIStackStatus.of(request.object))
+    if claim is None:
+        return ALLOWED
+    return Verdict(priced=Priced(None, claim, platform.budgets.counting(metadata)))
+
+
+def _served(obj: Manifest, platform: Platform) -> tuple[AIStack, ResolvedStack] | None:
     try:
-        stack = AIStack.read({**request.object, "status": {}})
+        stack = AIStack.read({**obj, "status": {}})
     except ValidationError:
-        return ALLOWED
+        return None
     resolved = platform.resolve(stack).stack
-    if resolved is None:
-        return ALLOWED
-    return Verdict(priced=_priced(stack, resolved, priced(resolved, platform), platform))
+    return (stack, resolved) if resolved else None
 
 
 def _priced(stack: AIStack, resolved: ResolvedStack, estimated: Estimate, platform: Platform) -> Priced:

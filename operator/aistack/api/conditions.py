@@ -27,6 +27,7 @@ class Reason(StrEnum):
     NOT_SUPPORTED = "NotSupported"
     NAME_TAKEN = "NameTaken"
     INVALID_SPEC = "InvalidSpec"
+    UNREADABLE = "Unreadable"
     NOT_PINNED = "NotPinned"
     POLICY_VIOLATED = "PolicyViolated"
     POLICIES_KEPT = "PoliciesKept"
@@ -70,6 +71,7 @@ STALLING = frozenset(
     {
         Reason.INVALID_REFERENCE,
         Reason.INVALID_SPEC,
+        Reason.UNREADABLE,
         Reason.NOT_SUPPORTED,
         Reason.NAME_TAKEN,
         Reason.POLICY_VIOLATED,

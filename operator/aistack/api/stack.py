@@ -1,8 +1,8 @@
 """AIStack: one AI system, whole."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from aistack.api.base import Metadata, Model
 from aistack.api.gateway import Gateway
@@ -264,6 +264,14 @@ class AIStackStatus(Model):
 
     records: RecordsStatus | None = None
     """Where the records are."""
+
+    @classmethod
+    def of(cls, raw: dict[str, Any]) -> Self:
+        """That of an AIStack as it is; one that another version wrote, and that can't be read, is none."""
+        try:
+            return cls.parse(raw.get("status", {}))
+        except ValidationError:
+            return cls()
 
 
 class AIStack(Model):

@@ -4,7 +4,7 @@
 `refusal` the words for that, `fitting` what would fit instead. All of it is pure; `aistack.accounts` writes.
 """
 
-from aistack.budget.claim import NO_BUDGETS, Budgets, Claim, claim_of
+from aistack.budget.claim import NO_BUDGETS, Budgets, Claim, claim_of, standing_claim
 from aistack.budget.ledger import Ledger, Obstacle
 from aistack.budget.reservation import NOTHING_RESERVED, Reservation
 
@@ -17,4 +17,5 @@ __all__ = [
     "Obstacle",
     "Reservation",
     "claim_of",
+    "standing_claim",
 ]

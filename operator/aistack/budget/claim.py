@@ -2,16 +2,20 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from aistack.api import AIBudget
 from aistack.api.base import Metadata
 from aistack.api.budgets import MOST_HELD, AIBudgetSpec
-from aistack.api.stack import AIStackSpec
+from aistack.api.stack import AIStackSpec, AIStackStatus, MonthlyRange
 from aistack.cost import Estimate, MicroUnits
-from aistack.cost.money import Range, same
+from aistack.cost.money import Range, micro_units, same
 from aistack.govern.matching import selects
 from aistack.observed import digest
 from aistack.resolve import ResolvedStack
+
+STANDING = "standing"
+"""In the place of a spec's digest: what runs, whatever the newest spec says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,27 @@ def claim_of(stack: ResolvedStack, estimated: Estimate) -> Claim:
     )
 
 
+def standing_claim(stack: Metadata, status: AIStackStatus) -> Claim | None:
+    """What runs of a stack whose newest spec is not taken, at what its status says it costs.
+
+    None when nothing was ever applied.
+    """
+    if not status.inventory or status.cost is None:
+        return None
+    return Claim(
+        stack=f"{stack.namespace}/{stack.name}",
+        uid=stack.uid,
+        spec_hash=STANDING,
+        currency=status.cost.currency,
+        monthly=_range(status.cost.monthly) if status.cost.monthly else same(0),
+        unknown=status.cost.unknown_prices,
+    )
+
+
+def _range(monthly: MonthlyRange) -> Range[MicroUnits]:
+    return Range(*(micro_units(Decimal(amount)) for amount in (monthly.min, monthly.expected, monthly.max)))
+
+
 def spec_hash(spec: AIStackSpec) -> str:
     """What a reservation is for: the same for every spec that means the same."""
     return digest(spec.dump())
@@ -63,13 +88,16 @@ class Budgets:
     def counting(self, stack: Metadata) -> tuple[AIBudget, ...]:
         """Those that count the stack of this metadata, by name."""
         labels = self.namespaces.get(stack.namespace, {})
-        found = [
-            budget
-            for budget in self.budgets
-            if selects(budget.spec.selector.namespace_selector, labels)
-            and selects(budget.spec.selector.stack_selector, stack.labels)
-        ]
+        found = [budget for budget in self.budgets if counts(budget.spec, stack, labels)]
         return tuple(sorted(found, key=lambda budget: budget.metadata.name))
+
+
+def counts(terms: AIBudgetSpec, stack: Metadata, namespace_labels: Mapping[str, str]) -> bool:
+    """Whether a budget with these terms counts the stack of this metadata."""
+    selector = terms.selector
+    return selects(selector.namespace_selector, namespace_labels) and selects(
+        selector.stack_selector, stack.labels
+    )
 
 
 NO_BUDGETS = Budgets()

@@ -185,6 +185,13 @@ def commit(ledger: Ledger, claim: Claim, *, running: bool) -> Entered:
     return entered, entered.obstacle(claim)
 
 
+def hold(ledger: Ledger, claim: Claim) -> Entered:
+    """Counts what runs of a stack whose newest spec is not taken, where nothing is held for it yet."""
+    if claim.uid in ledger.committed:
+        return ledger, None
+    return commit(ledger, claim, running=True)
+
+
 def restore(ledger: Ledger, claim: Claim, earlier: StackReservation | None) -> Ledger:
     """Takes back what `commit` entered, where another budget has refused the same spec."""
     others = {uid: entry for uid, entry in ledger.committed.items() if uid != claim.uid}

@@ -39,6 +39,13 @@ def committed(entered: Mapping[str, Entered], claim: Claim) -> Reservation:
     return Reservation(bool(refused), _obstacles(entered), shares[:MOST_SHARES])
 
 
+def standing(entered: Mapping[str, Entered], claim: Claim) -> Reservation:
+    """What is held for what runs, whatever becomes of the newest spec."""
+    left_out = {name for name, (ledger, _) in entered.items() if claim.uid not in ledger.committed}
+    shares = tuple(_share(ledger, claim, left_out) for ledger, _ in entered.values())
+    return Reservation(obstacles=_obstacles(entered), shares=shares[:MOST_SHARES])
+
+
 def refusing(entered: Mapping[str, Entered], claim: Claim) -> set[str]:
     """The names of the budgets that left the claim out."""
     return {name for name, (ledger, _) in entered.items() if not is_committed(ledger, claim)}

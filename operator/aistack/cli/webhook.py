@@ -69,6 +69,7 @@ async def _run(settings: Settings) -> None:
                     prices.of(store.price_books),
                     store.policies(datetime.now(UTC)),
                     Budgets(tuple(store.budgets.values()), store.namespaces),
+                    store.unreadable,
                 )
                 verdict = await review_live(request, platform, kube, operators)
                 verdict = await tried(request, verdict)

@@ -16,7 +16,7 @@ from datetime import datetime
 from typing import Any
 
 from aistack.api import API_VERSION, AIPolicy, AIPolicyException
-from aistack.api.base import LabelExpression, LabelSelector
+from aistack.api.base import LabelExpression, LabelSelector, Metadata
 from aistack.api.policies import PolicyMatch, Rule
 from aistack.govern.exceptions import holds
 from aistack.govern.rules import Failure, condition, reads_facts
@@ -107,7 +107,12 @@ def _metadata(policy: AIPolicy) -> Manifest:
         "name": policy.metadata.name,
         "uid": policy.metadata.uid,
     }
-    return {"name": f"aistack-{policy.metadata.name}", "labels": LABELS, "ownerReferences": [owner]}
+    return {"name": object_name(policy.metadata), "labels": LABELS, "ownerReferences": [owner]}
+
+
+def object_name(policy: Metadata) -> str:
+    """The name of what is compiled of it."""
+    return f"aistack-{policy.name}"
 
 
 def _operations(policy: AIPolicy) -> list[str]:

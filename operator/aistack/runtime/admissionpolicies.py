@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aistack.errors import ApiError, NotFound, NotLeader, Refused
-from aistack.govern.admissionpolicy import LABELS, admission_policies
+from aistack.govern.admissionpolicy import LABELS, admission_policies, object_name
 from aistack.govern.exceptions import next_change
 from aistack.kinds import ADMISSION_KINDS, Kind, Manifest
 from aistack.kube import Kube
@@ -65,6 +65,8 @@ class AdmissionPolicies:
             found = there.pop(manifest["metadata"]["name"], None)
             if found is None or not _holds(found, manifest):
                 await self._apply(manifest, found)
+        for policy in self._store.unreadable:
+            there.pop(object_name(policy.metadata), None)
         for left in there.values():
             with suppress(NotFound):
                 await self._kube.delete(kind, "", left["metadata"]["name"], uid=left["metadata"]["uid"])

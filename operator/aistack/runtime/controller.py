@@ -38,6 +38,7 @@ from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.admissionpolicies import AdmissionPolicies
 from aistack.runtime.bookkeeping import Bookkeeping
 from aistack.runtime.discovery import Discovery
+from aistack.runtime.doubts import tell_of_doubts
 from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
 from aistack.runtime.loaders import Loaders
@@ -51,6 +52,7 @@ from aistack.runtime.metrics import (
     PolicyResults,
     StackCosts,
     StackStates,
+    UnreadableObjects,
     count_request,
 )
 from aistack.runtime.queue import Next, Priority, Queue
@@ -110,15 +112,21 @@ class Controller:
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
         self._queue = Queue(asyncio.get_running_loop().time)
-        self._loaders = Loaders(self._on_report, patience=settings.loader_patience)
+        self._loaders = Loaders(self._look_at, patience=settings.loader_patience)
         self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
         self._accounts = Accounts(kube, self._budgets, patience=settings.reservation)
-        self._bookkeeping = Bookkeeping(self._accounts, self._store, resync=settings.resync)
+        self._bookkeeping = Bookkeeping(self._accounts, self._store, self._look_at, resync=settings.resync)
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
         self._costs = StackCosts()
-        self._collectors = (self._states, self._results, self._costs, BudgetAmounts(self._budgets))
+        self._collectors = (
+            self._states,
+            self._results,
+            self._costs,
+            BudgetAmounts(self._budgets),
+            UnreadableObjects(lambda: self._store.unreadable),
+        )
         self._prices = PriceIndex()
         QUEUE_DEPTH.set_function(self._queue.depth)
         QUEUE_OLDEST.set_function(self._queue.oldest)
@@ -145,6 +153,7 @@ class Controller:
                 tasks.create_task(self._queue.run(self._work, self._settings.workers))
                 tasks.create_task(self._follow_dates())
                 tasks.create_task(self._bookkeeping.run())
+                tasks.create_task(tell_of_doubts(self._store, self._kube))
                 if self._settings.admission_policies:
                     tasks.create_task(self._admission_policies.run())
         finally:
@@ -172,7 +181,7 @@ class Controller:
         if self._leads:
             self._queue.add(keys, priority)
 
-    def _on_report(self, keys: Set[Key]) -> None:
+    def _look_at(self, keys: Set[Key]) -> None:
         self._on_change(keys, Priority.OBSERVED)
 
     def _on_abilities(self) -> None:
@@ -212,6 +221,7 @@ class Controller:
             self._prices.of(self._store.price_books),
             self._store.policies(now),
             Budgets(tuple(self._store.budgets.values()), self._store.namespaces),
+            self._store.unreadable,
         )
         try:
             observed = replace(self._store.observed(key), reports=self._loaders.reports)

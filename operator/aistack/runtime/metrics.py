@@ -1,7 +1,7 @@
 """What the controller counts, for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -11,6 +11,7 @@ from aistack.api import AIBudget
 from aistack.api.stack import CostStatus
 from aistack.budget import Ledger
 from aistack.runtime.store import Key
+from aistack.unreadable import Unreadable
 
 MICRO = 1_000_000
 
@@ -147,3 +148,20 @@ class BudgetAmounts(Collector):
             reserved.add_metric(said, ledger.reserved / MICRO)
             committed.add_metric(said, sum(each.micro_units for each in ledger.committed.values()) / MICRO)
         yield from (limit, reserved, committed)
+
+
+class UnreadableObjects(Collector):
+    """The budgets and policies under which nothing new runs, because nobody knows what they ask."""
+
+    def __init__(self, unreadable: Callable[[], Iterable[Unreadable]]) -> None:
+        self._unreadable = unreadable
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        family = GaugeMetricFamily(
+            "aistack_unreadable_objects",
+            "1 for each AIBudget and AIPolicy that was written for another version of the operator.",
+            labels=["kind", "name"],
+        )
+        for each in self._unreadable():
+            family.add_metric([each.kind, each.metadata.name], 1)
+        yield family

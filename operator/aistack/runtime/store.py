@@ -34,6 +34,7 @@ from aistack.kinds import (
 )
 from aistack.labels import STACK_LABEL
 from aistack.observed import Child, Observed, Pod, observe, observe_pod
+from aistack.unreadable import GUARDS, Unreadable, unreadable
 
 logger = logging.getLogger(__name__)
 
@@ -59,9 +60,9 @@ class _Stack:
     labels: Labels
 
 
-Shared = AcceleratorClass | PriceBook | AIPolicy | AIPolicyException | AIBudget
+Shared = AcceleratorClass | PriceBook | AIPolicy | AIPolicyException | AIBudget | Unreadable
 """What stacks have in common."""
-SHARED: Mapping[str, type[Shared]] = {
+SHARED: Mapping[str, type[AcceleratorClass | PriceBook | AIPolicy | AIPolicyException | AIBudget]] = {
     ACCELERATOR_CLASS.kind: AcceleratorClass,
     PRICE_BOOK.kind: PriceBook,
     AIPOLICY.kind: AIPolicy,
@@ -71,7 +72,7 @@ SHARED: Mapping[str, type[Shared]] = {
 RULES = frozenset({AIPOLICY.kind, AIPOLICY_EXCEPTION.kind})
 Value = _Stack | Shared | Labels | Child | Pod | None
 """None: an object that can't be read. Of a namespace its labels are kept."""
-T = TypeVar("T", AcceleratorClass, PriceBook, AIPolicy, AIPolicyException, AIBudget)
+T = TypeVar("T", AcceleratorClass, PriceBook, AIPolicy, AIPolicyException, AIBudget, Unreadable)
 
 
 @dataclass(slots=True)
@@ -110,6 +111,11 @@ class Store:
     @property
     def budgets(self) -> dict[str, AIBudget]:
         return {item.metadata.name: item for item in self._all(AIBudget)}
+
+    @property
+    def unreadable(self) -> tuple[Unreadable, ...]:
+        """The budgets and policies that can't be read."""
+        return tuple(self._all(Unreadable))
 
     def policies(self, now: datetime) -> Policies:
         """Every policy and exception, and the labels of the namespaces, to judge by at `now` (UTC)."""
@@ -270,7 +276,7 @@ def _value(manifest: Manifest) -> Value:
     if kind == AISTACK.kind:
         return _stack(manifest)
     if kind in SHARED:
-        return _read(SHARED[kind], manifest)
+        return _read(manifest)
     if kind == NAMESPACE.kind:
         labels: Labels = manifest["metadata"].get("labels", {})
         return labels
@@ -292,13 +298,18 @@ def _stack(manifest: Manifest) -> _Stack:
     return _Stack(orjson.dumps({**manifest, "metadata": meta}), frozenset(classes), labels)
 
 
-def _read(kind: type[Shared], manifest: Manifest) -> Shared | None:
+def _read(manifest: Manifest) -> Shared | None:
+    """What can't be read gives nothing, but what may forbid something is not taken for absent."""
+    kind = manifest["kind"]
     try:
-        return kind.read(manifest)
+        return SHARED[kind].read(manifest)
     except ValidationError as error:
-        name, why = manifest["metadata"]["name"], "; ".join(problems(error, manifest))
-        logger.warning("%s %s can't be read and counts as absent: %s", manifest["kind"], name, why)
-        return None
+        lines = problems(error, manifest)
+    guards = kind in GUARDS
+    meaning = "nothing new runs under it" if guards else "counts as absent"
+    told = manifest["metadata"]["name"], meaning, "; ".join(lines)
+    logger.warning("%s %s can't be read and %s: %s", kind, *told)
+    return unreadable(manifest, lines) if guards else None
 
 
 def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> bool:
@@ -309,9 +320,11 @@ def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> b
     return kind in {AIBUDGET.kind, NAMESPACE.kind}
 
 
-def _terms(value: Value) -> AIBudgetSpec | None:
+def _terms(value: Value) -> AIBudgetSpec | Unreadable | None:
     """What stacks are held to; what they hold concerns the budget alone."""
-    return value.spec if isinstance(value, AIBudget) else None
+    if isinstance(value, AIBudget):
+        return value.spec
+    return value if isinstance(value, Unreadable) else None
 
 
 def _same(before: Value, after: Value) -> bool:
