@@ -1,4 +1,4 @@
-"""An AIBudget of a newer version, on a real API server: the operator that doesn't know it lets nothing new run."""
+"""An AIBudget of a newer version, on a real API server: an operator that can't read it lets nothing new run."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def newer(installed: ControlPlane) -> Iterator[ControlPlane]:
     installed.kubectl("patch", "crd", crd, "--type=json", f"--patch={json.dumps(change)}")
     yield installed
     installed.kubectl("delete", "aibudget", "postponing", "--ignore-not-found")
-    file = CRDS / f"{crd}.yaml"
+    file = CRDS / "aibudgets.yaml"
     installed.kubectl("apply", "--server-side", "--force-conflicts", f"--filename={file}")
 
 
