@@ -1,4 +1,4 @@
-"""An AIBudget of a newer version, on a real API server: an operator that can't read it lets nothing new run."""
+"""An AIBudget of a newer version, on a real API server: who can't read it lets nothing new run."""
 
 import json
 from collections.abc import Iterator

@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from aistack.api.retrieval import Traffic
 from aistack.cost import demand
-from aistack.cost.assumptions import HOURS, Assumptions
+from aistack.cost.assumptions import DEFAULTS, HOURS, Assumptions
 from aistack.cost.money import MicroUnits, Range, micro_units, same, times
 from aistack.cost.prices import (
     AnyPrice,
@@ -85,6 +85,8 @@ ADAPTER = PodRequests(Decimal("0.5"), Decimal("0.75"))
 RATELIMIT = PodRequests(Decimal("0.05"), Decimal("0.0625"))
 REDIS = PodRequests(Decimal("0.05"), Decimal("0.09375"))
 """The rate-limit service and its Redis, as render.gateway.ratelimit_pod writes them."""
+PARTS = {"gateway": FRONT, "adapter": ADAPTER, "ratelimit": RATELIMIT, "redis": REDIS}
+"""A pod of each part of a gateway."""
 DEFAULT_REQUESTS = PodRequests(Decimal(2), Decimal(8))
 """vLLM for each accelerator, where nothing is declared, as render.engine writes it."""
 
@@ -116,6 +118,21 @@ def _charges(
                 yield from calls(managed, coming[managed.name], stack.spec.traffic, prices, assumptions)
         if stack.spec.gateway.expose.type != "ClusterIP" and not stack.spec.suspend:
             yield _answers(stack.spec.traffic, prices, assumptions)
+
+
+def a_replica(stack: ResolvedStack, prices: Prices) -> Iterator[Charge]:
+    """What one replica of each part is charged when it runs for a month, its volume not with it."""
+    one = same(1)
+    for model in stack.self_hosted:
+        yield from (charge for charge in _engine(model, one, prices, DEFAULTS) if charge.quantity.max)
+    for component, pod in PARTS.items():
+        yield from _pods(component, one, pod, prices)
+
+
+def volumes(stack: ResolvedStack, prices: Prices) -> Iterator[Charge]:
+    """What the stack's volumes are charged for a month."""
+    for model in stack.self_hosted:
+        yield from _cache(model, prices)
 
 
 def hosting(

@@ -1,0 +1,134 @@
+"""What the stacks of one budget have spent in its month.
+
+A stack's total only ever grows, and what a budget has seen of it is remembered: so looking twice adds
+nothing, a stack that goes leaves behind what it spent, and one that moves is counted where it was then.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from aistack.kinds import Manifest
+from aistack.spending.book import Book
+from aistack.spending.money import PicoUnits, heard, said
+from aistack.spending.month import day_name, month_name
+
+BOOK = "spending.json"
+"""The key of the ConfigMap."""
+MOST_DAYS = 70
+"""Ten weeks: enough to know a weekly rhythm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """One stack's part of a budget's month."""
+
+    stack: str
+    """`care/support`."""
+    seen: PicoUnits | None
+    """Its total when it was last looked at; None while the budget doesn't count it."""
+    spent: PicoUnits = 0
+    """This month, while the budget counted it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetBook:
+    """One budget's month, and what it spent on each of the last days."""
+
+    at: datetime
+    """The last look."""
+    month: str
+    """`2026-11`, in the budget's time zone."""
+    since: datetime
+    """When metering for this budget began: a month that began before is not whole."""
+    shares: Mapping[str, Share] = field(default_factory=dict)
+    """By the stack's uid, of those also that are gone."""
+    days: Mapping[str, PicoUnits] = field(default_factory=dict)
+    """By `2026-11-03`, in the budget's time zone."""
+
+    @property
+    def month_to_date(self) -> PicoUnits:
+        return sum(share.spent for share in self.shares.values())
+
+
+def opened(now: datetime, zone: ZoneInfo) -> BudgetBook:
+    return BudgetBook(at=now, month=month_name(now, zone), since=now)
+
+
+def looked(
+    book: BudgetBook, stacks: Mapping[str, tuple[str, Book | None]], now: datetime, zone: ZoneInfo
+) -> BudgetBook:
+    """With what the stacks have spent since the last look.
+
+    `stacks` are those that it counts now, by uid, with their names; None where a book could not be read.
+    What was spent over the turn of a month, at most between two looks, is in the new one.
+    """
+    month, day = month_name(now, zone), day_name(now, zone)
+    shares = {uid: replace(share, seen=None) for uid, share in book.shares.items() if uid not in stacks}
+    grown = 0
+    for uid, (name, spending) in stacks.items():
+        share = book.shares.get(uid)
+        if spending:
+            seen = _seen(share, spending, book)
+            more = max(0, spending.total - seen)  # less: what was known of it was lost
+            share = Share(name, spending.total, (share.spent if share else 0) + more)
+            grown += more
+        if share:
+            shares[uid] = share
+    if month != book.month:
+        turned = _grown_only(shares, book.shares)
+        shares = {uid: share for uid, share in turned.items() if uid in stacks}
+    days = {**book.days, day: book.days.get(day, 0) + grown}
+    return replace(book, at=now, month=month, shares=shares, days=dict(sorted(days.items())[-MOST_DAYS:]))
+
+
+def _seen(share: Share | None, spending: Book, book: BudgetBook) -> PicoUnits:
+    """One that is new spent all of it here; of one that comes from elsewhere nothing yet."""
+    if share is None:
+        return 0 if spending.meter.since >= book.at else spending.total
+    return spending.total if share.seen is None else share.seen
+
+
+def _grown_only(shares: Mapping[str, Share], before: Mapping[str, Share]) -> dict[str, Share]:
+    """Of each what came with the last look."""
+    return {
+        uid: replace(share, spent=share.spent - (before[uid].spent if uid in before else 0))
+        for uid, share in shares.items()
+    }
+
+
+def dumped(book: BudgetBook) -> dict[str, str]:
+    """`data` of the ConfigMap."""
+    shown = {
+        "at": book.at.isoformat(),
+        "month": book.month,
+        "since": book.since.isoformat(),
+        "monthToDate": said(book.month_to_date),
+        "stacks": {
+            uid: [share.stack, None if share.seen is None else said(share.seen), said(share.spent)]
+            for uid, share in sorted(book.shares.items())
+        },
+        "days": {day: said(amount) for day, amount in book.days.items()},
+    }
+    return {BOOK: json.dumps(shown, separators=(",", ":"))}
+
+
+def loaded(manifest: Manifest) -> BudgetBook:
+    """The book in a ConfigMap. ValueError when it is none."""
+    try:
+        shown = json.loads(manifest["data"][BOOK])
+        return BudgetBook(
+            at=datetime.fromisoformat(shown["at"]),
+            month=shown["month"],
+            since=datetime.fromisoformat(shown["since"]),
+            shares={
+                uid: Share(stack, None if seen is None else heard(seen), heard(spent))
+                for uid, (stack, seen, spent) in shown["stacks"].items()
+            },
+            days={day: heard(amount) for day, amount in shown["days"].items()},
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        name = manifest.get("metadata", {}).get("name")
+        raise ValueError(f"ConfigMap {name} holds no spending: {error!r}") from error

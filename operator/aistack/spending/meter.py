@@ -1,0 +1,102 @@
+"""From one look at a stack's pods to the next: what was used between them, each thing once.
+
+A counter belongs to a pod, by its uid, so two replicas never mix and a new one begins at zero. What is
+remembered of each is what it said last; who reads that back after a restart goes on where it was left.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from aistack.spending.counters import Counters, Series, increments
+
+NOTHING: Counters = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """One pod that costs money, as it is now."""
+
+    uid: str
+    component: str
+    """The part of the stack, as in its status: `model/llama`, `gateway`."""
+    created: datetime
+    counters: Counters | None = None
+    """What its gateway says; None where it is none, or did not answer."""
+    counts: bool = False
+    """It is a gateway's: it counts, whether or not it answered."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A gateway's pod as it was last read."""
+
+    at: datetime
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True)
+class Meter:
+    """What was read of a stack's pods."""
+
+    since: datetime
+    """When metering began; what pods had counted before is nobody's."""
+    at: datetime
+    """The last look."""
+    known: Mapping[str, Known] = field(default_factory=dict)
+    """By the pod's uid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What was used between two looks."""
+
+    seconds: float
+    """Between them."""
+    replica_seconds: Mapping[str, float] = field(default_factory=dict)
+    """Of each part."""
+    tokens: Mapping[Series, int] = field(default_factory=dict)
+    unread_seconds: float = 0
+    """How long gateways that have ended counted without being read: what came then is not known."""
+
+
+def begun(now: datetime) -> Meter:
+    return Meter(since=now, at=now)
+
+
+def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter, Use]:
+    """One look. A look into the past, as after a clock was set back, sees nothing."""
+    if now <= before.at:
+        return before, Use(seconds=0)
+    replica_seconds: dict[str, float] = {}
+    tokens: dict[Series, int] = {}
+    known: dict[str, Known] = {}
+    for source in sources:
+        ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
+        replica_seconds[source.component] = replica_seconds.get(source.component, 0.0) + ran
+        if source.counts:
+            last = before.known.get(source.uid) or _first(source, before)
+            known[source.uid] = _read(source, last, now)
+            for series, grown in _grown(source, last).items():
+                tokens[series] = tokens.get(series, 0) + grown
+    ended = before.known.keys() - known.keys()
+    unread = sum((now - before.known[uid].at).total_seconds() for uid in ended)
+    use = Use((now - before.at).total_seconds(), replica_seconds, tokens, unread)
+    return Meter(before.since, now, known), use
+
+
+def _first(source: Source, before: Meter) -> Known:
+    """One that was never read has counted from zero; what it had counted before metering began is not new."""
+    begun_before = source.created < before.since
+    return Known(max(source.created, before.since), (source.counters or NOTHING) if begun_before else NOTHING)
+
+
+def _grown(source: Source, last: Known) -> Mapping[Series, int]:
+    return {} if source.counters is None else increments(last.counters, source.counters)
+
+
+def _read(source: Source, last: Known, now: datetime) -> Known:
+    """Who says nothing keeps what it said. A series that is left out for once is not forgotten."""
+    if source.counters is None:
+        return last
+    return Known(now, {**last.counters, **source.counters})

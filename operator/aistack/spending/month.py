@@ -1,0 +1,34 @@
+"""Months as a budget has them: from midnight to midnight where it says that it is."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One month of one time zone; its days may have 23 or 25 hours."""
+
+    begin: datetime
+    end: datetime
+    """Exclusive, both UTC."""
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.begin).total_seconds()
+
+
+def month_name(now: datetime, zone: ZoneInfo) -> str:
+    """`2026-11`."""
+    return f"{now.astimezone(zone):%Y-%m}"
+
+
+def day_name(now: datetime, zone: ZoneInfo) -> str:
+    """`2026-11-03`."""
+    return now.astimezone(zone).date().isoformat()
+
+
+def month_of(now: datetime, zone: ZoneInfo) -> Month:
+    first = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
+    later = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
+    return Month(first.astimezone(UTC), later.astimezone(UTC))

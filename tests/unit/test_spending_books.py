@@ -1,0 +1,160 @@
+"""What a stack and a budget have spent: months, moves, ends, and what is read back after a restart."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aistack.spending import book as stack_book
+from aistack.spending import budget as budget_book
+from aistack.spending.book import Book, entered
+from aistack.spending.budget import BudgetBook, looked, opened
+from aistack.spending.counters import Series
+from aistack.spending.meter import Known, Meter, Use, begun
+from aistack.spending.money import PICO, micro
+from aistack.spending.month import month_name, month_of
+from aistack.spending.rates import Costs
+
+UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
+START = datetime(2026, 11, 10, tzinfo=UTC)
+
+
+def stack(total: int, since: datetime = START) -> Book:
+    """One that has cost so many whole units since it is metered."""
+    return Book(begun(since), "USD", total * PICO)
+
+
+class Months:
+    """A budget that looks every ten minutes."""
+
+    def __init__(self, begin: datetime = START, zone: ZoneInfo = UTC_ZONE) -> None:
+        self.now, self.zone = begin, zone
+        self.book: BudgetBook = opened(begin, zone)
+
+    def sees(self, **stacks: Book | None) -> int:
+        """The month to date, in whole units."""
+        self.now += timedelta(minutes=10)
+        named = {uid: (f"care/{uid}", book) for uid, book in stacks.items()}
+        self.book = looked(self.book, named, self.now, self.zone)
+        return self.book.month_to_date // PICO
+
+
+def test_a_month_is_the_budgets_own() -> None:
+    last = datetime(2026, 10, 31, 23, 30, tzinfo=UTC)
+    assert (month_name(last, UTC_ZONE), month_name(last, BERLIN)) == ("2026-10", "2026-11")
+    november, march = month_of(last, BERLIN), month_of(datetime(2026, 3, 5, tzinfo=UTC), BERLIN)
+    assert november.begin == datetime(2026, 10, 31, 23, tzinfo=UTC)
+    assert november.end == datetime(2026, 11, 30, 23, tzinfo=UTC)
+    assert march.seconds == (31 * 24 - 1) * 3600, "an hour of it is skipped"
+    assert month_of(datetime(2026, 12, 31, tzinfo=UTC), UTC_ZONE).end == datetime(2027, 1, 1, tzinfo=UTC)
+
+
+def test_a_stacks_month_is_by_component_client_and_route_and_begins_anew() -> None:
+    spent = Costs({"gateway": 3, "model/gpt": 5}, {"web": 5}, {"chat": 5}, frozenset({"tier"}))
+    book = Book(begun(START), "USD")
+    for month in ("2026-11", "2026-11", "2026-12"):
+        book = entered(book, book.meter, Use(60, unread_seconds=7), spent, month)
+    assert (book.total, book.month_to_date) == (24, 8)
+    assert (book.components, book.clients) == ({"gateway": 3, "model/gpt": 5}, {"web": 5})
+    assert (book.unpriced, book.unread_seconds) == (("tier",), 7)
+
+
+def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
+    known = {"uid-a": Known(START, {Series("web", "chat", "gpt", "prompt"): 12})}
+    book = Book(
+        Meter(START, START + timedelta(seconds=1.5), known), "EUR", 10**21 + 7, "2026-11", {"gateway": 3}
+    )
+    kept = stack_book.dumped(book)
+    assert stack_book.loaded(kept) == book
+    assert stack_book.dumped(stack_book.loaded(kept)) == kept
+    assert '"total": "1000000000.000000000007"' in kept["data"][stack_book.BOOK]
+
+
+@pytest.mark.parametrize(
+    "broken", [{}, {"data": {}}, {"data": {stack_book.BOOK: "{}"}}, {"data": {stack_book.BOOK: "["}}]
+)
+def test_a_book_that_is_none_says_so(broken: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="holds no spending"):
+        stack_book.loaded(broken)
+    with pytest.raises(ValueError, match="holds no spending"):
+        budget_book.loaded({"data": {budget_book.BOOK: "[1]"}})
+
+
+def test_looking_twice_adds_nothing() -> None:
+    months = Months()
+    assert [months.sees(a=stack(5)) for _ in range(3)] == [5, 5, 5]
+    assert months.sees(a=stack(7)) == 7
+
+
+def test_a_stack_that_was_there_before_the_budget_begins_at_zero() -> None:
+    months = Months()
+    before = START - timedelta(days=3)
+    assert months.sees(a=stack(50, since=before)) == 0
+    assert months.sees(a=stack(53, since=before)) == 3
+
+
+def test_a_stack_that_goes_leaves_behind_what_it_spent() -> None:
+    months = Months()
+    months.sees(a=stack(5), b=stack(1))
+    assert months.sees(b=stack(2)) == 7
+
+
+def test_a_stack_that_moves_away_and_back_is_counted_only_while_it_is_here() -> None:
+    months = Months()
+    months.sees(a=stack(5))
+    months.sees()
+    assert months.sees(a=stack(100)) == 5
+    assert months.sees(a=stack(103)) == 8
+
+
+def test_a_stack_whose_book_can_not_be_read_is_counted_when_it_can() -> None:
+    months = Months()
+    months.sees(a=stack(5))
+    assert months.sees(a=None) == 5
+    assert months.sees(a=stack(9)) == 9
+
+
+def test_a_stack_whose_book_was_lost_goes_on_from_there() -> None:
+    months = Months()
+    months.sees(a=stack(50))
+    assert months.sees(a=stack(2)) == 50
+    assert months.sees(a=stack(6)) == 54
+
+
+def test_a_new_month_begins_at_zero_where_the_budget_is() -> None:
+    months = Months(datetime(2026, 10, 31, 22, 35, tzinfo=UTC), BERLIN)
+    months.sees(a=stack(5, since=months.now), b=stack(5, since=months.now))
+    months.sees(a=stack(6), b=stack(6))
+    assert (months.book.month, months.sees(a=stack(8))) == ("2026-10", 2), "and b has ended"
+    assert (months.book.month, months.book.days) == (
+        "2026-11",
+        {"2026-10-31": 12 * PICO, "2026-11-01": 2 * PICO},
+    )
+    assert set(months.book.shares) == {"a"}
+
+
+def test_a_budgets_book_is_read_back_as_it_was_kept() -> None:
+    months = Months()
+    months.sees(a=stack(5), b=stack(1))
+    months.sees(a=stack(6))
+    assert budget_book.loaded({"data": budget_book.dumped(months.book)}) == months.book
+
+
+@given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50), st.booleans()), max_size=40))
+def test_the_days_and_the_shares_add_up_to_what_was_spent_here(steps: list[tuple[str, int, bool]]) -> None:
+    months, totals, here = Months(), {"a": 0, "b": 0}, 0
+    months.sees(a=stack(0), b=stack(0))
+    for uid, more, restarts in steps:
+        totals[uid] += more
+        here += more
+        months.sees(**{each: stack(total) for each, total in totals.items()})
+        if restarts:
+            months.book = budget_book.loaded({"data": budget_book.dumped(months.book)})
+    assert months.book.month_to_date == here * PICO == sum(months.book.days.values())
+
+
+def test_it_is_rounded_up_once_where_it_is_shown() -> None:
+    assert (micro(1), micro(1_000_000), micro(1_000_001), micro(0)) == (1, 1, 2, 0)

@@ -1,0 +1,144 @@
+"""From counters to money: each token and each second once, whatever restarts in between."""
+
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from aistack.spending.counters import Series, increments, read_counters
+from aistack.spending.meter import Source, begun, read
+from aistack.spending.money import PICO
+from aistack.spending.rates import costs, rates_of
+from tests.costs import TRAFFIC, managed, priced, prices, shared
+from tests.stacks import hosted
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+PROMPT = Series("web", "chat", "gpt", "prompt")
+ANSWER = Series("web", "chat", "gpt", "completion")
+
+
+def at(minutes: float) -> datetime:
+    return START + timedelta(minutes=minutes)
+
+
+def front(uid: str, *, created: float, tokens: int | None) -> Source:
+    """A gateway's pod that was made so many minutes after the start."""
+    counted = None if tokens is None else {PROMPT: tokens}
+    return Source(uid, "gateway", at(created), counted, counts=True)
+
+
+def counted(*looks: tuple[float, list[Source]], since: float = 0) -> tuple[int, float]:
+    """All tokens that were counted, and the seconds that were not read."""
+    meter, tokens, unread = begun(at(since)), 0, 0.0
+    for minute, sources in looks:
+        meter, use = read(meter, sources, at(minute))
+        tokens, unread = tokens + sum(use.tokens.values()), unread + use.unread_seconds
+    return tokens, unread
+
+
+def test_counters_are_read_by_their_labels_and_everything_else_is_left() -> None:
+    text = "\n".join(
+        [
+            "# TYPE aistack_prompt_tokens_total counter",
+            'aistack_prompt_tokens_total{client="web",route="chat",target="gpt"} 120',
+            'aistack_completion_tokens_total{client="web",route="chat",target="gpt"} 30',
+            'aistack_prompt_tokens_total{client="-",route="a,\\"b",target="gpt"} 7',
+            'aistack_requests_total{client="web",route="chat",target="gpt",status="200"} 4',
+            "aistack_prompt_tokens_total{broken",
+        ]
+    )
+    assert read_counters(text) == {PROMPT: 120, ANSWER: 30, Series("", 'a,\\"b', "gpt", "prompt"): 7}
+
+
+def test_a_counter_that_is_lower_has_begun_again() -> None:
+    assert increments({PROMPT: 100, ANSWER: 10}, {PROMPT: 30, ANSWER: 12}) == {PROMPT: 30, ANSWER: 2}
+    assert increments({}, {PROMPT: 5}) == {PROMPT: 5}
+    assert increments({PROMPT: 5}, {PROMPT: 5}) == {}
+
+
+def test_what_was_counted_before_metering_began_is_nobodys() -> None:
+    looks = [(10.0, [front("old", created=-60, tokens=500)]), (20.0, [front("old", created=-60, tokens=530)])]
+    assert counted(*looks) == (30, 0)
+
+
+def test_a_replica_that_came_later_has_counted_from_zero() -> None:
+    assert counted((10.0, [front("new", created=3, tokens=500)])) == (500, 0)
+
+
+def test_two_replicas_are_two_sources() -> None:
+    both = [front("a", created=1, tokens=100), front("b", created=1, tokens=90)]
+    more = [front("a", created=1, tokens=110), front("b", created=1, tokens=95)]
+    assert counted((10.0, both), (20.0, more)) == (205, 0)
+
+
+def test_one_that_was_silent_for_a_while_loses_nothing() -> None:
+    looks = [(10.0, 100), (20.0, None), (30.0, None), (40.0, 170)]
+    assert counted(*((minute, [front("a", created=1, tokens=n)]) for minute, n in looks)) == (170, 0)
+
+
+def test_one_that_ended_unread_is_said_as_a_gap() -> None:
+    assert counted((10.0, [front("a", created=1, tokens=100)]), (12.0, [])) == (100, 120)
+    assert counted((10.0, [front("a", created=4, tokens=None)]), (12.0, [])) == (0, 480), "never read"
+
+
+def test_the_same_look_twice_and_one_into_the_past_see_nothing() -> None:
+    sources = [front("a", created=1, tokens=100)]
+    assert counted((10.0, sources), (10.0, sources), (5.0, [front("a", created=1, tokens=999)])) == (100, 0)
+
+
+def test_replicas_cost_from_when_they_came_also_over_an_outage_of_the_operator() -> None:
+    meter, _ = read(begun(START), [Source("a", "model/llama", at(-60))], at(10))
+    runs = [Source("a", "model/llama", at(-60)), Source("b", "model/llama", at(100))]
+    _, use = read(meter, runs, at(130))
+    assert use.replica_seconds == {"model/llama": (120 + 30) * 60}
+
+
+@given(st.lists(st.tuples(st.integers(0, 1000), st.booleans(), st.booleans()), min_size=1, max_size=30))
+def test_whatever_restarts_and_falls_silent_nothing_is_counted_twice(
+    steps: list[tuple[int, bool, bool]],
+) -> None:
+    """A restart takes the counter back to zero; what came since the last answer goes with it."""
+    meter, served, value, tokens = begun(START), 0, 0, 0
+    for minute, (more, restarts, answers) in enumerate(steps, 1):
+        value, served = (more if restarts else value + more), served + more
+        meter, use = read(meter, [front("a", created=0, tokens=value if answers else None)], at(minute))
+        tokens += sum(use.tokens.values())
+        assert tokens <= served
+    if not any(restarts for _, restarts, _ in steps):
+        _, use = read(meter, [front("a", created=0, tokens=value)], at(len(steps) + 1))
+        assert tokens + sum(use.tokens.values()) == served
+
+
+def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
+    stack = priced(**shared(hosted(cache={"size": "10Gi"}), managed(), traffic=TRAFFIC))
+    rates = rates_of(stack, prices())
+    gateway, volume = (
+        Decimal("0.27") * Decimal("0.03") + Decimal("0.15625") * Decimal("0.004"),
+        Decimal("0.10"),
+    )
+    assert round(rates.replicas["model/llama"] * 3600, 20) == Decimal("0.80")
+    assert round(rates.replicas["gateway"] * 3600, 20) == gateway
+    sources = [
+        Source("m", "model/llama", at(0)),
+        front("f", created=0, tokens=1_000_000),
+    ]
+    _, use = read(begun(START), sources, at(60))
+    spent = costs(use, rates)
+    hourly_volume = volume * 10 / 730
+    assert abs(Decimal(spent.components["model/llama"]) / PICO - (Decimal("0.80") + hourly_volume)) < Decimal(
+        "1e-9"
+    )
+    assert spent.components["model/gpt"] == 2 * PICO, "a million tokens at 2"
+    assert (spent.clients, spent.routes) == ({"web": 2 * PICO}, {"chat": 2 * PICO})
+    assert spent.unpriced == frozenset()
+
+
+def test_what_has_no_price_is_named_and_in_no_sum() -> None:
+    stack = priced(**shared(managed(model="nobody-knows"), hosted(accelerator={"class": "cpu"})))
+    rates = rates_of(stack, prices())
+    assert "model/llama" in rates.replicas, "a cpu costs what its pods request"
+    _, use = read(begun(START), [front("f", created=0, tokens=10), Source("x", "tier", at(0))], at(60))
+    spent = costs(use, rates)
+    assert spent.unpriced == {"model/gpt", "tier"}
+    assert set(spent.components) == {"gateway"}
