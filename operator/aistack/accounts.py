@@ -29,6 +29,7 @@ from aistack.budget.reservation import (
 from aistack.errors import ApiError, Conflict, NotFound, NotLeader
 from aistack.kinds import AIBUDGET
 from aistack.kube import Kube
+from aistack.spending.summary import Spent
 from aistack.status import of_budget
 
 PAUSE = 0.02
@@ -46,12 +47,22 @@ class _Request(Generic[T]):
 
 
 class Account:
-    """One budget. `known` is its newest known version; `kube` tells of those that are written."""
+    """One budget. `known` is its newest known version; `kube` tells of those that are written.
 
-    def __init__(self, kube: Kube, name: str, known: Callable[[], AIBudget | None]) -> None:
+    `spent` is what is known of its month.
+    """
+
+    def __init__(
+        self,
+        kube: Kube,
+        name: str,
+        known: Callable[[], AIBudget | None],
+        spent: Callable[[], Spent | None],
+    ) -> None:
         self._kube = kube
         self._name = name
         self._known = known
+        self._spent = spent
         self._waiting: list[_Request[Any]] = []
         self._work: asyncio.Task[None] | None = None
 
@@ -86,7 +97,7 @@ class Account:
                 break
             if budget is not None:
                 ledger, answers = _taken(Ledger.of(budget), batch)
-                after = of_budget(budget, ledger, datetime.now(UTC))
+                after = of_budget(budget, ledger, datetime.now(UTC), self._spent())
                 shows = any(request.shows for request in batch) and after != budget.status
                 changed = shows or ledger != Ledger.of(budget)
                 if (not changed and lost) or (changed and await self._write(budget, after)):
@@ -153,12 +164,14 @@ class Accounts:
         self._budgets = budgets
         self._patience = timedelta(seconds=patience)
         self._accounts: dict[str, Account] = {}
+        self.spent: dict[str, Spent] = {}
+        """What is known of each budget's month, where this process meters it."""
         self._ledgers: dict[str, tuple[str, Ledger]] = {}
 
     def __getitem__(self, name: str) -> Account:
         if name not in self._accounts:
-            known = partial(self._known, name)
-            self._accounts[name] = Account(self._kube, name, known)
+            known, spent = partial(self._known, name), partial(self.spent.get, name)
+            self._accounts[name] = Account(self._kube, name, known, spent)
         return self._accounts[name]
 
     async def admit(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:

@@ -141,6 +141,18 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Metered:
+    """What a stack has really cost, in millionths of its currency's unit."""
+
+    month: str
+    """`2026-11`."""
+    spent: int
+    """Since that month began."""
+    forecast: int | None
+    """At its end; None before a day of it is known."""
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """Everything seen of one stack's objects."""
 
@@ -149,6 +161,8 @@ class Observed:
     """By name."""
     reports: Mapping[str, Report] = field(default_factory=dict)
     """Of loaders, by the uid of their pods."""
+    metered: Metered | None = None
+    """None before the first look."""
 
 
 def digest(value: Any) -> str:

@@ -137,7 +137,7 @@ async def reconcile(
         state,
         generation=generation,
         verdict=verdict,
-        cost=cost_status(estimated, break_evens(resolved, platform.prices)),
+        cost=cost_status(estimated, break_evens(resolved, platform.prices), observed.metered),
         reservation=reservation,
         failures=applied.failures,
         inventory=applied.inventory,

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from aistack.api import AIBudget, ConditionType, Reason
-from aistack.api.budgets import AIBudgetStatus
+from aistack.api.budgets import AIBudgetSpec, AIBudgetStatus
 from aistack.api.conditions import STALLING
 from aistack.api.stack import (
     AIStackStatus,
@@ -28,6 +28,10 @@ from aistack.health import Health, Part
 from aistack.kinds import DEPLOYMENT
 from aistack.observed import Failure
 from aistack.resolve import Problem, ResolvedStack
+from aistack.spending import micro
+from aistack.spending.month import zone_of
+from aistack.spending.summary import Spent
+from aistack.spending.thresholds import reached
 
 MESSAGE_LENGTH = 1000
 NOT_JUDGED = Verdict()
@@ -236,20 +240,72 @@ def _solvency(reservation: Reservation) -> dict[ConditionType, Judgement]:
     return {ConditionType.WITHIN_BUDGET: (True, Cause(Reason.RESERVED, held))}
 
 
-def of_budget(budget: AIBudget, ledger: Ledger, now: datetime) -> AIBudgetStatus:
-    """The status of a budget that holds what its ledger says."""
+def of_budget(budget: AIBudget, ledger: Ledger, now: datetime, spent: Spent | None = None) -> AIBudgetStatus:
+    """The status of a budget that holds what its ledger says. What was spent stays where it isn't known."""
     generation, earlier = budget.metadata.generation, budget.status.conditions
     status = ledger.status(budget.status)
     judgements = {
         ConditionType.READY: (True, Cause(Reason.READY, "every stack that it counts is held to it")),
         ConditionType.WITHIN_LIMIT: _balance(ledger),
+        **(_expenses(ledger.terms, spent) if spent else _unmetered(ledger.terms)),
     }
+    kept = [] if spent else [item for item in earlier if item.type in _EXPENSES]
     return status.model_copy(
         update={
+            **(_month(spent) if spent else {}),
             "observed_generation": generation,
-            "conditions": _conditions(generation, earlier, now, judgements),
+            "conditions": _conditions(generation, earlier, now, judgements, kept=kept),
         }
     )
+
+
+_EXPENSES = frozenset({ConditionType.METERED, ConditionType.WITHIN_THRESHOLDS})
+
+
+def _month(spent: Spent) -> dict[str, str | None]:
+    line = spent.forecast
+    return {
+        "month": spent.month,
+        "month_to_date": cents(micro(spent.month_to_date)),
+        "forecast": cents(micro(line.expected)) if line else None,
+        "forecast_low": cents(micro(line.low)) if line else None,
+        "forecast_high": cents(micro(line.high)) if line else None,
+        "metered_at": _timestamp(spent.at),
+    }
+
+
+def _unmetered(terms: AIBudgetSpec) -> dict[ConditionType, Judgement]:
+    """Only where it never will be."""
+    if zone_of(terms.time_zone):
+        return {}
+    message = f"there is no time zone {terms.time_zone}, so nobody knows when its month begins"
+    return {ConditionType.METERED: (False, Cause(Reason.INVALID_SPEC, message))}
+
+
+def _expenses(terms: AIBudgetSpec, spent: Spent) -> dict[ConditionType, Judgement]:
+    metered = {ConditionType.METERED: _completeness(spent)}
+    if not terms.thresholds:
+        return metered
+    if not (over := reached(terms, spent.month_to_date)):
+        return {**metered, ConditionType.WITHIN_THRESHOLDS: (True, Cause(Reason.BELOW_THRESHOLDS, ""))}
+    limit = f"{terms.limit.amount} {terms.limit.currency}"
+    told = f"{over[0].percent} % of {limit} and more was spent in {spent.month}"
+    return {**metered, ConditionType.WITHIN_THRESHOLDS: (False, Cause(Reason.THRESHOLD_REACHED, told))}
+
+
+def _completeness(spent: Spent) -> Judgement:
+    """Gaps are said as gaps."""
+    if spent.stale_since:
+        told = f"not read since {_timestamp(spent.stale_since)}: {', '.join(spent.silent)}"
+        return False, Cause(Reason.METRICS_MISSING, _joined([told]))
+    if spent.unpriced:
+        return False, Cause(Reason.PRICE_UNKNOWN, _joined(("not counted, without a price", *spent.unpriced)))
+    lost = (
+        f"{spent.unread_seconds:.0f} s of gateways that have ended were not read"
+        if spent.unread_seconds
+        else ""
+    )
+    return True, Cause(Reason.METERED, lost)
 
 
 def _balance(ledger: Ledger) -> Judgement:

@@ -10,6 +10,8 @@ from aistack.api import AIBudget
 from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
 from aistack.cli.budget import WIDTH, bar, document, report
+from aistack.spending.forecast import Forecast
+from aistack.spending.summary import Spent
 from aistack.status import of_budget
 from tests.budgets import EXPIRES, budget, claim
 
@@ -37,6 +39,22 @@ def test_it_shows_what_is_left_and_the_largest_stack_first() -> None:
     assert headline == ("AIBudget care: 90.00 of 100.00 USD a month reserved, 10.00 left; Deny, by the most")
     assert first.split() == ["care/support", "60.00", "█" * (WIDTH * 6 // 10), "committed"]
     assert second.split() == ["sales/chat", "30.00", "█" * (WIDTH * 3 // 10), "pending,", "45s"]
+
+
+def metered(**fields: Any) -> AIBudget:
+    found = held()
+    spent = Spent(NOW, "2026-11", NOW - timedelta(days=9), 12_345_678 * 10**6, **fields)
+    return found.model_copy(update={"status": of_budget(found, Ledger.of(found), NOW, spent)})
+
+
+def test_it_says_what_was_really_spent_and_where_the_month_leads() -> None:
+    leads = Forecast(expected=40 * 10**12, low=30 * 10**12, high=50 * 10**12)
+    _, spent, *_ = shown(metered(forecast=leads))
+    assert spent == (
+        "  12.35 USD spent in 2026-11, as of 2026-11-01T00:00:45Z; 40.00 at its end (30.00 to 50.00)"
+    )
+    assert shown(metered())[1] == "  12.35 USD spent in 2026-11, as of 2026-11-01T00:00:45Z"
+    assert document(metered(forecast=leads))["spent"]["forecastHigh"] == "50.00"
 
 
 def test_it_says_what_is_wrong_with_the_budget() -> None:

@@ -16,6 +16,7 @@ from aistack.api.base import Metadata, Model
 from aistack.api.stack import AIStackStatus
 from aistack.api.validation import problems as problems_of
 from aistack.budget import Claim, claim_of, standing_claim
+from aistack.budget.terms import terms_problems
 from aistack.cost import Estimate
 from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
@@ -163,11 +164,13 @@ def _priced(stack: AIStack, resolved: ResolvedStack, estimated: Estimate, platfo
 
 
 def _judge_rule(parsed: Model, platform: Platform, requester: str) -> Verdict:
-    """Policies and exceptions are of no use when nobody can act on them."""
+    """Policies, exceptions and budgets are of no use when nobody can act on them."""
     if isinstance(parsed, AIPolicy):
         return Verdict(problems=tuple(map(str, rules.problems(parsed))))
     if isinstance(parsed, AIPolicyException):
         return _judge_exception(parsed, platform, requester)
+    if isinstance(parsed, AIBudget):
+        return Verdict(problems=tuple(map(str, terms_problems(parsed.spec))))
     return ALLOWED
 
 

@@ -130,11 +130,23 @@ class AIBudgetStatus(Model):
     stack_count: Annotated[int, Field(ge=0)] | None = None
     """How many stacks hold something."""
 
+    month: Line | None = None
+    """The month that is metered, such as 2026-11, in spec.timeZone."""
+
     month_to_date: Amount | None = None
-    """Actually spent since the month began."""
+    """Actually spent since the month began; what was used over its turn is in the new one."""
 
     forecast: Amount | None = None
-    """Expected at the month's end."""
+    """Expected at the month's end; absent before a day of it is known."""
+
+    forecast_low: Amount | None = None
+    """The month ends above it in nine of ten cases."""
+
+    forecast_high: Amount | None = None
+    """The month ends below it in nine of ten cases."""
+
+    metered_at: Timestamp | None = None
+    """When the month to date was true (UTC)."""
 
 
 class AIBudget(Model):

@@ -15,6 +15,8 @@ class ConditionType(StrEnum):
     POLICY_WAIVED = "PolicyWaived"
     WITHIN_BUDGET = "WithinBudget"
     WITHIN_LIMIT = "WithinLimit"
+    METERED = "Metered"
+    WITHIN_THRESHOLDS = "WithinThresholds"
 
 
 class Reason(StrEnum):
@@ -39,6 +41,10 @@ class Reason(StrEnum):
     CURRENCY_DIFFERS = "CurrencyDiffers"
     RESERVED = "Reserved"
     OVER_LIMIT = "OverLimit"
+    METERED = "Metered"
+    METRICS_MISSING = "MetricsMissing"
+    BELOW_THRESHOLDS = "BelowThresholds"
+    THRESHOLD_REACHED = "ThresholdReached"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"

@@ -63,6 +63,7 @@ def report(budget: AIBudget, now: datetime) -> list[Text]:
     rows = [list(_row(entry, ledger, now)) for entry in _holding(ledger)]
     return [
         _headline(ledger),
+        *_month(budget),
         *(Text.assemble("  ", line) for line in columns(rows)),
         *(Text(f"  {told}", "yellow") for told in _warnings(budget)),
         Text(),
@@ -80,6 +81,17 @@ def _headline(ledger: Ledger) -> Text:
         (left, "red" if over else "green"),
         f"; {terms.enforcement}, by {'the most' if terms.basis == 'Max' else 'the expected cost'}",
     )
+
+
+def _month(budget: AIBudget) -> Iterator[Text]:
+    """What was really spent, as of when; nothing before it was metered."""
+    status, currency = budget.status, budget.spec.limit.currency
+    if status.month_to_date is None:
+        return
+    told = f"  {status.month_to_date} {currency} spent in {status.month}, as of {status.metered_at}"
+    if status.forecast:
+        told += f"; {status.forecast} at its end ({status.forecast_low} to {status.forecast_high})"
+    yield Text(told)
 
 
 def _holding(ledger: Ledger) -> Sequence[StackReservation]:
@@ -130,6 +142,14 @@ def document(budget: AIBudget) -> dict[str, Any]:
         "reserved": exact(ledger.reserved),
         "enforcement": ledger.terms.enforcement,
         "basis": ledger.terms.basis,
+        "spent": {
+            "month": budget.status.month,
+            "monthToDate": budget.status.month_to_date,
+            "forecast": budget.status.forecast,
+            "forecastLow": budget.status.forecast_low,
+            "forecastHigh": budget.status.forecast_high,
+            "meteredAt": budget.status.metered_at,
+        },
         "stacks": [
             {
                 "stack": entry.stack,

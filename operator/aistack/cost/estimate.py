@@ -11,6 +11,7 @@ from aistack.cost.breakeven import BreakEven
 from aistack.cost.charges import Charge, charges
 from aistack.cost.money import EXACT, MicroUnits, Range, cents, total
 from aistack.cost.prices import NO_PRICES, Prices, Unknown
+from aistack.observed import Metered
 from aistack.resolve import ResolvedStack
 
 NO_TRAFFIC = "write spec.traffic: without it nobody can say how many tokens"
@@ -94,13 +95,17 @@ def _unknown(
                 yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC)
 
 
-def cost_status(estimated: Estimate, verdicts: Sequence[BreakEven] = ()) -> CostStatus:
+def cost_status(
+    estimated: Estimate, verdicts: Sequence[BreakEven] = (), metered: Metered | None = None
+) -> CostStatus:
     """What a stack's status says of its cost; month to date and forecast are metered, not estimated."""
     monthly = estimated.monthly
     tokens = [verdict.tokens for verdict in verdicts if verdict.tokens is not None]
     return CostStatus(
         currency=estimated.currency,
         monthly=_monthly(monthly) if monthly else None,
+        month_to_date=cents(metered.spent) if metered else None,
+        forecast=cents(metered.forecast) if metered and metered.forecast is not None else None,
         break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
         price_book=", ".join(estimated.books)[:LINE] or None,
         unknown_prices=tuple(str(gap)[:LINE] for gap in estimated.unknown[:MOST_UNKNOWN]),

@@ -43,6 +43,7 @@ from aistack.runtime.endpoint import endpoint
 from aistack.runtime.lease import Lease
 from aistack.runtime.loaders import Loaders
 from aistack.runtime.logs import about
+from aistack.runtime.metering import Metering
 from aistack.runtime.metrics import (
     LEASE_HELD,
     QUEUE_DEPTH,
@@ -50,6 +51,7 @@ from aistack.runtime.metrics import (
     RECONCILE_SECONDS,
     BudgetAmounts,
     PolicyResults,
+    Spending,
     StackCosts,
     StackStates,
     UnreadableObjects,
@@ -116,6 +118,15 @@ class Controller:
         self._admission_policies = AdmissionPolicies(kube, self._store, resync=settings.resync)
         self._accounts = Accounts(kube, self._budgets, patience=settings.reservation)
         self._bookkeeping = Bookkeeping(self._accounts, self._store, self._look_at, resync=settings.resync)
+        self._metering = Metering(
+            kube,
+            store,
+            self._accounts,
+            self._platform,
+            self._look_at,
+            namespace=settings.namespace,
+            interval=settings.metering,
+        )
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
@@ -125,6 +136,7 @@ class Controller:
             self._results,
             self._costs,
             BudgetAmounts(self._budgets),
+            Spending(self._metering.spent, self._accounts.spent, self._budgets),
             UnreadableObjects(lambda: self._store.unreadable),
         )
         self._prices = PriceIndex()
@@ -153,6 +165,7 @@ class Controller:
                 tasks.create_task(self._queue.run(self._work, self._settings.workers))
                 tasks.create_task(self._follow_dates())
                 tasks.create_task(self._bookkeeping.run())
+                tasks.create_task(self._metering.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
                 if self._settings.admission_policies:
                     tasks.create_task(self._admission_policies.run())
@@ -191,6 +204,21 @@ class Controller:
     def _budgets(self) -> dict[str, AIBudget]:
         return self._store.budgets
 
+    def _platform(self, now: datetime) -> Platform:
+        catalog = Catalog(
+            self._images,
+            self._store.accelerator_classes,
+            self._discovery.abilities,
+            self._settings.namespace,
+        )
+        return Platform(
+            catalog,
+            self._prices.of(self._store.price_books),
+            self._store.policies(now),
+            Budgets(tuple(self._store.budgets.values()), self._store.namespaces),
+            self._store.unreadable,
+        )
+
     async def _work(self, key: Key) -> Next:
         stack = self._store.stack(key)
         # What is being deleted takes its children with it: garbage collection must not be worked against.
@@ -209,23 +237,14 @@ class Controller:
 
     async def _reconcile(self, key: Key, stack: Manifest) -> tuple[str, Next]:
         """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
-        catalog = Catalog(
-            self._images,
-            self._store.accelerator_classes,
-            self._discovery.abilities,
-            self._settings.namespace,
-        )
         now = datetime.now(UTC)
-        platform = Platform(
-            catalog,
-            self._prices.of(self._store.price_books),
-            self._store.policies(now),
-            Budgets(tuple(self._store.budgets.values()), self._store.namespaces),
-            self._store.unreadable,
+        observed = replace(
+            self._store.observed(key), reports=self._loaders.reports, metered=self._metering.metered(key)
         )
         try:
-            observed = replace(self._store.observed(key), reports=self._loaders.reports)
-            outcome = await reconcile(stack, observed, platform, self._kube, now, accounts=self._accounts)
+            outcome = await reconcile(
+                stack, observed, self._platform(now), self._kube, now, accounts=self._accounts
+            )
         except NotLeader:
             return "not_leader", Next(failed=True)
         except Unavailable as error:

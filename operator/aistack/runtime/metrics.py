@@ -10,7 +10,10 @@ from prometheus_client.registry import Collector
 from aistack.api import AIBudget
 from aistack.api.stack import CostStatus
 from aistack.budget import Ledger
+from aistack.cost.money import MicroUnits
 from aistack.runtime.store import Key
+from aistack.spending import micro
+from aistack.spending.summary import Spent
 from aistack.unreadable import Unreadable
 
 MICRO = 1_000_000
@@ -148,6 +151,46 @@ class BudgetAmounts(Collector):
             reserved.add_metric(said, ledger.reserved / MICRO)
             committed.add_metric(said, sum(each.micro_units for each in ledger.committed.values()) / MICRO)
         yield from (limit, reserved, committed)
+
+
+class Spending(Collector):
+    """What stacks and budgets have really spent this month, in units of the currency."""
+
+    def __init__(
+        self,
+        stacks: Callable[[], Iterable[tuple[Key, str, MicroUnits]]],
+        budgets: Mapping[str, Spent],
+        known: Callable[[], Mapping[str, AIBudget]],
+    ) -> None:
+        self._stacks = stacks
+        self._budgets = budgets
+        self._known = known
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        of_stacks = GaugeMetricFamily(
+            "aistack_stack_cost_month_to_date",
+            "What a stack has really cost since the month began.",
+            labels=["namespace", "stack", "currency"],
+        )
+        for key, currency, spent in self._stacks():
+            of_stacks.add_metric([*key, currency], spent / MICRO)
+        labels = ["budget", "currency"]
+        to_date = GaugeMetricFamily(
+            "aistack_budget_month_to_date", "What was really spent since the month began.", labels=labels
+        )
+        forecast = GaugeMetricFamily(
+            "aistack_budget_forecast",
+            "What will be spent at the month's end, if it goes on so.",
+            labels=labels,
+        )
+        known = self._known()
+        for name, month in self._budgets.items():
+            if name in known:
+                said = [name, known[name].spec.limit.currency]
+                to_date.add_metric(said, micro(month.month_to_date) / MICRO)
+                if month.forecast:
+                    forecast.add_metric(said, micro(month.forecast.expected) / MICRO)
+        yield from (of_stacks, to_date, forecast)
 
 
 class UnreadableObjects(Collector):

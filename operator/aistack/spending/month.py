@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +16,14 @@ class Month:
     @property
     def seconds(self) -> float:
         return (self.end - self.begin).total_seconds()
+
+
+def zone_of(name: str) -> ZoneInfo | None:
+    """None where there is none of this name."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return None
 
 
 def month_name(now: datetime, zone: ZoneInfo) -> str:

@@ -1,0 +1,77 @@
+"""Asks the gateways' replicas what they have counted; one that is silent delays nobody.
+
+They answer where their loaders do, on their pods' addresses: the stack's NetworkPolicy lets the operator in.
+"""
+
+import asyncio
+from collections.abc import Sequence
+from typing import Self
+
+import aiohttp
+
+from aistack.observed import Pod
+from aistack.spending.counters import Counters, read_counters
+
+PORT = 9902
+AT_ONCE = 64
+PATIENCE = aiohttp.ClientTimeout(total=2)
+LARGEST = 16 * 1024 * 1024
+"""Bytes of an answer: 20,000 series are some 3 MB."""
+MOST_SKIPPED = 16
+"""Looks for which one is left out that never answered when it was asked."""
+
+
+class Fronts:
+    """What the gateways' replicas have counted, as often as somebody wants to know."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(AT_ONCE)
+        self._silences: dict[str, tuple[int, int]] = {}
+        """By the pod's uid: how often it was silent, and how many looks it is left out for."""
+        self._session: aiohttp.ClientSession
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(timeout=PATIENCE)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._session.close()
+
+    async def counters(self, pods: Sequence[Pod]) -> dict[str, Counters]:
+        """By the pod's uid; of those that answer."""
+        asked = [pod for pod in pods if self._is_due(pod)]
+        answers = await asyncio.gather(*(self._counters(pod) for pod in asked))
+        return {pod.uid: answer for pod, answer in zip(asked, answers, strict=True) if answer is not None}
+
+    def retain(self, uids: frozenset[str]) -> None:
+        """Forgets all other pods."""
+        self._silences = {uid: silence for uid, silence in self._silences.items() if uid in uids}
+
+    def _is_due(self, pod: Pod) -> bool:
+        silences, skipped = self._silences.get(pod.uid, (0, 0))
+        if skipped:
+            self._silences[pod.uid] = silences, skipped - 1
+        return not skipped
+
+    async def _counters(self, pod: Pod) -> Counters | None:
+        host = f"[{pod.address}]" if ":" in pod.address else pod.address
+        try:
+            async with self._places, self._session.get(f"http://{host}:{PORT}/metrics") as answer:
+                answer.raise_for_status()
+                counted = read_counters(await _text(answer))
+        except (aiohttp.ClientError, TimeoutError, ValueError):
+            silences = self._silences.get(pod.uid, (0, 0))[0] + 1
+            self._silences[pod.uid] = silences, min(2**silences - 2, MOST_SKIPPED)
+            return None
+        self._silences.pop(pod.uid, None)
+        return counted
+
+
+async def _text(answer: aiohttp.ClientResponse) -> str:
+    """ValueError where it is too large: what answers there is not a gateway."""
+    body = bytearray()
+    async for chunk in answer.content.iter_any():
+        body += chunk
+        if len(body) > LARGEST:
+            raise ValueError(f"more than {LARGEST} bytes")
+    return body.decode()

@@ -1,0 +1,81 @@
+"""What stacks really cost, metered by the controller as it is, on a real API server."""
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aistack.cli.parser import main
+from tests import budgets, controllers
+from tests.controllers import Stacks, eventually
+from tests.controlplane import ControlPlane
+from tests.costs import SOURCE, book
+from tests.stacks import accelerator_class, hosted, stack
+
+CLASS = "dear-by-the-hour"
+HOURLY = 36_000
+"""Ten a second."""
+INTERVAL = {"AISTACK_METERING_SECONDS": "5"}
+
+
+@pytest.fixture(scope="module")
+def priced(installed: ControlPlane) -> Iterator[ControlPlane]:
+    accelerator = accelerator_class(CLASS, resource=None)
+    accelerator["spec"]["price"] = {"onDemandHourly": str(HOURLY), "source": SOURCE, "asOf": "2026-11-01"}
+    free = {"name": "default", "cpuHourly": "0", "memoryGibHourly": "0", "source": SOURCE}
+    for obj in (accelerator, book("spending-test", compute=[free]).dump()):
+        installed.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
+    yield installed
+    installed.kubectl("delete", "acceleratorclass", CLASS)
+    installed.kubectl("delete", "pricebook", "spending-test")
+
+
+@pytest.fixture
+def budget(priced: ControlPlane, stacks: Stacks) -> Iterator[str]:
+    """Its limit is reached in a second."""
+    name = f"of-{stacks.namespace}"
+    place = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stacks.namespace}}}
+    terms = {"enforcement": "Audit", "selector": place, "thresholds": [{"percent": 100, "action": "Warn"}]}
+    made = budgets.manifest(name, "10", **terms)
+    priced.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(made))
+    yield name
+    priced.kubectl("delete", "aibudget", name)
+
+
+def test_what_runs_costs_by_the_second_and_a_restart_counts_nothing_twice(
+    stacks: Stacks, budget: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def status() -> dict[str, Any]:
+        found = json.loads(stacks.cluster.kubectl("get", "aibudget", budget, "--output=json"))
+        said: dict[str, Any] = found.get("status", {})
+        return said
+
+    def spent() -> float:
+        return float(status().get("monthToDate", 0))
+
+    began = time.time()
+    model = hosted(accelerator={"class": CLASS})
+    with controllers.controller(stacks.cluster, tmp_path, "first", **INTERVAL) as process:
+        stacks.apply(stack(models=[model], gateway={"replicas": {"min": 1, "max": 1}}))
+        stacks.wait_ready("support")
+        eventually(lambda: spent() > 0, "the budget says what was spent", process)
+        assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}"]) == 0
+        assert "spent" in capsys.readouterr().out
+    before = spent()
+    with controllers.controller(stacks.cluster, tmp_path, "second", **INTERVAL) as process:
+        eventually(lambda: spent() > before, "it goes on after a restart", process)
+        reached = next(item for item in status()["conditions"] if item["type"] == "WithinThresholds")
+        assert reached["reason"] == "ThresholdReached"
+        assert spent() <= (time.time() - began) * HOURLY / 3600 + 10, "a second is counted once"
+        eventually(
+            lambda: float(stacks.get("aistack", "support")["status"]["cost"].get("monthToDate", 0)) > before,
+            "the stack's own status says it too",
+            process,
+        )
+    kept = stacks.get("configmap", "support-spending")["data"]["spending.json"]
+    assert set(json.loads(kept)["components"]) == {"model/llama"}
+    operators = Stacks(stacks.cluster, controllers.NAMESPACE)
+    assert operators.get("configmap", f"budget-{budget}-spending")["metadata"]["ownerReferences"]

@@ -1,0 +1,42 @@
+"""What is wrong with a budget itself is refused when it comes, and said of one that came otherwise."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from aistack.admission.request import AdmissionReview
+from aistack.admission.review import Verdict, review
+from aistack.budget import Ledger
+from aistack.platform import Platform
+from aistack.status import of_budget
+from tests import reviews
+from tests.budgets import budget, manifest
+from tests.stacks import catalog
+
+NOW = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def judged(**spec: Any) -> Verdict:
+    return review(
+        AdmissionReview.model_validate(reviews.review(manifest(**spec))).request, Platform(catalog())
+    )
+
+
+def test_a_budget_with_a_time_zone_and_warnings_is_taken() -> None:
+    warns = [{"percent": 80, "action": "Warn"}]
+    assert judged(timeZone="Europe/Berlin", thresholds=warns).allowed
+
+
+@pytest.mark.parametrize("action", ["Degrade", "Stop"])
+def test_what_no_threshold_does_yet_is_refused(action: str) -> None:
+    (line,) = judged(thresholds=[{"percent": 80, "action": action}]).problems
+    assert line == f"spec.thresholds[80].action: {action} is not served by this version; write Warn"
+
+
+def test_a_time_zone_that_nobody_knows_is_refused_and_said() -> None:
+    (line,) = judged(timeZone="Europe/Atlantis").problems
+    assert line.startswith("spec.timeZone: there is no time zone Europe/Atlantis; write one such as")
+    stored = budget(timeZone="Europe/Atlantis")
+    said = [(item.type, item.reason) for item in of_budget(stored, Ledger.of(stored), NOW).conditions]
+    assert ("Metered", "InvalidSpec") in said

@@ -1,0 +1,274 @@
+"""What is asked of gateways, where it is kept, and what a restart or a second process makes of it.
+
+A million tokens that are read cost 2.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from aistack.accounts import Accounts
+from aistack.api import AcceleratorClass
+from aistack.budget import Budgets
+from aistack.catalog import Catalog
+from aistack.errors import Conflict, NotFound
+from aistack.images import default_images
+from aistack.kinds import CONFIG_MAP, Kind, Manifest
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
+from aistack.platform import Platform
+from aistack.runtime import fronts
+from aistack.runtime.metering import Metering
+from aistack.runtime.store import Key, Store
+from tests.budget_server import Server
+from tests.budgets import manifest
+from tests.costs import SOURCE, managed, prices, route
+from tests.stacks import accelerator_class, hosted, stack
+
+START = datetime(2026, 11, 10, 12, tzinfo=UTC)
+CREATED = START.isoformat()
+CHAT: dict[str, Any] = {"models": [hosted(), managed()], "gateway": {"routes": [route(("gpt", 1))]}}
+
+
+class Cluster(Server):
+    """An API server that holds budgets and ConfigMaps."""
+
+    def __init__(self, *budgets: Manifest) -> None:
+        super().__init__(*budgets)
+        self.maps: dict[tuple[str, str], Manifest] = {}
+        self.refusing: Exception | None = None
+
+    async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
+        if kind is not CONFIG_MAP:
+            return await super().get(kind, namespace, name)
+        if (namespace, name) not in self.maps:
+            raise NotFound(404, "NotFound", name)
+        return self.maps[namespace, name]
+
+    async def apply(self, manifest: Manifest, *, uid: str | None, manager: str = "") -> Manifest:  # noqa: ARG002
+        if self.refusing:
+            raise self.refusing
+        meta = manifest["metadata"]
+        key, there = (meta["namespace"], meta["name"]), self.maps.get((meta["namespace"], meta["name"]))
+        version = there["metadata"]["resourceVersion"] if there else None
+        if version != (meta.get("resourceVersion") if uid else None):
+            raise Conflict(409, "Conflict", "changed meanwhile")
+        written = {"uid": f"uid-{meta['name']}", "resourceVersion": str(int(version or 0) + 1)}
+        self.maps[key] = {**manifest, "metadata": {**meta, **written}}
+        return self.maps[key]
+
+
+class Front:
+    """A gateway's pod: it says what it has counted, or nothing."""
+
+    def __init__(self) -> None:
+        self.tokens: int | None = 0
+        self.asked = 0
+
+    async def metrics(self, _: web.Request) -> web.Response:
+        self.asked += 1
+        if self.tokens is None:
+            return web.Response(status=503)
+        labels = 'client="web",route="chat",target="gpt"'
+        return web.Response(text=f"aistack_prompt_tokens_total{{{labels}}} {self.tokens}\n")
+
+
+@pytest.fixture
+async def front(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
+    found, app = Front(), web.Application()
+    app.router.add_get("/metrics", found.metrics)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setattr(fronts, "PORT", runner.addresses[0][1])
+    yield found
+    await runner.cleanup()
+
+
+class World:
+    """A cluster with one stack, its gateway's pod and its model's, and one process that meters it."""
+
+    def __init__(self, **spec: Any) -> None:
+        self.cluster = Cluster(manifest(limit="100", **spec))
+        self.cluster.stored["care"]["metadata"]["creationTimestamp"] = CREATED
+        self.store = Store()
+        self.version = 0
+        self.now = START
+        self.told: list[Key] = []
+        made = stack(**CHAT)
+        self.has({**made, "metadata": {**made["metadata"], "creationTimestamp": CREATED}})
+        self.has_pod("gateway", "gateway")
+        self.restarts()
+
+    def has(self, obj: Manifest) -> None:
+        self.version += 1
+        meta = {**obj["metadata"], "resourceVersion": str(self.version)}
+        self.store.update({**obj, "metadata": meta})
+
+    def has_pod(self, component: str, part: str, address: str = "127.0.0.1") -> None:
+        labels = {STACK_LABEL: "support", COMPONENT_LABEL: component, NAME_LABEL: part}
+        meta = {"name": f"support-{part}-1-x", "namespace": "care", "uid": f"uid-{part}", "labels": labels}
+        meta["creationTimestamp"] = self.now.isoformat()
+        status = {"podIP": address, "phase": "Running"}
+        self.has({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
+
+    def restarts(self) -> None:
+        """Another process begins to lead, and knows nothing but what is kept."""
+        self.accounts = Accounts(self.cluster, self.cluster.budgets, patience=90)
+        self.metering = Metering(
+            self.cluster,
+            self.store,
+            self.accounts,
+            self.platform,
+            self.told.extend,
+            namespace="aistack-system",
+            interval=60,
+        )
+
+    def platform(self, _: datetime) -> Platform:
+        l4 = accelerator_class()
+        l4["spec"]["price"] = {"onDemandHourly": "0.80", "source": SOURCE, "asOf": "2026-11-01"}
+        catalog = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(l4)})
+        counting = Budgets(tuple(self.cluster.budgets().values()))
+        return Platform(catalog, prices(), budgets=counting)
+
+    async def looks(self, after: float = 1) -> Mapping[str, Any]:
+        """The budget's status when so many minutes have passed."""
+        self.now += timedelta(minutes=after)
+        async with self.metering._fronts:
+            await self.metering.look(self.now)
+        status: Mapping[str, Any] = self.cluster.stored["care"]["status"]
+        return status
+
+
+async def test_what_a_gateway_counts_becomes_the_months_cost(front: Front) -> None:
+    world = World()
+    front.tokens = 20_000_000
+    status = await world.looks()
+    assert status["monthToDate"] == "40.00"
+    assert (status["month"], status["meteredAt"]) == ("2026-11", "2026-11-10T12:01:00Z")
+    kept = world.cluster.maps["care", "support-spending"]
+    assert kept["metadata"]["ownerReferences"][0]["uid"] == "uid-of-the-stack"
+    assert '"chat": "40.000000000000"' in kept["data"]["spending.json"]
+    assert world.told == [("care", "support")]
+
+
+async def test_replicas_cost_by_the_hour(front: Front) -> None:
+    world = World()
+    await world.looks()
+    world.has_pod("model", "llama")
+    assert float((await world.looks(after=60))["monthToDate"]) == pytest.approx(0.81, abs=0.005)
+    assert front.asked == 2, "the model's pod counts nothing that costs"
+
+
+async def test_a_restart_goes_on_where_it_was_left_and_counts_nothing_twice(front: Front) -> None:
+    world = World()
+    front.tokens = 20_000_000
+    await world.looks()
+    for tokens, cost in ((20_000_000, "40.00"), (30_000_000, "60.00"), (5_000_000, "70.00")):
+        front.tokens = tokens
+        world.restarts()
+        assert (await world.looks())["monthToDate"] == cost
+
+
+async def test_two_processes_at_once_count_nothing_twice(front: Front) -> None:
+    world = World()
+    await world.looks()
+    first = world.metering
+    world.restarts()
+    second = world.metering
+    front.tokens = 20_000_000
+    for metering in (second, first, first, second, second):
+        world.metering = metering
+        status = await world.looks()
+    assert status["monthToDate"] == "40.00"
+
+
+async def test_a_silent_gateway_is_said_and_what_it_counted_is_added_when_it_answers(front: Front) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    front.tokens = None
+    for _ in range(7):
+        status = await world.looks()
+    metered = next(item for item in status["conditions"] if item["type"] == "Metered")
+    assert (metered["reason"], metered["message"]) == (
+        "MetricsMissing",
+        "not read since 2026-11-10T12:01:00Z: care/support",
+    )
+    assert status["monthToDate"] == "20.00"
+    assert front.asked < 8, "one that is silent is asked less and less"
+    front.tokens = 12_000_000
+    for _ in range(10):
+        status = await world.looks()
+    assert status["monthToDate"] == "24.00"
+    assert next(item for item in status["conditions"] if item["type"] == "Metered")["status"] == "True"
+
+
+async def test_what_has_no_price_is_said_to_be_left_out(front: Front) -> None:
+    world = World()
+    broken = stack(**{**CHAT, "models": [hosted(), managed(model="nobody-knows")]})
+    world.has({**broken, "metadata": {**broken["metadata"], "creationTimestamp": CREATED}})
+    front.tokens = 20_000_000
+    status = await world.looks()
+    metered = next(item for item in status["conditions"] if item["type"] == "Metered")
+    assert (metered["reason"], metered["message"]) == (
+        "PriceUnknown",
+        "not counted, without a price; care/support: model/gpt",
+    )
+
+
+async def test_a_threshold_is_reached_and_left_behind_with_the_month(front: Front) -> None:
+    world = World(thresholds=[{"percent": 50, "action": "Warn"}, {"percent": 80, "action": "Warn"}])
+    said = []
+    for tokens, minutes in ((20_000_000, 1), (45_000_000, 1), (45_000_001, 21 * 24 * 60)):
+        front.tokens = tokens
+        status = await world.looks(after=minutes)
+        (found,) = (item for item in status["conditions"] if item["type"] == "WithinThresholds")
+        said.append((found["status"], found["message"]))
+    assert said == [
+        ("True", ""),
+        ("False", "80 % of 100 USD and more was spent in 2026-11"),
+        ("True", ""),
+    ]
+
+
+async def test_a_write_that_fails_is_made_up_for_by_the_next(front: Front) -> None:
+    world = World()
+    await world.looks()
+    front.tokens = 20_000_000
+    world.cluster.refusing = Conflict(409, "Conflict", "somebody was faster")
+    await world.looks()
+    world.cluster.refusing = None
+    assert (await world.looks())["monthToDate"] == "40.00"
+
+
+async def test_a_config_map_of_somebody_else_is_left_alone(front: Front) -> None:
+    world = World()
+    theirs = {"metadata": {"uid": "uid-x", "resourceVersion": "1"}, "data": {"mine": "yes"}}
+    world.cluster.maps["care", "support-spending"] = theirs
+    front.tokens = 20_000_000
+    await world.looks()
+    assert world.cluster.maps["care", "support-spending"] is theirs
+
+
+async def test_a_status_is_written_again_when_notably_more_was_spent(front: Front) -> None:
+    world = World()
+    for tokens in (1_000_000, 1_001_000, 1_100_000):
+        front.tokens = tokens
+        await world.looks(after=0.01)
+    assert world.told == [("care", "support")] * 2
+    shown = world.metering.metered(("care", "support"))
+    assert shown is not None
+    assert shown.spent == pytest.approx(2_200_000, abs=1000)
+
+
+async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:
+    world = World()
+    front.tokens = 20_000_000
+    await world.looks()
+    world.store.remove({**stack(), "metadata": {**stack()["metadata"], "resourceVersion": "99"}})
+    assert (await world.looks())["monthToDate"] == "40.00"
+    assert list(world.metering.spent()) == []
