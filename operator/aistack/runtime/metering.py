@@ -24,7 +24,6 @@ from aistack.kinds import AIBUDGET, AISTACK
 from aistack.kube import Kube
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
-from aistack.resolve import resolve
 from aistack.runtime.fronts import Fronts
 from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
@@ -167,7 +166,7 @@ class Metering:
         if manifest is None or "deletionTimestamp" in manifest["metadata"]:
             return None
         try:
-            meaning = resolve(AIStack.read({**manifest, "status": {}}), platform.catalog).meaning
+            meaning = platform.resolve(AIStack.read({**manifest, "status": {}})).meaning
         except ValidationError:
             return None
         return rates_of(meaning, platform.prices) if meaning else None
