@@ -10,9 +10,9 @@ from aistack.kinds import EVENT, Manifest
 from aistack.observed import digest
 from aistack.problem import Problem
 
-TOLD = (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED)
+TOLD = (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED, ConditionType.WITHIN_THRESHOLDS)
 """The conditions whose changes are events: what people decide about, not what pods do."""
-ALARMING = frozenset({Reason.POLICY_VIOLATED, Reason.EXCEPTION_ENDS})
+ALARMING = frozenset({Reason.POLICY_VIOLATED, Reason.EXCEPTION_ENDS, Reason.DEGRADED, Reason.STOPPED})
 MESSAGE_LENGTH = 1024
 """Characters that the API server takes."""
 

@@ -33,6 +33,7 @@ from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged, priced
 from aistack.render import render
 from aistack.resolve import Problem, StackRef
+from aistack.restraint import restrained, restraint_of, standing_restraint
 from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
@@ -91,14 +92,18 @@ async def reconcile(
     if verdict.suspensions and before.inventory:
         resolved = platform.resolve(stack.suspended()).stack or resolved
         estimated = priced(resolved, platform)
+    meant, counting = resolved, platform.budgets.counting(stack.metadata)
+    restraint, earlier = restraint_of(counting), standing_restraint(before.conditions)
+    resolved = restrained(meant, restraint, platform.prices)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
-    running = stops or apply.is_applied(manifests, before.inventory)
+    as_it_was = manifests if restraint == earlier else render(restrained(meant, earlier, platform.prices))
+    running = stops or apply.is_applied(as_it_was, before.inventory)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
         return await refuse(refusals, verdict=verdict)
-    claim, counting = claim_of(resolved, estimated), platform.budgets.counting(stack.metadata)
+    claim = claim_of(meant, estimated)
     if not running:
         await accounts.hold(standing_claim(stack.metadata, before), counting)
     reservation = await accounts.commit(claim, counting, running=running)
@@ -137,12 +142,13 @@ async def reconcile(
         state,
         generation=generation,
         verdict=verdict,
-        cost=cost_status(estimated, break_evens(resolved, platform.prices), observed.metered),
+        cost=cost_status(estimated, break_evens(meant, platform.prices), observed.metered),
         reservation=reservation,
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
         now=now,
+        restraint=restraint,
     )
     outcome = await _write(raw, before, after, kube, now)
     return replace(

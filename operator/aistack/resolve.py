@@ -184,6 +184,8 @@ class ResolvedGateway:
     redis_image: str
     operator_namespace: str
     abilities: Abilities
+    stopped: bool = False
+    """A budget has ended its traffic: it answers every request with an error."""
 
     @property
     def object_name(self) -> str:

@@ -28,10 +28,11 @@ from aistack.health import Health, Part
 from aistack.kinds import DEPLOYMENT
 from aistack.observed import Failure
 from aistack.resolve import Problem, ResolvedStack
+from aistack.restraint import Restraint
 from aistack.spending import micro
 from aistack.spending.month import zone_of
 from aistack.spending.summary import Spent
-from aistack.spending.thresholds import reached
+from aistack.spending.thresholds import action_of, reached
 
 MESSAGE_LENGTH = 1000
 NOT_JUDGED = Verdict()
@@ -93,6 +94,7 @@ def reported(
     inventory: tuple[InventoryItem, ...],
     before: AIStackStatus,
     now: datetime,
+    restraint: Restraint | None = None,
 ) -> AIStackStatus:
     """The status of a stack that was applied."""
     models = [part for part in health.parts if part.name.startswith("model/")]
@@ -105,13 +107,14 @@ def reported(
                 before.conditions,
                 now,
                 {
-                    **_summary(stack, health, failures, verdict),
+                    **_summary(stack, health, failures, verdict, restraint),
                     ConditionType.MODELS_READY: _concern(models),
                     ConditionType.GATEWAY_READY: _concern(gateway),
                     **_autoscaling(stack, health),
                     **_exposure(stack, health),
                     **_compliance(verdict),
                     **_solvency(reservation),
+                    **_restraint(restraint),
                 },
             ),
             "policy": _counts(verdict),
@@ -149,7 +152,11 @@ Judgement = tuple[bool, Cause]
 
 
 def _summary(
-    stack: ResolvedStack, health: Health, failures: Sequence[Failure], verdict: Verdict
+    stack: ResolvedStack,
+    health: Health,
+    failures: Sequence[Failure],
+    verdict: Verdict,
+    restraint: Restraint | None,
 ) -> dict[ConditionType, Judgement]:
     """Ready, and why it isn't: Reconciling while time may heal it, Stalled when only a person can."""
     if stack.spec.suspend and verdict.suspensions:
@@ -160,6 +167,9 @@ def _summary(
         message = "spec.suspend is true: no workload runs; data and configuration are kept"
         return {ConditionType.READY: (False, Cause(Reason.SUSPENDED, message))}
     unready = [part for part in health.parts if not part.ready and part.reason is not Reason.SUSPENDED]
+    if not unready and restraint and restraint.reason is Reason.STOPPED:
+        stopped = Cause(restraint.reason, restraint.message)
+        return {ConditionType.READY: (False, stopped), ConditionType.STALLED: (True, stopped)}
     if not unready:
         return {ConditionType.READY: (True, Cause(Reason.READY, "every part answers"))}
     first = min(unready, key=_explains)
@@ -240,6 +250,13 @@ def _solvency(reservation: Reservation) -> dict[ConditionType, Judgement]:
     return {ConditionType.WITHIN_BUDGET: (True, Cause(Reason.RESERVED, held))}
 
 
+def _restraint(restraint: Restraint | None) -> dict[ConditionType, Judgement]:
+    """Only where a budget acts on the stack."""
+    if restraint is None:
+        return {}
+    return {ConditionType.WITHIN_THRESHOLDS: (False, Cause(restraint.reason, restraint.message))}
+
+
 def of_budget(budget: AIBudget, ledger: Ledger, now: datetime, spent: Spent | None = None) -> AIBudgetStatus:
     """The status of a budget that holds what its ledger says. What was spent stays where it isn't known."""
     generation, earlier = budget.metadata.generation, budget.status.conditions
@@ -252,7 +269,7 @@ def of_budget(budget: AIBudget, ledger: Ledger, now: datetime, spent: Spent | No
     kept = [] if spent else [item for item in earlier if item.type in _EXPENSES]
     return status.model_copy(
         update={
-            **(_month(spent) if spent else {}),
+            **(_month(ledger.terms, spent) if spent else {}),
             "observed_generation": generation,
             "conditions": _conditions(generation, earlier, now, judgements, kept=kept),
         }
@@ -262,7 +279,7 @@ def of_budget(budget: AIBudget, ledger: Ledger, now: datetime, spent: Spent | No
 _EXPENSES = frozenset({ConditionType.METERED, ConditionType.WITHIN_THRESHOLDS})
 
 
-def _month(spent: Spent) -> dict[str, str | None]:
+def _month(terms: AIBudgetSpec, spent: Spent) -> dict[str, str | None]:
     line = spent.forecast
     return {
         "month": spent.month,
@@ -270,6 +287,7 @@ def _month(spent: Spent) -> dict[str, str | None]:
         "forecast": cents(micro(line.expected)) if line else None,
         "forecast_low": cents(micro(line.low)) if line else None,
         "forecast_high": cents(micro(line.high)) if line else None,
+        "action": action_of(reached(terms, spent.month_to_date)),
         "metered_at": _timestamp(spent.at),
     }
 

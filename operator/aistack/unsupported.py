@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 
-from aistack.api.budgets import AIBudgetSpec
 from aistack.api.gateway import Client, Gateway, Route
 from aistack.api.models import AIModel, SelfHosted
 from aistack.api.stack import AIStackSpec
@@ -23,14 +22,6 @@ def unsupported_fields(spec: AIStackSpec) -> Iterator[tuple[str, str]]:
     for model in spec.models:
         yield from _in_model(model)
     yield from _in_gateway(spec.gateway)
-
-
-def unsupported_actions(spec: AIBudgetSpec) -> Iterator[tuple[str, str]]:
-    """The same of a budget."""
-    for threshold in spec.thresholds:
-        if threshold.action != "Warn":
-            path = f"spec.thresholds[{threshold.percent}].action"
-            yield path, f"{threshold.action} is not served by this version; write Warn"
 
 
 def _in_model(model: AIModel) -> Iterator[tuple[str, str]]:

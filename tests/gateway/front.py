@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from aistack.cost.prices import NO_PRICES
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
@@ -22,6 +23,7 @@ from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import Address
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.workload import digest
+from aistack.restraint import Restraint, restrained
 from loader.envoy import Admin
 from tests.stacks import resolved
 
@@ -62,6 +64,8 @@ class Front:
     adapter_port: int = 0
     ratelimit_port: int = 0
     drain_seconds: float = 10
+    restraint: Restraint | None = None
+    """What a budget does to the next configuration that is mounted."""
 
     async def __aenter__(self) -> "Front":
         # not pytest's folder: the path of a socket in it has to be short
@@ -123,7 +127,8 @@ class Front:
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
-        files = {**front_files(neutral(resolved(**spec).gateway), self.site), **replaced}
+        stack = restrained(resolved(**spec), self.restraint, NO_PRICES)
+        files = {**front_files(neutral(stack.gateway), self.site), **replaced}
         version = digest(files)
         self._swap("config", {**files, "version": version})
         return version

@@ -38,14 +38,14 @@ def budget(priced: ControlPlane, stacks: Stacks) -> Iterator[str]:
     """Its limit is reached in a second."""
     name = f"of-{stacks.namespace}"
     place = {"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": stacks.namespace}}}
-    terms = {"enforcement": "Audit", "selector": place, "thresholds": [{"percent": 100, "action": "Warn"}]}
+    terms = {"enforcement": "Audit", "selector": place, "thresholds": [{"percent": 100, "action": "Stop"}]}
     made = budgets.manifest(name, "10", **terms)
     priced.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(made))
     yield name
     priced.kubectl("delete", "aibudget", name)
 
 
-def test_what_runs_costs_by_the_second_and_a_restart_counts_nothing_twice(
+def test_what_runs_costs_by_the_second_over_a_restart_and_stops_the_gateway_until_there_is_money_again(
     stacks: Stacks, budget: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def status() -> dict[str, Any]:
@@ -60,7 +60,6 @@ def test_what_runs_costs_by_the_second_and_a_restart_counts_nothing_twice(
     model = hosted(accelerator={"class": CLASS})
     with controllers.controller(stacks.cluster, tmp_path, "first", **INTERVAL) as process:
         stacks.apply(stack(models=[model], gateway={"replicas": {"min": 1, "max": 1}}))
-        stacks.wait_ready("support")
         eventually(lambda: spent() > 0, "the budget says what was spent", process)
         assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}"]) == 0
         assert "spent" in capsys.readouterr().out
@@ -69,12 +68,17 @@ def test_what_runs_costs_by_the_second_and_a_restart_counts_nothing_twice(
         eventually(lambda: spent() > before, "it goes on after a restart", process)
         reached = next(item for item in status()["conditions"] if item["type"] == "WithinThresholds")
         assert reached["reason"] == "ThresholdReached"
+        assert stacks.wait_reason("support", "Stopped").startswith(f"budget {budget} has stopped the gateway")
+        assert "insufficient_quota" in stacks.get("configmap", "support-gateway")["data"]["routes.json"]
         assert spent() <= (time.time() - began) * HOURLY / 3600 + 10, "a second is counted once"
         eventually(
             lambda: float(stacks.get("aistack", "support")["status"]["cost"].get("monthToDate", 0)) > before,
             "the stack's own status says it too",
             process,
         )
+        raised = json.dumps({"spec": {"limit": {"amount": "1000000000"}}})
+        stacks.cluster.kubectl("patch", "aibudget", budget, "--type=merge", f"--patch={raised}")
+        stacks.wait_ready("support")
     kept = stacks.get("configmap", "support-spending")["data"]["spending.json"]
     assert set(json.loads(kept)["components"]) == {"model/llama"}
     operators = Stacks(stacks.cluster, controllers.NAMESPACE)

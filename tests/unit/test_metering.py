@@ -39,6 +39,13 @@ class Cluster(Server):
         super().__init__(*budgets)
         self.maps: dict[tuple[str, str], Manifest] = {}
         self.refusing: Exception | None = None
+        self.events: dict[str, str] = {}
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:  # noqa: ARG002  events only
+        if manifest["metadata"]["name"] in self.events:
+            raise Conflict(409, "AlreadyExists", "told before")
+        self.events[manifest["metadata"]["name"]] = manifest["message"]
+        return manifest
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
         if kind is not CONFIG_MAP:
@@ -221,17 +228,25 @@ async def test_what_has_no_price_is_said_to_be_left_out(front: Front) -> None:
 
 
 async def test_a_threshold_is_reached_and_left_behind_with_the_month(front: Front) -> None:
-    world = World(thresholds=[{"percent": 50, "action": "Warn"}, {"percent": 80, "action": "Warn"}])
-    said = []
+    world = World(thresholds=[{"percent": 50, "action": "Warn"}, {"percent": 80, "action": "Stop"}])
+    said, actions = [], []
     for tokens, minutes in ((20_000_000, 1), (45_000_000, 1), (45_000_001, 21 * 24 * 60)):
         front.tokens = tokens
         status = await world.looks(after=minutes)
         (found,) = (item for item in status["conditions"] if item["type"] == "WithinThresholds")
         said.append((found["status"], found["message"]))
+        actions.append(status.get("action"))
     assert said == [
         ("True", ""),
         ("False", "80 % of 100 USD and more was spent in 2026-11"),
         ("True", ""),
+    ]
+    assert actions == [None, "Stop", None]
+    world.restarts()
+    await world.looks()
+    assert list(world.cluster.events.values()) == [
+        "80 % of 100 USD and more was spent in 2026-11: Stop",
+        "50 % of 100 USD and more was spent in 2026-11: Warn",
     ]
 
 

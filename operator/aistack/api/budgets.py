@@ -145,6 +145,9 @@ class AIBudgetStatus(Model):
     forecast_high: Amount | None = None
     """The month ends below it in nine of ten cases."""
 
+    action: Literal["Degrade", "Stop"] | None = None
+    """What the thresholds that are reached do to the gateways of its stacks, until the month turns."""
+
     metered_at: Timestamp | None = None
     """When the month to date was true (UTC)."""
 

@@ -45,6 +45,8 @@ class Reason(StrEnum):
     METRICS_MISSING = "MetricsMissing"
     BELOW_THRESHOLDS = "BelowThresholds"
     THRESHOLD_REACHED = "ThresholdReached"
+    DEGRADED = "Degraded"
+    STOPPED = "Stopped"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"

@@ -6,7 +6,6 @@ from aistack.api import Reason
 from aistack.api.budgets import AIBudgetSpec
 from aistack.problem import Problem
 from aistack.spending.month import zone_of
-from aistack.unsupported import unsupported_actions
 
 
 def terms_problems(spec: AIBudgetSpec) -> Iterator[Problem]:
@@ -14,5 +13,3 @@ def terms_problems(spec: AIBudgetSpec) -> Iterator[Problem]:
     if zone_of(spec.time_zone) is None:
         message = f"there is no time zone {spec.time_zone}; write one such as Europe/Berlin, or UTC"
         yield Problem("spec.timeZone", Reason.INVALID_SPEC, message)
-    for path, message in unsupported_actions(spec):
-        yield Problem(path, Reason.NOT_SUPPORTED, message)

@@ -1,11 +1,11 @@
-"""The strategy lowestCost: the targets of such a route in the order of what a request costs there."""
+"""What a request costs at each target: for the order of lowestCost, and for a route that degrades."""
 
 from dataclasses import replace
 from decimal import Decimal
 
 from aistack.api.retrieval import Traffic
 from aistack.cost.prices import Price, Prices, token_prices
-from aistack.resolve import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel
+from aistack.resolve import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel, WeightedTarget
 
 NOTHING = Decimal(0)
 
@@ -21,6 +21,30 @@ def cheapest_first(stack: ResolvedStack, prices: Prices) -> ResolvedStack:
         return stack
     routes = tuple(_ordered(route, prices, traffic) for route in stack.gateway.routes)
     return replace(stack, gateway=replace(stack.gateway, routes=routes))
+
+
+def cheapest_only(stack: ResolvedStack, prices: Prices) -> ResolvedStack:
+    """The same stack, each route of which leads to the cheapest of its targets and fallbacks, and after it to
+    none that costs more by the request."""
+    traffic = stack.spec.traffic or Traffic(requests_per_month=1, input_tokens=1, output_tokens=1)
+    routes = tuple(_cheapest(route, prices, traffic) for route in stack.gateway.routes)
+    return replace(stack, gateway=replace(stack.gateway, routes=routes))
+
+
+def _cheapest(route: ResolvedRoute, prices: Prices, traffic: Traffic) -> ResolvedRoute:
+    targets = (target.model for target in route.targets if target.weight)
+    known = {model.name: model for model in (*targets, *route.fallbacks)}
+    first, *others = sorted(known.values(), key=lambda model: _a_request(model, prices, traffic))
+    least = _a_request(first, prices, traffic)
+    longer = route.long_context_fallbacks if first.spec.context_window else ()  # too long for what?
+    return replace(
+        route,
+        targets=(WeightedTarget(first, 1),),
+        fallbacks=tuple(model for model in others if _a_request(model, prices, traffic) == least),
+        long_context_fallbacks=tuple(
+            model for model in longer if _a_request(model, prices, traffic) <= least
+        ),
+    )
 
 
 def _ordered(route: ResolvedRoute, prices: Prices, traffic: Traffic) -> ResolvedRoute:

@@ -7,6 +7,7 @@ the version that it was read from, so that two processes never count the same th
 import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
@@ -15,15 +16,17 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from aistack.accounts import Accounts
-from aistack.api import AIBudget, AIStack
+from aistack.api import API_VERSION, AIBudget, AIStack, Reason
 from aistack.api.base import Metadata
 from aistack.budget import Ledger
 from aistack.budget.claim import counts
-from aistack.errors import ApiError, NotLeader
-from aistack.kinds import AIBUDGET, AISTACK
+from aistack.errors import ApiError, Conflict, NotLeader, Refused
+from aistack.events import warning
+from aistack.kinds import AIBUDGET, AISTACK, EVENT
 from aistack.kube import Kube
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
+from aistack.problem import Problem
 from aistack.runtime.fronts import Fronts
 from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
@@ -38,6 +41,7 @@ from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import month_name, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.summary import summary
+from aistack.spending.thresholds import reached
 
 logger = logging.getLogger(__name__)
 
@@ -91,6 +95,7 @@ class Metering:
         self._budgets: dict[str, _Kept[BudgetBook]] = {}
         """By the budget's uid."""
         self._shown: dict[Key, Metered] = {}
+        self._warned: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Looks again and again until it is cancelled; what others wrote before is read first."""
@@ -199,9 +204,29 @@ class Metering:
             known = [(name, spending) for name, spending in stacks.values() if spending]
             self._accounts.spent[meta.name] = summary(book, known, zone, SILENT_FOR * self._interval)
             await self._accounts[meta.name].take(_unchanged, shows=True)
+            await self._warn(budget, book)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)
             self._budgets.pop(meta.uid, None)
+
+    async def _warn(self, budget: AIBudget, book: BudgetBook) -> None:
+        """An event for each threshold in each month."""
+        meta, limit = budget.metadata, budget.spec.limit
+        about = {
+            "apiVersion": API_VERSION,
+            "kind": AIBUDGET.kind,
+            "metadata": {"name": meta.name, "uid": meta.uid},
+        }
+        for each in reached(budget.spec, book.month_to_date):
+            told = (
+                f"{each.percent} % of {limit.amount} {limit.currency} and more was spent in {book.month}: "
+                f"{each.action}"
+            )
+            if (meta.uid, told) not in self._warned:
+                problem = Problem("spec.thresholds", Reason.THRESHOLD_REACHED, told)
+                with suppress(Conflict, Refused):  # told before
+                    await self._kube.create(EVENT, warning(about, problem, book.at))
+                self._warned.add((meta.uid, told))
 
     async def _opened_budget(self, budget: Metadata, zone: ZoneInfo, now: datetime) -> _Kept[BudgetBook]:
         place, found = await fetch(place_of(AIBUDGET, budget, self._namespace), self._kube)

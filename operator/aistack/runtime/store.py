@@ -17,7 +17,6 @@ from pydantic import ValidationError
 
 from aistack.api import AcceleratorClass, AIBudget, AIPolicy, AIPolicyException, PriceBook
 from aistack.api.base import Metadata
-from aistack.api.budgets import AIBudgetSpec
 from aistack.api.validation import problems
 from aistack.govern import Policies
 from aistack.kinds import (
@@ -320,10 +319,10 @@ def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> b
     return kind in {AIBUDGET.kind, NAMESPACE.kind}
 
 
-def _terms(value: Value) -> AIBudgetSpec | Unreadable | None:
+def _terms(value: Value) -> object:
     """What stacks are held to; what they hold concerns the budget alone."""
     if isinstance(value, AIBudget):
-        return value.spec
+        return value.spec, value.status.action
     return value if isinstance(value, Unreadable) else None
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from decimal import Decimal
+from typing import Literal
 
 from aistack.api.budgets import AIBudgetSpec, Threshold
 from aistack.cost.money import micro_units
@@ -13,3 +14,11 @@ def reached(terms: AIBudgetSpec, spent: PicoUnits) -> Sequence[Threshold]:
     limit = micro_units(Decimal(terms.limit.amount))
     found = [each for each in terms.thresholds if spent and micro(spent) * 100 >= each.percent * limit]
     return sorted(found, key=lambda each: each.percent, reverse=True)
+
+
+def action_of(over: Sequence[Threshold]) -> Literal["Degrade", "Stop"] | None:
+    """What is done where these thresholds are reached: the hardest that one of them asks for."""
+    wanted = {each.action for each in over}
+    if "Stop" in wanted:
+        return "Stop"
+    return "Degrade" if "Degrade" in wanted else None

@@ -1,7 +1,7 @@
 """What a gateway's routes mean, in no engine's words: who is tried, in which order, for how long."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aistack.api.gateway import Client
 from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
@@ -54,6 +54,8 @@ class NeutralRoute:
     """How many tokens all replicas together give in a minute, over all clients; None is no limit."""
     when_down: str | None
     """The text that is answered when every attempt has failed; None is an error."""
+    stopped: bool = False
+    """Its money is spent: every request gets an error, and no model is asked."""
 
     @property
     def streams(self) -> bool:
@@ -104,7 +106,9 @@ class NeutralGateway:
 
 
 def neutral(gateway: ResolvedGateway) -> NeutralGateway:
-    routes = tuple(_neutral(route, gateway.clients) for route in gateway.routes)
+    routes = tuple(
+        replace(_neutral(route, gateway.clients), stopped=gateway.stopped) for route in gateway.routes
+    )
     return NeutralGateway(gateway, routes, gateway.reached)
 
 

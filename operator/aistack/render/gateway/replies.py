@@ -39,6 +39,11 @@ TOO_MANY = error(
     "requests",
     "rate_limit_exceeded",
 )
+MONEY_SPENT = error(
+    f"The money for the model '{MODEL}' is spent until the month turns; ask who runs this gateway.",
+    "insufficient_quota",
+    "insufficient_quota",
+)
 TOO_SLOW = error("The request did not arrive in time.", "invalid_request_error", "request_timeout")
 TOO_LARGE = error(
     "The request is larger than the gateway accepts.", "invalid_request_error", "request_too_large"

@@ -9,7 +9,7 @@ from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
-from aistack.render.gateway.replies import NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
+from aistack.render.gateway.replies import MONEY_SPENT, NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
 from aistack.render.gateway.shared_limits import shared_limits
 
 PATHS = {
@@ -83,12 +83,24 @@ def unknown() -> Iterator[Manifest]:
 
 
 def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    if route.stopped:
+        yield _stop(route)
+        return
     if not route.long_choices:
         yield from _entries(route, route.name, route.choices)
         return
     length = {"name": "content-length", "range_match": {"start": 0, "end": route.longest_body + 1}}
     yield from _entries(route, route.name, route.choices, headers=[length])
     yield from _entries(route, f"{route.name}-long", route.long_choices)
+
+
+def _stop(route: NeutralRoute) -> Manifest:
+    """Who may not use the model is not told that its money is spent."""
+    named = _metadata("model", {"string_match": {"exact": route.name}})
+    return {
+        **_refusal(route.name, {**_path(PATHS[route.task]), "dynamic_metadata": [named]}, 402, MONEY_SPENT),
+        "typed_per_filter_config": _permission(route),
+    }
 
 
 def _entries(
