@@ -39,7 +39,7 @@ class Settings:
     """AISTACK_LOADER_SECONDS: how long a gateway's loader may be silent until its configuration counts as
     live without its word, 1 to 600. Default: 10."""
     metering: float
-    """AISTACK_METERING_SECONDS: how often what stacks have cost is read, 5 to 3600. Default: 120."""
+    """AISTACK_METERING_SECONDS: how often what stacks have cost is read, 1 to 3600. Default: 120."""
     metrics_port: int
     """AISTACK_METRICS_PORT: where /metrics, /healthz and /readyz are; 0 is any. Default: 8080."""
     webhook_port: int
@@ -70,7 +70,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         resync=read.number("AISTACK_RESYNC_SECONDS", 600.0, float, 10, 86_400),
         reservation=read.number("AISTACK_RESERVATION_SECONDS", 90.0, float, 1, 3600),
         loader_patience=read.number("AISTACK_LOADER_SECONDS", 10.0, float, 1, 600),
-        metering=read.number("AISTACK_METERING_SECONDS", 120.0, float, 5, 3600),
+        metering=read.number("AISTACK_METERING_SECONDS", 120.0, float, 1, 3600),
         metrics_port=read.number("AISTACK_METRICS_PORT", 8080, int, 0, 65_535),
         webhook_port=read.number("AISTACK_WEBHOOK_PORT", 9443, int, 0, 65_535),
         webhook_certificate=Path(read.text("AISTACK_WEBHOOK_CERTIFICATE", "/etc/aistack/tls/tls.crt")),

@@ -11,7 +11,7 @@ from tests.stacks import hosted
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SPEC = {
-    "models": [hosted("llama"), managed("claude", "http://claude.example/v1", key="provider")],
+    "models": [hosted("llama"), managed("claude", "http://claude.example/v1")],
     "gateway": {"routes": [{"name": "chat", "targets": [{"model": "claude"}], "fallbacks": ["llama"]}]},
 }
 
@@ -19,7 +19,7 @@ SPEC = {
 async def test_a_gateway_whose_money_is_spent_asks_no_model_until_it_is_there_again(
     ports: dict[str, int], claude: StandIn, llama: StandIn
 ) -> None:
-    async with Front(ports, {"providers/provider-claude": "provider-key"}) as front:
+    async with Front(ports) as front:
         await front.start(SPEC)
         assert (await front.ask("chat")).json["model"] == "acme/claude-large"
         front.restraint = Restraint(Reason.STOPPED)
@@ -40,7 +40,7 @@ async def test_a_gateway_whose_money_is_spent_asks_no_model_until_it_is_there_ag
 async def test_a_degraded_route_leads_to_what_costs_no_more(
     ports: dict[str, int], claude: StandIn, llama: StandIn
 ) -> None:
-    async with Front(ports, {"providers/provider-claude": "provider-key"}) as front:
+    async with Front(ports) as front:
         front.restraint = Restraint(Reason.DEGRADED)
         await front.start(SPEC)
         before = len(claude.asked)

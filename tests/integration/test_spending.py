@@ -18,7 +18,7 @@ from tests.stacks import accelerator_class, hosted, stack
 CLASS = "dear-by-the-hour"
 HOURLY = 36_000
 """Ten a second."""
-INTERVAL = {"AISTACK_METERING_SECONDS": "5"}
+INTERVAL = {"AISTACK_METERING_SECONDS": "1"}
 
 
 @pytest.fixture(scope="module")
@@ -45,7 +45,7 @@ def budget(priced: ControlPlane, stacks: Stacks) -> Iterator[str]:
     priced.kubectl("delete", "aibudget", name)
 
 
-def test_what_runs_costs_by_the_second_over_a_restart_and_stops_the_gateway_until_there_is_money_again(
+def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_is_spent(
     stacks: Stacks, budget: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def status() -> dict[str, Any]:
