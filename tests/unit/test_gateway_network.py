@@ -68,15 +68,21 @@ def ports(rules: list[Manifest]) -> set[int]:
 @pytest.mark.parametrize(
     ("models", "expected", "why"),
     [
-        ([hosted()], {53, 8000}, "a stack that is all its own reaches no internet"),
-        ([managed("gpt", OPENAI)], {53, 443}, "a provider is reached by HTTPS, and no model of ours"),
-        ([managed("claude", ANTHROPIC)], {53, 4000}, "the adapter reaches the provider, not the front"),
+        ([hosted()], set(), "a stack that is all its own reaches no internet"),
+        ([managed("gpt", OPENAI)], {443}, "a provider is reached by HTTPS"),
+        ([managed("claude", ANTHROPIC)], set(), "the adapter reaches the provider, not the front"),
     ],
 )
-def test_the_front_reaches_what_its_routes_need(
+def test_the_front_reaches_its_own_stack_and_the_providers_of_its_routes(
     models: list[dict[str, Any]], expected: set[int], why: str
 ) -> None:
-    assert ports(egress(rendered(*models))) == expected, why
+    dns, *own, providers = [*egress(rendered(*models)), {}][:5]
+    assert ports([dns]) == {53}
+    for rule, part in zip(own, ("model", "adapter", "ratelimit"), strict=True):
+        [peer] = rule["to"]
+        labels = {"aistack.dev/stack": "support", "aistack.dev/component": part}
+        assert peer == {"podSelector": {"matchLabels": labels}}
+    assert ports([providers]) == expected, why
 
 
 @pytest.mark.parametrize(

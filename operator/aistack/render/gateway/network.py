@@ -8,10 +8,14 @@ from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_of
 from aistack.render.gateway.workload import Part
 from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, pods, scrapers
-from aistack.resolve import SelfHostedModel, StackRef
+from aistack.resolve import StackRef
 
 OPERATOR_LABELS = {"app.kubernetes.io/name": "aistack", "app.kubernetes.io/component": "controller"}
 """The controller's pods, as the chart labels them: they ask the loaders what is live."""
+BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081}
+"""What of its own stack a front may call, whether its newest routes lead there or not: until it has them, it
+goes on with older ones.
+"""
 METADATA_SERVERS = {
     "169.254.169.254/32": 80,  # Google's, and Azure's
     "169.254.169.252/32": 988,  # Google's behind its own node agent
@@ -77,12 +81,7 @@ def redis_policy(part: Part) -> Manifest:
 
 def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
-    if any(isinstance(model, SelfHostedModel) for model in gateway.models):
-        egress.append({"to": [pods(stack, "model")], "ports": [_tcp(8000)]})
-    if gateway.adapted:
-        egress.append({"to": [pods(stack, "adapter")], "ports": [_tcp(4000)]})
-    if gateway.resolved.needs_ratelimit:
-        egress.append({"to": [pods(stack, "ratelimit")], "ports": [_tcp(8081)]})
+    egress += [{"to": [pods(stack, part)], "ports": [_tcp(port)]} for part, port in BEHIND.items()]
     egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
     return _distinct(egress)
 
