@@ -2,6 +2,7 @@
 
 import re
 
+import aiohttp
 import pytest
 
 from tests.gateway.front import Front
@@ -62,6 +63,24 @@ async def test_every_answer_is_counted_by_its_status(front: Front, llama: StandI
     llama.status = 503
     await front.ask("alone")
     assert await counted(front, "aistack_requests_total", route="alone", status="503") == before + 1
+
+
+@pytest.mark.parametrize("route", ["alone", "provider"])
+async def test_a_stream_that_breaks_in_its_middle_is_counted(
+    front: Front, llama: StandIn, claude: StandIn, route: str
+) -> None:
+    """It has begun with 200, and can't be answered by another model any more."""
+    before = await counted(front, "aistack_broken_answers_total", route=route)
+    await front.ask(route, stream=True)
+    llama.breaks_after_first_token = claude.breaks_after_first_token = True
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await front.ask(route, stream=True)
+
+    async def more() -> int:
+        return await counted(front, "aistack_broken_answers_total", route=route) - before
+
+    assert await front.eventually(more, "it is counted") == 1
+    await front.logged(model=route, stream=True, status=200, flags="UPE")
 
 
 async def test_a_degraded_answer_has_a_target_of_its_own(

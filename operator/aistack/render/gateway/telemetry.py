@@ -9,11 +9,15 @@ from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
 SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
 """Each combination of labels that was seen is kept: very many clients and routes must not fill the memory."""
 
+CUT = ("UC", "UR", "UPE", "SI")
+"""Envoy's flags of an answer that the model's side ended too early, or did not go on with for too long."""
+
 
 def loggers() -> Iterator[Manifest]:
     yield log()
     yield requests()
     yield tokens()
+    yield broken_answers()
 
 
 def log() -> Manifest:
@@ -80,6 +84,17 @@ def tokens() -> Manifest:
         **_stats(counters=counters, histograms=[first_byte]),
         "filter": {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}},
     }
+
+
+def broken_answers() -> Manifest:
+    """Those that ended in their middle, of which their status says nothing."""
+    began = {"op": "LE", "value": {"default_value": 399, "runtime_key": "aistack.unused"}}
+    broken = [
+        {"status_code_filter": {"comparison": began}},
+        {"response_flag_filter": {"flags": list(CUT)}},
+    ]
+    counter = {"stat": {"name": "broken_answers_total", "tags": _labels()}, "value_fixed": 1}
+    return {**_stats(counters=[counter]), "filter": {"and_filter": {"filters": broken}}}
 
 
 def _stats(**fields: object) -> Manifest:
