@@ -112,18 +112,20 @@ class Front:
         prepared = await self._run_loader("prepare")
         assert await prepared.wait() == 0, self.log("prepare")
         await self._start_envoy(spec)
-        self.loader = await self._run_loader(
-            "run",
-            f"--port={self.loader_port}",
-            "--leave-seconds=0.2",
-            f"--drain-seconds={self.drain_seconds}",
-        )
+        await self._start_loader()
 
     async def restart_envoy(self, spec: Mapping[str, Any]) -> None:
         """What the kubelet does when Envoy's container fails."""
         self.envoy.kill()
         await self.envoy.wait()
         await self._start_envoy(spec)
+
+    async def restart_loader(self) -> None:
+        """The same with the loader's."""
+        self.loader.kill()
+        await self.loader.wait()
+        await self._start_loader()
+        await self.until_ready()
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
@@ -251,6 +253,10 @@ class Front:
     async def _start_envoy(self, spec: Mapping[str, Any]) -> None:
         arguments = envoy_arguments(neutral(resolved(**spec).gateway), self.site)
         self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
+
+    async def _start_loader(self) -> None:
+        leaving = ("--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}")
+        self.loader = await self._run_loader("run", f"--port={self.loader_port}", *leaving)
 
     async def _run_loader(self, command: str, *arguments: str) -> asyncio.subprocess.Process:
         places = [f"--{name}={self.folder / name}" for name in ("config", "keys", "live")]

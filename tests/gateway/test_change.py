@@ -192,6 +192,22 @@ async def test_envoy_that_was_restarted_serves_what_was_live(ports: dict[str, in
         await front.eventually(answers, "Envoy answers again", tolerated=OSError)
 
 
+async def test_a_loader_that_was_killed_costs_no_request_and_goes_on_where_it_was(
+    ports: dict[str, int],
+) -> None:
+    models = [hosted("llama"), hosted("mistral")]
+    async with running(ports) as front:
+        await front.start(spec("llama", models=models))
+        load = Load(front)
+        await load.until(20)
+        await front.restart_loader()
+        await front.change(spec("mistral", models=models))
+        await load.until(20)
+        await load.end()
+    assert set(load.statuses) == {200}, load.answered
+    assert set(load.answered) == {"llama", "mistral"}
+
+
 async def test_a_pod_that_ends_finishes_what_is_under_way(ports: dict[str, int], llama: StandIn) -> None:
     llama.seconds_to_answer = 1.5
     async with running(ports) as front:
