@@ -49,7 +49,7 @@ class _Request(Generic[T]):
 class Account:
     """One budget. `known` is its newest known version; `kube` tells of those that are written.
 
-    `spent` is what is known of its month.
+    `spent` is what is known of budgets' months, by their uids.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Account:
         kube: Kube,
         name: str,
         known: Callable[[], AIBudget | None],
-        spent: Callable[[], Spent | None],
+        spent: Mapping[str, Spent],
     ) -> None:
         self._kube = kube
         self._name = name
@@ -97,7 +97,8 @@ class Account:
                 break
             if budget is not None:
                 ledger, answers = _taken(Ledger.of(budget), batch)
-                after = of_budget(budget, ledger, datetime.now(UTC), self._spent())
+                spent = self._spent.get(budget.metadata.uid)
+                after = of_budget(budget, ledger, datetime.now(UTC), spent)
                 shows = any(request.shows for request in batch) and after != budget.status
                 changed = shows or ledger != Ledger.of(budget)
                 if (not changed and lost) or (changed and await self._write(budget, after)):
@@ -165,13 +166,13 @@ class Accounts:
         self._patience = timedelta(seconds=patience)
         self._accounts: dict[str, Account] = {}
         self.spent: dict[str, Spent] = {}
-        """What is known of each budget's month, where this process meters it."""
+        """What is known of each budget's month, by its uid, where this process meters it."""
         self._ledgers: dict[str, tuple[str, Ledger]] = {}
 
     def __getitem__(self, name: str) -> Account:
         if name not in self._accounts:
-            known, spent = partial(self._known, name), partial(self.spent.get, name)
-            self._accounts[name] = Account(self._kube, name, known, spent)
+            known = partial(self._known, name)
+            self._accounts[name] = Account(self._kube, name, known, self.spent)
         return self._accounts[name]
 
     async def admit(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:

@@ -76,6 +76,8 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
             "the stack's own status says it too",
             process,
         )
+        about = f"--field-selector=involvedObject.name={budget}"
+        assert "ThresholdReached" in stacks.cluster.kubectl("get", "events", "--namespace=default", about)
         raised = json.dumps({"spec": {"limit": {"amount": "1000000000"}}})
         stacks.cluster.kubectl("patch", "aibudget", budget, "--type=merge", f"--patch={raised}")
         stacks.wait_ready("support")

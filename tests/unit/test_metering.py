@@ -287,3 +287,15 @@ async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -
     world.store.remove({**stack(), "metadata": {**stack()["metadata"], "resourceVersion": "99"}})
     assert (await world.looks())["monthToDate"] == "40.00"
     assert list(world.metering.spent()) == []
+
+
+async def test_a_budget_of_the_same_name_has_spent_nothing_of_what_the_first_had(front: Front) -> None:
+    world = World()
+    front.tokens = 20_000_000
+    await world.looks()
+    again = world.cluster.stored["care"]
+    world.cluster.stored["care"] = {**again, "metadata": {**again["metadata"], "uid": "uid-2"}, "status": {}}
+    world.cluster.cache["care"] = world.cluster.stored["care"]
+    world.cluster.maps.pop(("aistack-system", "budget-care-spending"))
+    world.cluster.stored["care"]["metadata"]["creationTimestamp"] = (START - timedelta(days=1)).isoformat()
+    assert (await world.looks())["monthToDate"] == "0.00"

@@ -136,6 +136,15 @@ def test_a_new_month_begins_at_zero_where_the_budget_is() -> None:
     assert set(months.book.shares) == {"a"}
 
 
+def test_stacks_that_come_and_go_all_month_are_one_sum_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(budget_book, "MOST_SHARES", 3)
+    months = Months()
+    for number in range(9):
+        months.sees(**{f"run-{number}": stack(2, since=months.now)}, stays=stack(number))
+    assert months.sees(stays=stack(9)) == 9 * 2 + 9
+    assert len(months.book.shares) <= 4
+
+
 def test_a_budgets_book_is_read_back_as_it_was_kept() -> None:
     months = Months()
     months.sees(a=stack(5), b=stack(1))

@@ -46,6 +46,8 @@ from aistack.spending.thresholds import reached
 logger = logging.getLogger(__name__)
 
 GATEWAY = "gateway"
+AT_ONCE = 16
+"""Stacks that are priced before others have a turn: some 5 ms."""
 NEW_FOR = 2
 """Looks: what is no older has cost nothing that isn't counted."""
 SILENT_FOR = 5
@@ -95,12 +97,14 @@ class Metering:
         self._budgets: dict[str, _Kept[BudgetBook]] = {}
         """By the budget's uid."""
         self._shown: dict[Key, Metered] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._warned: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Looks again and again until it is cancelled; what others wrote before is read first."""
         self._stacks.clear()
         self._budgets.clear()
+        self._accounts.spent.clear()
         async with self._fronts:
             while True:
                 await asyncio.sleep(self._interval.total_seconds())
@@ -120,13 +124,14 @@ class Metering:
         """Once at every stack, side by side, then at every budget. `now` is UTC."""
         platform, keys = self._platform(now), tuple(self._store.stacks())
         await asyncio.gather(*(self._meter(key, platform, now) for key in keys))
-        self._forget(frozenset(keys))
+        self._forget(frozenset(keys), {budget.metadata.uid for budget in platform.budgets.budgets})
         for budget in platform.budgets.budgets:
             await self._add_up(budget, platform, now)
 
     async def _meter(self, key: Key, platform: Platform, now: datetime) -> None:
-        stack = self._store.metadata(key)
-        rates = self._rates(key, platform)
+        async with self._turns:
+            await asyncio.sleep(0)
+            stack, rates = self._store.metadata(key), self._rates(key, platform)
         if stack is None or rates is None:
             return  # counters wait
         try:
@@ -184,7 +189,11 @@ class Metering:
         self._shown[key] = Metered(book.month, spent, None if line is None else micro(line))
         self._on_spent({key})
 
-    def _forget(self, keys: frozenset[Key]) -> None:
+    def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
+        """All that is not there any more."""
+        for uid in self._accounts.spent.keys() - budgets:
+            self._accounts.spent.pop(uid)
+        self._budgets = {uid: kept for uid, kept in self._budgets.items() if uid in budgets}
         uids = {stack.uid for key in keys if (stack := self._store.metadata(key))}
         self._stacks = {uid: kept for uid, kept in self._stacks.items() if uid in uids}
         self._shown = {key: shown for key, shown in self._shown.items() if key in keys}
@@ -202,7 +211,7 @@ class Metering:
             place = await keep(kept.place, {"data": budget_books.dumped(book)}, self._kube)
             self._budgets[meta.uid] = _Kept(place, book)
             known = [(name, spending) for name, spending in stacks.values() if spending]
-            self._accounts.spent[meta.name] = summary(book, known, zone, SILENT_FOR * self._interval)
+            self._accounts.spent[meta.uid] = summary(book, known, zone, SILENT_FOR * self._interval)
             await self._accounts[meta.name].take(_unchanged, shows=True)
             await self._warn(budget, book)
         except (ApiError, NotLeader, ValueError) as error:

@@ -183,10 +183,9 @@ class Spending(Collector):
             "What will be spent at the month's end, if it goes on so.",
             labels=labels,
         )
-        known = self._known()
-        for name, month in self._budgets.items():
-            if name in known:
-                said = [name, known[name].spec.limit.currency]
+        for name, budget in self._known().items():
+            if month := self._budgets.get(budget.metadata.uid):
+                said = [name, budget.spec.limit.currency]
                 to_date.add_metric(said, micro(month.month_to_date) / MICRO)
                 if month.forecast:
                     forecast.add_metric(said, micro(month.forecast.expected) / MICRO)

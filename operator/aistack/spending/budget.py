@@ -17,6 +17,9 @@ from aistack.spending.month import day_name, month_name
 
 BOOK = "spending.json"
 """The key of the ConfigMap."""
+MOST_SHARES = 6_000
+"""Some 110 bytes each, and etcd takes objects of 1.5 MiB."""
+OTHERS = "others"
 MOST_DAYS = 70
 """Ten weeks: enough to know a weekly rhythm."""
 
@@ -80,8 +83,18 @@ def looked(
     if month != book.month:
         turned = _grown_only(shares, book.shares)
         shares = {uid: share for uid, share in turned.items() if uid in stacks}
+    shares = _bounded(shares)
     days = {**book.days, day: book.days.get(day, 0) + grown}
     return replace(book, at=now, month=month, shares=shares, days=dict(sorted(days.items())[-MOST_DAYS:]))
+
+
+def _bounded(shares: Mapping[str, Share]) -> dict[str, Share]:
+    """What was spent by stacks that come and go all month is one sum, where they are very many."""
+    away = [uid for uid, share in shares.items() if share.seen is None]
+    if len(shares) <= MOST_SHARES or len(away) <= 1:
+        return dict(shares)
+    others = Share(OTHERS, None, sum(shares[uid].spent for uid in away))
+    return {**{uid: share for uid, share in shares.items() if share.seen is not None}, OTHERS: others}
 
 
 def _seen(share: Share | None, spending: Book, book: BudgetBook) -> PicoUnits:
