@@ -4,9 +4,13 @@ out or put in between later shows.
 A record is one line of JSON: `sequence` counts from 1, `previous` is the digest of the line before (of the
 first, 64 zeros), `digest` is the SHA-256 of the line without it, keys sorted, UTF-8, no blanks. Records cut
 off at the end are missed only by who noted a later digest elsewhere, such as in the log.
+
+A record whose end is missing was torn by a crash while it was written. It is taken out when the file is next
+opened, and the record that stands in its place holds its bytes as `torn`.
 """
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -20,6 +24,13 @@ from aistack.errors import AIStackError, SettingsError
 BEGINNING = "0" * 64
 TAIL = 65_536
 """Bytes at the end of a file in which its last record is looked for; a record is far smaller."""
+TORN = "torn"
+"""Where a record holds what was left of another."""
+BEGINS = (b"{", b"\0")
+"""What a torn record begins with: itself, or what the disk held where it was not written yet."""
+OWN = frozenset({"sequence", "previous", "digest"})
+
+logger = logging.getLogger(__name__)
 
 Record = Mapping[str, Any]
 
@@ -36,6 +47,15 @@ class Link:
     digest: str = BEGINNING
 
 
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """A whole trail."""
+
+    end: Link
+    torn: tuple[int, ...]
+    """The sequence numbers of the records that hold one which a crash had torn."""
+
+
 def chained(record: Record, before: Link) -> tuple[bytes, Link]:
     """The line of the record that follows `before`, and where the chain is then."""
     whole = {**record, "sequence": before.sequence + 1, "previous": before.digest}
@@ -44,15 +64,17 @@ def chained(record: Record, before: Link) -> tuple[bytes, Link]:
     return line + b"\n", Link(before.sequence + 1, digest)
 
 
-def follow(lines: Iterable[bytes]) -> Link:
-    """The end of a chain. BrokenChain at the first line that doesn't follow from those before it."""
-    at = Link()
+def follow(lines: Iterable[bytes]) -> Chain:
+    """What a trail is. BrokenChain at the first line that doesn't follow from those before it."""
+    at, torn = Link(), []
     for line in lines:
-        at = _next(line, at)
-    return at
+        at, record = _next(line, at)
+        if TORN in record:
+            torn.append(at.sequence)
+    return Chain(at, tuple(torn))
 
 
-def _next(line: bytes, at: Link) -> Link:
+def _next(line: bytes, at: Link) -> tuple[Link, Record]:
     where = f"line {at.sequence + 1}"
     record = _read(line)
     if record is None or not line.endswith(b"\n"):
@@ -62,7 +84,7 @@ def _next(line: bytes, at: Link) -> Link:
         raise BrokenChain(f"{where} was changed: its digest is another")
     if record.get("sequence") != at.sequence + 1 or record.get("previous") != at.digest:
         raise BrokenChain(f"{where} does not follow the line before it: something is missing or was put in")
-    return Link(at.sequence + 1, said)
+    return Link(at.sequence + 1, said), record
 
 
 def _read(line: bytes) -> dict[str, Any] | None:
@@ -83,11 +105,16 @@ class Trail:
     def __init__(self, path: Path) -> None:
         """Goes on where the file ends. SettingsError when it can't be written or holds something else."""
         try:
-            self._at = _end(path)
+            self._at, torn = _end(path)
             self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o640)
+            if torn:
+                os.ftruncate(self._file, os.fstat(self._file).st_size - len(torn))
+                self.append({TORN: torn.decode(errors="backslashreplace")})
         except (OSError, BrokenChain) as error:
             told = f"decisions can't be recorded in {path} ({error}); name another file"
             raise SettingsError(told) from error
+        if torn:
+            logger.warning("the last record of %s was torn; record %s holds it", path, self._at.sequence)
 
     def append(self, record: Record) -> Link:
         """Writes one record, whole or not at all: OSError then."""
@@ -103,14 +130,22 @@ class Trail:
         os.close(self._file)
 
 
-def _end(path: Path) -> Link:
-    """The last record of a file that this process or an earlier one wrote."""
+def _end(path: Path) -> tuple[Link, bytes]:
+    """Where the file's last whole record leads to, and what of one that was torn comes after it."""
     if not path.exists() or path.stat().st_size == 0:
-        return Link()
+        return Link(), b""
     with path.open("rb") as file:
         file.seek(max(0, path.stat().st_size - TAIL))
-        last = file.readlines()[-1]
-    record = _read(last)
-    if record is None or not last.endswith(b"\n") or not {"sequence", "digest"} <= record.keys():
+        lines = file.readlines()
+    torn = b"" if lines[-1].endswith(b"\n") else lines.pop()
+    if not lines and torn.startswith(BEGINS) and not _is_something_else(torn):
+        return Link(), torn
+    record = _read(lines[-1]) if lines else None
+    if record is None or not record.keys() >= OWN:
         raise BrokenChain("its last line is no whole record")
-    return Link(record["sequence"], record["digest"])
+    return Link(record["sequence"], record["digest"]), torn
+
+
+def _is_something_else(line: bytes) -> bool:
+    record = _read(line)
+    return record is not None and not record.keys() >= OWN

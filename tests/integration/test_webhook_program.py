@@ -168,7 +168,7 @@ def test_every_decision_is_a_line_of_the_log_and_a_record_of_the_trail(
     webhook.judge(broken_stack())
     trail = tmp_path / "decisions.jsonl"
     with trail.open("rb") as lines:
-        assert follow(lines).sequence == 2
+        assert follow(lines).end.sequence == 2
     allowed, denied = (json.loads(line) for line in trail.read_text().splitlines())
     assert (allowed["user"], allowed["object"], allowed["verdict"]) == ("alice", "care/support", "allowed")
     assert (denied["verdict"], denied["problems"]) == ("denied", 2)
