@@ -1,6 +1,9 @@
 """A policy that is slow, recursive or huge is refused before it can hurt anybody: tried in a real process."""
 
+import asyncio
 import resource
+import sys
+from asyncio import Semaphore
 from pathlib import Path
 
 import pytest
@@ -51,7 +54,7 @@ async def test_without_time_to_find_out_a_policy_is_refused_and_told_so(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(trying, "PATIENCE", 0.0)
-    assert (await tried(asked(policy().dump()), ALLOWED)).problems == (trying.NO_TIME,)
+    assert (await tried(asked(policy().dump()), ALLOWED, Semaphore())).problems == (trying.NO_TIME,)
 
 
 def with_rule(expression: str) -> AIPolicy:
@@ -68,7 +71,7 @@ async def test_a_rule_that_takes_too_much_is_named(why: str) -> None:
     hostile = with_rule(HOSTILE[why])
     assert not isinstance(condition(HOSTILE[why], "mine").compiled, Failure)
     assert await excessive(hostile) == "hostile"
-    (told,) = (await tried(asked(hostile.dump()), ALLOWED)).problems
+    (told,) = (await tried(asked(hostile.dump()), ALLOWED, Semaphore())).problems
     assert told.startswith("spec.rules[hostile].expression: on a large stack it takes more than")
 
 
@@ -96,4 +99,26 @@ async def test_the_bounds_are_those_of_the_trial_alone() -> None:
 
 
 async def test_other_kinds_are_not_tried() -> None:
-    assert await tried(asked(stack()), ALLOWED) is ALLOWED
+    assert await tried(asked(stack()), ALLOWED, Semaphore()) is ALLOWED
+
+
+TRIAL = """
+import sys, time
+with open(sys.argv[1], "a") as log:
+    log.write("begun ")
+    log.flush()
+    time.sleep(0.2)
+    log.write("ended ")
+print("/")
+"""
+
+
+async def test_only_so_many_are_tried_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    log, room = tmp_path / "trials", Semaphore(2)
+    monkeypatch.setattr(trying, "ARGV", (sys.executable, "-c", TRIAL, str(log)))
+    verdicts = await asyncio.gather(*(tried(asked(policy().dump()), ALLOWED, room) for _ in range(6)))
+    assert verdicts == [ALLOWED] * 6
+    running = [0]
+    for word in log.read_text().split():
+        running.append(running[-1] + (1 if word == "begun" else -1))
+    assert (len(running), max(running)) == (13, 2)

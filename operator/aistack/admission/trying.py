@@ -17,30 +17,32 @@ from aistack.problem import Problem
 ARGV = (sys.executable, "-m", "aistack.govern.trial")
 PATIENCE = 4.0
 """Seconds, within the 5 that the API server waits. The bounds themselves are of CPU time and memory."""
+TRIALS = 2
+"""Processes at once. One takes MEMORY and some 60 MiB for Python: the chart's limit has room for them."""
 NO_TIME = "spec.rules: they could not be tried in time; nothing was decided, apply the policy again"
 
 
-async def tried(request: AdmissionRequest, verdict: Verdict) -> Verdict:
-    """The verdict with what a policy's trial shows; that of everything else as it is."""
+async def tried(request: AdmissionRequest, verdict: Verdict, room: asyncio.Semaphore) -> Verdict:
+    """The verdict with what a policy's trial shows; that of everything else as it is.
+
+    `room` bounds the trials at once; waiting for it counts in the PATIENCE.
+    """
     if request.kind.kind != AIPOLICY.kind or not request.object or not verdict.allowed:
         return verdict
     try:
-        rule = await excessive(AIPolicy.read(request.object))
+        async with asyncio.timeout(PATIENCE), room:
+            rule = await excessive(AIPolicy.read(request.object))
     except TimeoutError:
         return replace(verdict, problems=(NO_TIME,))
     return replace(verdict, problems=(str(_problem(rule)),)) if rule else verdict
 
 
 async def excessive(policy: AIPolicy) -> str:
-    """The id of the rule that exceeds the bounds; empty when none does.
-
-    TimeoutError when there was no time to find out.
-    """
+    """The id of the rule that exceeds the bounds; empty when none does."""
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*ARGV, stdin=pipe, stdout=pipe, stderr=nowhere)
     try:
-        async with asyncio.timeout(PATIENCE):
-            told, _ = await process.communicate(orjson.dumps(policy.dump()))
+        told, _ = await process.communicate(orjson.dumps(policy.dump()))
     finally:
         with suppress(ProcessLookupError):
             process.kill()

@@ -14,7 +14,7 @@ from aistack.admission.request import AdmissionRequest
 from aistack.admission.reserving import reserve
 from aistack.admission.review import Verdict
 from aistack.admission.server import WebhookServer
-from aistack.admission.trying import tried
+from aistack.admission.trying import TRIALS, tried
 from aistack.budget import Budgets
 from aistack.catalog import Catalog
 from aistack.connection import connect
@@ -51,7 +51,7 @@ async def _run(settings: Settings) -> None:
     certificate = ServingCertificate(settings.webhook_certificate, settings.webhook_key)
     images, store, prices = default_images(), Store(), PriceIndex()
     trail = Trail(settings.decisions) if settings.decisions else None
-    operators = frozenset(operator_users(settings.namespace))
+    operators, trials = frozenset(operator_users(settings.namespace)), asyncio.Semaphore(TRIALS)
     async with Kube(
         await connect(settings.kubeconfig),
         on_request=count_request,
@@ -72,7 +72,7 @@ async def _run(settings: Settings) -> None:
                     store.unreadable,
                 )
                 verdict = await review_live(request, platform, kube, operators)
-                verdict = await tried(request, verdict)
+                verdict = await tried(request, verdict, trials)
                 verdict = await reserve(request, verdict, platform, accounts)
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict
