@@ -1,6 +1,8 @@
 """While nobody of the operator answers, the API server itself refuses what a policy denies."""
 
 import json
+import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +12,7 @@ import pytest
 from tests import controllers
 from tests.controllers import NAMESPACE, Stacks, eventually
 from tests.controlplane import ControlPlane
-from tests.controlplane.process import Process
+from tests.controlplane.process import Process, end
 from tests.stacks import API_VERSION, stack
 
 BINDING = {
@@ -36,6 +38,15 @@ TIERED = {
     "message": "Its risk is unknown.",
 }
 IN_CONTINENT = {"id": "regions", "expression": "!('unknown' in facts.regions)", "message": "It is somewhere."}
+KIND = {
+    name.lower(): {"apiVersion": "admissionregistration.k8s.io/v1", "kind": name}
+    for name in ("ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding")
+}
+NO_STACK = {"apiGroups": ["*"], "apiVersions": ["*"], "resources": ["*"], "operations": ["*"]}
+ADDITIONS: dict[str, Any] = {
+    "validatingadmissionpolicy": {"matchConditions": [{"name": "never", "expression": "false"}]},
+    "validatingadmissionpolicybinding": {"matchResources": {"excludeResourceRules": [NO_STACK]}},
+}
 FINE: dict[str, Any] = {"governance": {"owner": "care@acme.example", "riskTier": "minimal"}}
 
 
@@ -85,9 +96,18 @@ class Governed:
     def denies(self) -> bool:
         return f"{self.name}/owner" in self.told()
 
-    def exists(self) -> bool:
-        kinds = "validatingadmissionpolicies,validatingadmissionpolicybindings"
-        return self.compiled in self.cluster.kubectl("get", kinds, "--output=name")
+    def exists(self, suffix: str = "") -> bool:
+        """Whether it has any of its objects; with a suffix, another policy of that name."""
+        found = self.cluster.kubectl("get", ",".join(KIND), "--output=name").split()
+        return any(each.endswith(f"/{self.compiled}{suffix}") for each in found)
+
+    def looked_at(self) -> None:
+        """Has the controller look sooner than at the next resync."""
+        self.cluster.kubectl("annotate", "aipolicy", self.name, f"now={time.time_ns()}", "--overwrite")
+
+    def get(self, kind: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.cluster.kubectl("get", kind, self.compiled, "--output=json"))
+        return found
 
 
 @pytest.fixture
@@ -144,6 +164,46 @@ def test_somebody_who_edits_or_deletes_it_finds_it_put_back(governed: Governed) 
     eventually(governed.denies, "it denies again")
 
 
+@pytest.mark.parametrize("kind", ADDITIONS)
+def test_what_somebody_adds_to_it_is_taken_out_again(governed: Governed, kind: str) -> None:
+    before = governed.get(kind)["spec"]
+    added = {**KIND[kind], "metadata": {"name": governed.compiled}, "spec": ADDITIONS[kind]}
+    governed.cluster.kubectl(
+        "apply", "--server-side", "--field-manager=somebody", "--filename=-", input=json.dumps(added)
+    )
+    governed.looked_at()
+    eventually(lambda: governed.get(kind)["spec"] == before, "it is as it was")
+    eventually(governed.denies, "it denies again")
+
+
+def test_without_its_label_it_is_still_kept(governed: Governed) -> None:
+    kind = "validatingadmissionpolicy"
+    harmless = {
+        "metadata": {"labels": {"app.kubernetes.io/component": None}},
+        "spec": {"validations": [{"expression": "true"}]},
+    }
+    before = governed.get(kind)
+    governed.cluster.kubectl(
+        "patch", kind, governed.compiled, "--type=merge", f"--patch={json.dumps(harmless)}"
+    )
+    governed.looked_at()
+    eventually(lambda: governed.get(kind)["spec"] == before["spec"], "it is as it was")
+    assert governed.get(kind)["metadata"]["labels"] == before["metadata"]["labels"]
+
+
+def test_what_nobody_edits_is_not_written_again(governed: Governed) -> None:
+    def versions() -> list[str]:
+        return [governed.get(kind)["metadata"]["resourceVersion"] for kind in KIND]
+
+    before, second = versions(), governed.policy()
+    second["metadata"]["name"] = f"{governed.name}-too"
+    governed.apply(second)
+    eventually(lambda: governed.exists("-too"), "the next one is there")
+    governed.cluster.kubectl("delete", "aipolicy", second["metadata"]["name"])
+    eventually(lambda: not governed.exists("-too"), "the next one is gone")
+    assert versions() == before
+
+
 def test_a_stack_that_runs_can_be_switched_off_whatever_it_breaks(governed: Governed) -> None:
     governed.apply(governed.policy(action="Audit"))
     eventually(lambda: not governed.denies(), "it is let in")
@@ -167,3 +227,16 @@ def test_a_stack_that_runs_can_be_switched_off_whatever_it_breaks(governed: Gove
     assert f"{governed.name}/owner" in patched({"environment": "staging"})
     assert "patched" in patched({"suspend": True})
     assert f"{governed.name}/owner" in patched({"suspend": False})
+
+
+def test_switched_off_it_is_told_what_is_left_and_how_to_remove_it(
+    governed: Governed, controller: Process, tmp_path: Path
+) -> None:
+    end(controller)
+    with controllers.controller(governed.cluster, tmp_path) as without:
+        eventually(lambda: governed.compiled in without.tail(), "it tells of what is left", without)
+        told = without.tail()
+    assert "admissionPolicies is off" in told
+    (command,) = re.findall(r"`kubectl (delete [^`]+)`", told)
+    governed.cluster.kubectl(*command.split())
+    assert not governed.exists()

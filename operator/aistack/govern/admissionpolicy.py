@@ -54,8 +54,11 @@ def admission_policy(
         "metadata": _metadata(policy),
         "spec": {
             "failurePolicy": "Fail",
+            # With the API server's defaults, so that what somebody adds shows as a difference.
             "matchConstraints": {
-                "namespaceSelector": policy.spec.match.namespace_selector.dump(),
+                "matchPolicy": "Equivalent",
+                "objectSelector": {},
+                "namespaceSelector": _selector(policy.spec.match.namespace_selector),
                 "resourceRules": [
                     {
                         "apiGroups": [AISTACK.group],
@@ -113,6 +116,11 @@ def _metadata(policy: AIPolicy) -> Manifest:
 def object_name(policy: Metadata) -> str:
     """The name of what is compiled of it."""
     return f"aistack-{policy.name}"
+
+
+def _selector(selector: LabelSelector) -> Manifest:
+    """As the API server shows it: without what is empty."""
+    return selector.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
 def _operations(policy: AIPolicy) -> list[str]:

@@ -2,6 +2,8 @@
 
 Level-triggered like the reconciler: it looks at what is there, applies what differs, deletes what nobody asks
 for any more. The AIPolicy owns what was made of it, so that it also goes with it while no controller runs.
+Where the cluster's own policies aren't wanted (any more), what is left of them is only told: the controller
+then has no right to change them.
 """
 
 import asyncio
@@ -9,12 +11,11 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any
 
-from aistack.errors import ApiError, NotFound, NotLeader, Refused
+from aistack.errors import ApiError, Conflict, NotFound, NotLeader, Refused
 from aistack.govern.admissionpolicy import LABELS, admission_policies, object_name
 from aistack.govern.exceptions import next_change
-from aistack.kinds import ADMISSION_KINDS, Kind, Manifest
+from aistack.kinds import ADMISSION_KINDS, AIPOLICY, Kind, Manifest
 from aistack.kube import Kube
 from aistack.runtime.store import Store
 
@@ -59,33 +60,60 @@ class AdmissionPolicies:
         return min(self._resync, (next_change(known.exceptions, now) - now).total_seconds())
 
     async def _keep(self, kind: Kind, wanted: Sequence[Manifest]) -> None:
-        pages = self._kube.pages(kind, label_selector=SELECTOR)
-        there = {item["metadata"]["name"]: item async for page in pages for item in page.items}
+        there = {item["metadata"]["name"]: item for item in await self._made(kind)}
         for manifest in wanted:
             found = there.pop(manifest["metadata"]["name"], None)
             if found is None or not _holds(found, manifest):
-                await self._apply(manifest, found)
+                await self._apply(kind, manifest, found)
         for policy in self._store.unreadable:
             there.pop(object_name(policy.metadata), None)
         for left in there.values():
             with suppress(NotFound):
                 await self._kube.delete(kind, "", left["metadata"]["name"], uid=left["metadata"]["uid"])
 
-    async def _apply(self, manifest: Manifest, found: Manifest | None) -> None:
+    async def _made(self, kind: Kind) -> list[Manifest]:
+        """What was made of AIPolicies, its labels or its owner taken away or not."""
+        return [item async for page in self._kube.pages(kind) for item in page.items if _is_ours(item)]
+
+    async def _apply(self, kind: Kind, manifest: Manifest, found: Manifest | None) -> None:
         """One that the API server doesn't take holds up no other: the webhook judges by all of them."""
         uid = found["metadata"]["uid"] if found else None
         try:
-            await self._kube.apply(manifest, uid=uid, manager=FIELD_MANAGER)
-        except Refused as error:
+            written = await self._kube.apply(manifest, uid=uid, manager=FIELD_MANAGER)
+            if not _holds(written, manifest):  # what others added is theirs: an apply leaves it
+                name, spec = manifest["metadata"]["name"], manifest["spec"]
+                await self._kube.replace_spec(kind, "", name, uid=written["metadata"]["uid"], spec=spec)
+        except (Refused, Conflict) as error:
             logger.warning("%s %s is left out: %s", manifest["kind"], manifest["metadata"]["name"], error)
 
+    async def tell_of_leftovers(self) -> None:
+        """Warns once of what stands there from a time when it was wanted: nobody keeps it true."""
+        try:
+            left = [item["metadata"]["name"] for kind in ADMISSION_KINDS for item in await self._made(kind)]
+        except ApiError as error:
+            logger.debug("the API server's own policies can't be listed: %s", error)
+            return
+        if left:
+            logger.warning(
+                "admissionPolicies is off, and the API server still holds what was made of AIPolicies: %s; "
+                "remove it with `kubectl delete %s --selector=%s`",
+                ", ".join(sorted(set(left))),
+                ",".join(kind.plural for kind in ADMISSION_KINDS),
+                SELECTOR,
+            )
 
-def _holds(there: Any, wanted: Any) -> bool:
-    """Whether all that is wanted is there; the API server adds defaults of its own."""
-    if isinstance(wanted, dict):
-        return isinstance(there, dict) and all(
-            key in there and _holds(there[key], item) for key, item in wanted.items()
-        )
-    if isinstance(wanted, list):
-        return isinstance(there, list) and len(there) == len(wanted) and all(map(_holds, there, wanted))
-    return bool(there == wanted)
+
+def _is_ours(item: Manifest) -> bool:
+    metadata = item["metadata"]
+    owners = {owner["kind"] for owner in metadata.get("ownerReferences", ())}
+    return AIPOLICY.kind in owners or LABELS.items() <= metadata.get("labels", {}).items()
+
+
+def _holds(there: Manifest, wanted: Manifest) -> bool:
+    """Whether the spec is what is wanted and nothing else, and the metadata that and maybe more."""
+    known, metadata = there["metadata"], wanted["metadata"]
+    return bool(
+        there["spec"] == wanted["spec"]
+        and metadata["labels"].items() <= known.get("labels", {}).items()
+        and metadata["ownerReferences"] == known.get("ownerReferences")
+    )

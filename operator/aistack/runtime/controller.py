@@ -167,8 +167,10 @@ class Controller:
                 tasks.create_task(self._bookkeeping.run())
                 tasks.create_task(self._metering.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
-                if self._settings.admission_policies:
-                    tasks.create_task(self._admission_policies.run())
+                held = self._admission_policies
+                tasks.create_task(
+                    held.run() if self._settings.admission_policies else held.tell_of_leftovers()
+                )
         finally:
             self._leads = False
             self._queue.clear()
