@@ -1,11 +1,14 @@
 """What the platform team provides, and what that makes of a stack: the same for webhook and controller."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from aistack.api import AIStack
 from aistack.api.base import Metadata
 from aistack.bill import money
-from aistack.budget import NO_BUDGETS, Budgets, Ledger, claim_of
+from aistack.budget import NO_BUDGETS, Budgets, Ledger, Obstacle, claim_of
+from aistack.budget.fitting import ways
+from aistack.budget.refusal import problem, summary
 from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
@@ -62,3 +65,25 @@ def _fits(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> dict
         return {}
     claim = claim_of(stack, estimated)
     return {budget.metadata.name: Ledger.of(budget).obstacle(claim) is None for budget in counting}
+
+
+def unaffordable(
+    stack: AIStack | None, obstacles: Sequence[Obstacle], platform: Platform
+) -> tuple[Problem, ...]:
+    """Why budgets refuse a stack, and what of it would fit, where its spec says anything today."""
+    denying = [obstacle for obstacle in obstacles if obstacle.denies]
+
+    def fits(changed: AIStack) -> bool:
+        resolved = platform.resolve(changed).stack
+        if resolved is None:
+            return False
+        claim = claim_of(resolved, priced(resolved, platform))
+        return all(each.ledger.obstacle(claim) is None for each in denying)
+
+    found = ways(stack, platform.catalog.accelerator_classes, fits) if stack else ()
+    return tuple(problem(obstacle, found) for obstacle in denying)
+
+
+def overspending(obstacles: Sequence[Obstacle]) -> tuple[Problem, ...]:
+    """What budgets that only warn say of a stack."""
+    return tuple(summary(each) for each in obstacles if each.ledger.terms.enforcement == "Warn")

@@ -1,18 +1,13 @@
 """The last step of a review: the money. What anything else refuses reserves nothing."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import replace
 
 from aistack.accounts import Accounts
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import Priced, Verdict
-from aistack.api import AIStack
-from aistack.budget import Claim, Obstacle, claim_of
-from aistack.budget.fitting import ways
-from aistack.budget.refusal import problem, summary
 from aistack.cost.money import cents
-from aistack.platform import Platform, priced
+from aistack.platform import Platform, overspending, unaffordable
 
 PATIENCE = 3.5
 """Seconds: the API server waits 5 s for the whole review."""
@@ -38,31 +33,11 @@ async def reserve(
             reservation = await take(wanted.claim, wanted.counting)
     except TimeoutError:
         return replace(verdict, problems=(TOO_MANY,))
+    obstacles = reservation.obstacles
     if reservation.denied:
-        return replace(verdict, problems=tuple(_denials(wanted, reservation.obstacles, platform)))
-    warned = [str(summary(each)) for each in reservation.obstacles if _warns(each)]
+        return replace(verdict, problems=tuple(map(str, unaffordable(wanted.stack, obstacles, platform))))
     told = [_cost(wanted)] if request.dry_run else []
-    return replace(verdict, warnings=(*told, *warned, *verdict.warnings))
-
-
-def _denials(wanted: Priced, obstacles: Sequence[Obstacle], platform: Platform) -> list[str]:
-    denying = [obstacle for obstacle in obstacles if obstacle.denies]
-
-    def fits(changed: AIStack) -> bool:
-        claim = _claim(changed, platform)
-        return claim is not None and all(each.ledger.obstacle(claim) is None for each in denying)
-
-    found = ways(wanted.stack, platform.catalog.accelerator_classes, fits) if wanted.stack else ()
-    return [str(problem(obstacle, found)) for obstacle in denying]
-
-
-def _claim(stack: AIStack, platform: Platform) -> Claim | None:
-    resolved = platform.resolve(stack).stack
-    return claim_of(resolved, priced(resolved, platform)) if resolved else None
-
-
-def _warns(obstacle: Obstacle) -> bool:
-    return obstacle.ledger.terms.enforcement == "Warn"
+    return replace(verdict, warnings=(*told, *map(str, overspending(obstacles)), *verdict.warnings))
 
 
 def _cost(wanted: Priced) -> str:

@@ -7,17 +7,20 @@ from typing import Any
 
 from rich.text import Text
 
-from aistack.api import AIPolicy, AIPolicyException, AIStack
+from aistack.admission.review import Priced
+from aistack.api import AIBudget, AIPolicy, AIPolicyException, AIStack
+from aistack.budget import Budgets, claim_of
 from aistack.catalog import Catalog
 from aistack.cli import exchange
 from aistack.cli.files import Document, accelerator_classes, price_books, read
 from aistack.cli.findings import Checked, Finding, Sort
 from aistack.cli.output import Exit, as_json, emit, show, write
+from aistack.cli.reserving import identified, reserve
 from aistack.cost.prices import DEFAULT, index, shipped_book
 from aistack.govern import Outcome, Policies, Result, Verdict, evidence, exceptions
 from aistack.govern.rules import problems as policy_problems
 from aistack.images import default_images
-from aistack.platform import Platform, judged
+from aistack.platform import Platform, judged, overspending, unaffordable
 from aistack.problem import Problem
 
 __all__ = ["Checked", "check", "lines", "rulebook", "run", "verdict"]
@@ -37,21 +40,20 @@ NO_RULES = Platform(Catalog({}))
 
 
 def rulebook(documents: Sequence[Document], now: datetime) -> Platform:
-    """What the policies, exceptions, namespaces and price books among the documents hold stacks to."""
+    """What the policies, budgets, exceptions, namespaces and prices among the documents hold stacks to."""
     policies = tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicy))
-    if not policies:
+    budgets = tuple(each.parsed for each in documents if isinstance(each.parsed, AIBudget))
+    if not (policies or budgets):
         return NO_RULES
     labels = {each.name: each.labels for each in documents if each.kind == "Namespace"}
     places = {*labels, *(each.namespace for each in documents)}
+    namespaces = {name: {**labels.get(name, {}), NAMESPACE_NAME: name} for name in places}
+    exempting = tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicyException))
     return Platform(
         NO_RULES.catalog,
         index({DEFAULT: shipped_book(), **price_books(documents)}),
-        Policies(
-            policies,
-            tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicyException)),
-            {name: {**labels.get(name, {}), NAMESPACE_NAME: name} for name in places},
-            now,
-        ),
+        Policies(policies, exempting, namespaces, now),
+        Budgets(budgets, namespaces),
     )
 
 
@@ -95,16 +97,21 @@ def _assessed(checked: Sequence[Checked]) -> list[evidence.Assessed]:
 def check(
     documents: Sequence[Document], catalog: Sequence[Document], rules: Platform = NO_RULES
 ) -> list[Checked]:
-    """Checks `documents`; those of `catalog` are only referred to."""
+    """Checks `documents`; those of `catalog` are only referred to. What one stack costs, budgets no longer
+    have for those after it."""
     known = Catalog(default_images(), accelerator_classes([*catalog, *documents]))
-    platform = replace(rules, catalog=known)
-    return [_checked(each, platform) for each in documents if each.is_ours]
+    platform, found = replace(rules, catalog=known), []
+    for document in documents:
+        if isinstance(document.parsed, AIStack):
+            checked, platform = _checked_stack(document, document.parsed, platform)
+            found.append(checked)
+        elif document.is_ours:
+            found.append(_checked(document, platform))
+    return found
 
 
 def _checked(document: Document, platform: Platform) -> Checked:
     match document.parsed:
-        case AIStack() as stack:
-            return _checked_stack(document, stack, platform)
         case AIPolicy() as policy:
             return Checked(document, unusable=tuple(policy_problems(policy)))
         case AIPolicyException() as exception if platform.policies.policies:
@@ -117,12 +124,23 @@ def _checked(document: Document, platform: Platform) -> Checked:
     return Checked(document)
 
 
-def _checked_stack(document: Document, stack: AIStack, platform: Platform) -> Checked:
+def _checked_stack(document: Document, stack: AIStack, platform: Platform) -> tuple[Checked, Platform]:
+    """What admission would say, and the platform as it is after that."""
+    stack = identified(stack, platform.budgets)
     resolution = platform.resolve(stack)
     if resolution.meaning is None:
-        return Checked(document, resolution)
-    _, said = judged(resolution.meaning, platform)
-    return Checked(document, resolution, said)
+        return Checked(document, resolution), platform
+    estimated, said = judged(resolution.meaning, platform)
+    checked = Checked(document, resolution, said)
+    if resolution.stack is None or said.denials:
+        return checked, platform
+    wanted = Priced(stack, claim_of(resolution.stack, estimated), platform.budgets.counting(stack.metadata))
+    reservation, after = reserve(wanted, platform)
+    return replace(
+        checked,
+        unaffordable=unaffordable(stack, reservation.obstacles, platform),
+        doubts=overspending(reservation.obstacles),
+    ), after
 
 
 def verdict(checked: Sequence[Checked], *, strict: bool) -> Exit:

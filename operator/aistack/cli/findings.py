@@ -51,11 +51,13 @@ class Checked:
     unusable: tuple[Problem, ...] = ()
     """Expressions of an AIPolicy that can't be evaluated; what an AIPolicyException can't waive."""
     doubts: tuple[Problem, ...] = ()
-    """Why an AIPolicyException may waive nothing."""
+    """Why an AIPolicyException may waive nothing; what budgets that only warn say of a stack."""
+    unaffordable: tuple[Problem, ...] = ()
+    """Why budgets refuse a stack."""
 
     @property
     def problems(self) -> tuple[Problem, ...]:
-        return self.resolution.problems if self.resolution else ()
+        return (*(self.resolution.problems if self.resolution else ()), *self.unaffordable)
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
