@@ -2,14 +2,12 @@
 
 from pathlib import Path
 
-from aistack.admission.configuration import WebhookService, webhook_configuration
 from demo.kubectl import Kubectl
 from demo.programs import NAMESPACE, Program
 from tests.controlplane.certificates import Authority
 from tests.controlplane.components import free_port
 from tests.controlplane.objects import local_service
-
-SERVICE = "aistack-webhook"
+from tests.registration import SERVICE, webhook_configuration
 
 
 def webhook(folder: Path) -> Program:
@@ -31,5 +29,5 @@ def webhook(folder: Path) -> Program:
 
 def register(folder: Path, port: int, kubectl: Kubectl) -> None:
     """Tells the API server to ask the webhook; from here on it refuses what can't be served."""
-    service = WebhookService(SERVICE, NAMESPACE, (folder / "webhook-ca.crt").read_bytes(), port)
-    kubectl.apply_objects(local_service(SERVICE, NAMESPACE), webhook_configuration(service))
+    asked = webhook_configuration(NAMESPACE, (folder / "webhook-ca.crt").read_bytes(), port)
+    kubectl.apply_objects(local_service(SERVICE, NAMESPACE), asked)

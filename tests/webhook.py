@@ -9,10 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from aistack.admission.certificate import ServingCertificate
-from aistack.admission.configuration import NAME, WebhookService, operator_users, webhook_configuration
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import Verdict
+from aistack.admission.review import Verdict, operator_users
 from aistack.admission.server import Decide, WebhookServer
 from aistack.api import AcceleratorClass
 from aistack.catalog import Catalog
@@ -21,10 +20,11 @@ from aistack.images import default_images
 from aistack.kube import Kube
 from aistack.platform import Platform
 from tests.controlplane import ControlPlane, local_service
+from tests.registration import NAME, SERVICE, webhook_configuration
 from tests.reviews import broken_stack
 from tests.stacks import accelerator_class
 
-SERVICE, NAMESPACE = "aistack-webhook", "aistack-system"
+NAMESPACE = "aistack-system"
 
 
 @dataclass
@@ -41,8 +41,8 @@ class LocalWebhook:
     def configure(self, port: int | None = None) -> None:
         """Tells the API server where the webhook is, and waits until it asks there."""
         authority = self.cluster.authority.pair.certificate
-        service = WebhookService(SERVICE, NAMESPACE, authority, port or self.port)
-        self.cluster.kubectl("apply", "-f", "-", input=json.dumps(webhook_configuration(service)))
+        asked = webhook_configuration(NAMESPACE, authority, port or self.port)
+        self.cluster.kubectl("apply", "-f", "-", input=json.dumps(asked))
         expected = "failed calling webhook" if port else "spec.models[llama].selfHosted"
         probe = json.dumps(broken_stack("probe") | {"metadata": {"name": "probe", "namespace": "default"}})
         self.cluster.wait(

@@ -9,14 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from aistack.admission.configuration import NAME, WebhookService, operator_users, webhook_configuration
+from aistack.admission.review import operator_users
 from tests.controllers import GROUPS, NAMESPACE, eventually
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
 from tests.controlplane.process import Process, end, launch
+from tests.registration import NAME, SERVICE, webhook_configuration
 from tests.reviews import broken_stack
 
-SERVICE = "aistack-webhook"
 ARGV = [sys.executable, "-m", "aistack", "webhook", "--log-format=json"]
 
 
@@ -80,7 +80,7 @@ def asked_at(cluster: ControlPlane, port: int) -> Iterator[None]:
     for obj in (
         {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE}},
         local_service(SERVICE, NAMESPACE),
-        webhook_configuration(WebhookService(SERVICE, NAMESPACE, cluster.authority.pair.certificate, port)),
+        webhook_configuration(NAMESPACE, cluster.authority.pair.certificate, port),
     ):
         cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
     yield

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from aistack.admission.configuration import NAME, WebhookService, operator_users, webhook_configuration
+from aistack.admission.review import operator_users
 from aistack.cli.fixtures import changed
 from tests import controllers
 from tests.bypasses import (
@@ -28,9 +28,10 @@ from tests.controllers import GROUPS, Stacks, eventually, is_ready
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
 from tests.controlplane.process import Process, end, launch
+from tests.registration import NAME, SERVICE, webhook_configuration
 from tests.stacks import API_VERSION
 
-SERVICE, SYSTEM = "aistack-webhook", controllers.NAMESPACE
+SYSTEM = controllers.NAMESPACE
 STACKS = f"/apis/{API_VERSION}/namespaces/{NAMESPACE}/aistacks"
 EVE = "eve@acme.example"
 
@@ -52,8 +53,8 @@ def webhook(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
     process = launch("webhook", argv, folder / "webhook.log", metrics, environment)
     try:
         eventually(lambda: is_ready(process), "the webhook is ready", process)
-        service = WebhookService(SERVICE, SYSTEM, installed.authority.pair.certificate, port)
-        apply(installed, local_service(SERVICE, SYSTEM), webhook_configuration(service))
+        asked = webhook_configuration(SYSTEM, installed.authority.pair.certificate, port)
+        apply(installed, local_service(SERVICE, SYSTEM), asked)
         yield process
     finally:
         installed.kubectl("delete", "validatingwebhookconfiguration", NAME, "--ignore-not-found")

@@ -9,9 +9,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from aistack.admission.configuration import operator_users
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import Verdict
+from aistack.admission.review import Verdict, operator_users
 from tests.controlplane import ControlPlane, RequestFailed
 from tests.reviews import Object, broken_stack, price_book
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack

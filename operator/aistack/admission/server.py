@@ -21,7 +21,6 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from aistack.admission.certificate import ServingCertificate
-from aistack.admission.configuration import PATH
 from aistack.admission.metrics import BODY_BYTES, REVIEW_SECONDS, REVIEWS, UNKNOWN_KIND
 from aistack.admission.request import AdmissionRequest, AdmissionReview
 from aistack.admission.review import Verdict, answer, refusal
@@ -29,6 +28,7 @@ from aistack.kinds import Manifest
 
 logger = logging.getLogger(__name__)
 
+PATH = "/validate"
 MAX_BODY = 8 * 1024 * 1024
 """Bytes. A review holds the object twice, and the API server takes objects of 3 MiB at most."""
 DRAIN_SECONDS = 5.0

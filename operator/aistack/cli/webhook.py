@@ -7,12 +7,11 @@ from datetime import UTC, datetime
 
 from aistack.accounts import Accounts
 from aistack.admission.certificate import ServingCertificate
-from aistack.admission.configuration import operator_users
 from aistack.admission.decision import decision, tell
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.reserving import reserve
-from aistack.admission.review import Verdict
+from aistack.admission.review import Verdict, operator_users
 from aistack.admission.server import WebhookServer
 from aistack.admission.trying import TRIALS, tried
 from aistack.budget import Budgets
