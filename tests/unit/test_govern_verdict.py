@@ -1,6 +1,7 @@
 """A verdict lists everything that is broken, and says what follows from it."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import permutations
 from typing import Any
 
 import pytest
@@ -52,6 +53,35 @@ def test_what_was_found_is_told_in_the_rules_words() -> None:
     rule = {**OWNED, "found": "object.spec.models.map(model, 'model ' + model.name)"}
     (result,) = judge(policy(rules=[rule])).results
     assert result.found == ("model llama",)
+
+
+EXPRESSIONS = {
+    "kept": "true",
+    "broken": "false",
+    "of alternatives": "false || true",
+    "of a choice": "true ? true : false",
+    "ends in a comment": "true // ) || (",
+    "without an answer": "object.nothing",
+    "no truth": "dyn(1)",
+    "not compiled": "true) || (true",
+    "of params": "params.allowed.exists(each, each == 'a')",
+    "too long": "[1,2,3,4,5,6,7,8,9,10]"
+    + "".join(f".all({name}, [1,2,3,4,5,6,7,8,9,10]" for name in "abcd")
+    + ".all(e, true)"
+    + ")" * 4,
+}
+
+
+@pytest.mark.parametrize(("one", "other"), permutations(EXPRESSIONS, 2))
+def test_a_rule_comes_out_the_same_whatever_stands_beside_it(one: str, other: str) -> None:
+    rules = [
+        {**OWNED, "id": f"rule-{each}", "expression": EXPRESSIONS[name]}
+        for each, name in enumerate((one, other))
+    ]
+    params = {"allowed": ["a"]}
+    together = [result.outcome for result in judge(policy(rules=rules, params=params)).results]
+    alone = [judge(policy(rules=[rule], params=params)).results[0].outcome for rule in rules]
+    assert together == alone
 
 
 def test_many_findings_are_counted_and_a_broken_one_hides_nothing() -> None:

@@ -216,6 +216,6 @@ def _rule(result: Result) -> dict[str, Any]:
         "found": list(result.found),
         "remediation": rule.remediation,
         "evidence": rule.evidence,
-        "deniesFrom": result.denies_from or None,
+        "deniesFrom": result.holding.denies_from or None,
         "waivedBy": result.waived_by.metadata.name if result.waived_by else None,
     }

@@ -104,7 +104,7 @@ def _details(result: Result) -> Iterator[tuple[str, str]]:
     told = {
         "instead": result.rule.remediation,
         "evidence": result.rule.evidence,
-        "denied from": result.denies_from,
+        "denied from": result.holding.denies_from,
         # What only reports needs no way out.
         "exception": result.way_out if result.counts and result.action != "Audit" else "",
         "waived by": _waiver(result),

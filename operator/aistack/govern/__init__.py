@@ -11,9 +11,9 @@ from aistack.api.policies import Rule
 from aistack.govern.exceptions import ends_soon, waiver
 from aistack.govern.facts import Facts
 from aistack.govern.matching import matches
-from aistack.govern.rules import Failure, activation, condition, text
+from aistack.govern.rules import Failure, activation, condition, text, together
 from aistack.govern.survey import Money, facts_of
-from aistack.govern.verdict import Outcome, Result, Verdict, in_force
+from aistack.govern.verdict import Holding, Outcome, Result, Verdict, in_force
 from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, StackRef
 
@@ -29,7 +29,6 @@ __all__ = [
     "judge",
 ]
 
-EMPTY: tuple[Any, ...] = ({}, [])
 MOST_FOUND = 8
 """Findings of one rule that are told; the rest is counted."""
 LONGEST_FOUND = 512
@@ -119,44 +118,64 @@ def wire(stack: ResolvedStack) -> Manifest:
     }
 
 
-def _shown(value: Any, sent: Any) -> Any:
+def _shown(value: Manifest, sent: Any) -> Manifest:
     """Without what is empty, unless it was written so: `[]` is there for a rule, an absent list is not.
 
     On the way of every review: what is neither map nor list is passed over without a call.
     """
-    if isinstance(value, list):
-        each_sent = sent if isinstance(sent, list) else repeat(None)
-        pairs = zip(value, each_sent, strict=False)
-        return [_shown(item, known) if isinstance(item, dict | list) else item for item, known in pairs]
     known = sent if isinstance(sent, dict) else {}
-    kept = {}
+    kept: Manifest = {}
     for key, item in value.items():
-        shown = _shown(item, known.get(key)) if isinstance(item, dict | list) else item
-        if shown not in EMPTY or key in known:
+        if isinstance(item, dict):
+            shown: Any = _shown(item, known.get(key))
+        elif isinstance(item, list):
+            shown = _shown_items(item, known.get(key))
+        else:
+            kept[key] = item
+            continue
+        if shown or key in known:
             kept[key] = shown
     return kept
 
 
+def _shown_items(items: list[Any], sent: Any) -> list[Any]:
+    each_sent = sent if isinstance(sent, list) else repeat(None)
+    pairs = zip(items, each_sent, strict=False)
+    return [_shown(item, known) if isinstance(item, dict) else item for item, known in pairs]
+
+
 def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
-    action, denies_from = in_force(policy.spec, case.now)
-    for rule in policy.spec.rules:
-        outcome, found = _answer(rule, policy.metadata.name, case)
+    name, rules = policy.metadata.name, policy.spec.rules
+    holding = _holding(policy, case)
+    whole = together(tuple(rule.expression for rule in rules), name)
+    if whole.answer(case.variables) is True:
+        yield from (Result(holding, rule) for rule in rules)
+        return
+    for rule in rules:
+        outcome, found = _answer(rule, name, case)
         waived_by = None
         if outcome is not Outcome.PASSED:
             waived_by = waiver(case.exceptions, policy, rule.id, case.ref, case.now)
         yield Result(
-            policy=policy.metadata.name,
-            rule=rule,
+            holding,
+            rule,
             outcome=Outcome.WAIVED if waived_by else outcome,
-            action=action,
-            namespace=case.ref.namespace,
             found=found,
             waived_by=waived_by,
             ends_soon=waived_by is not None and ends_soon(waived_by, case.now),
-            waivable=policy.spec.exceptions == "Allowed",
-            denies_from=denies_from,
-            on_violation=policy.spec.on_violation,
         )
+
+
+def _holding(policy: AIPolicy, case: _Case) -> Holding:
+    action, denies_from = in_force(policy.spec, case.now)
+    return Holding(
+        policy=policy.metadata.name,
+        action=action,
+        namespace=case.ref.namespace,
+        waivable=policy.spec.exceptions == "Allowed",
+        denies_from=denies_from,
+        on_violation=policy.spec.on_violation,
+    )
 
 
 def _answer(rule: Rule, policy: str, case: _Case) -> tuple[Outcome, tuple[str, ...]]:

@@ -122,6 +122,20 @@ def text(expression: str, policy: str) -> Program:
         return Program(_compile_error(str(error)))
 
 
+@lru_cache(maxsize=1024)
+def together(expressions: tuple[str, ...], policy: str) -> Program:
+    """All rules of a policy as one expression, which is true when each of them is.
+
+    Most stacks keep most policies, and one evaluation says so. A rule may end in a comment, so that each
+    stands on its own lines.
+    """
+    for expression in expressions:
+        program = condition(expression, policy)
+        if isinstance(program.compiled, Failure):
+            return program
+    return text(" && ".join(f"(\n{expression}\n)" for expression in expressions), policy)
+
+
 def _bound(expression: str, policy: str) -> str:
     if "params" not in expression:
         return expression

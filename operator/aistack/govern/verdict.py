@@ -5,6 +5,7 @@ from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
 from typing import Literal, NamedTuple
 
 from aistack.api import AIPolicyException, Reason
@@ -43,27 +44,41 @@ class Outcome(StrEnum):
     """It failed, or could not be evaluated, under an exception."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """One rule of one policy on one stack."""
+class Holding(NamedTuple):
+    """One policy on the day on which a stack is held to it."""
 
     policy: str
-    rule: Rule
-    outcome: Outcome
     action: Action
     """What a failure leads to today."""
     namespace: str
     """The stack's: where an exception would stand."""
+    waivable: bool
+    denies_from: str
+    """The day on which the policy begins to deny, when that is still to come; else empty."""
+    on_violation: OnViolation
+    """What a denial leads to where the stack runs already."""
+
+
+class Result(NamedTuple):
+    """One rule of one policy on one stack; a tuple, because each review makes one of every rule."""
+
+    holding: Holding
+    rule: Rule
+    outcome: Outcome = Outcome.PASSED
     found: tuple[str, ...] = ()
     """What was found instead of what must be; why it could not be evaluated, for an error."""
     waived_by: AIPolicyException | None = None
     ends_soon: bool = False
     """The exception that waives it does."""
-    waivable: bool = True
-    denies_from: str = ""
-    """The day on which the policy begins to deny, when that is still to come."""
-    on_violation: OnViolation = "BlockUpdates"
-    """What a denial leads to where the stack runs already."""
+
+    @property
+    def policy(self) -> str:
+        return self.holding.policy
+
+    @property
+    def action(self) -> Action:
+        """What a failure leads to today."""
+        return self.holding.action
 
     @property
     def name(self) -> str:
@@ -72,7 +87,7 @@ class Result:
     @property
     def counts(self) -> bool:
         """It failed, and nothing waives that."""
-        return self.outcome in {Outcome.FAILED, Outcome.ERROR}
+        return self.outcome is Outcome.FAILED or self.outcome is Outcome.ERROR
 
     @property
     def wanted(self) -> str:
@@ -83,26 +98,31 @@ class Result:
     @property
     def way_out(self) -> str:
         """How to ask for an exception, or that there is none."""
-        if not self.waivable:
+        if not self.holding.waivable:
             return "no exception can waive it"
-        return f"an AIPolicyException in namespace {self.namespace} that names {self.name}"
+        return f"an AIPolicyException in namespace {self.holding.namespace} that names {self.name}"
 
     def problem(self) -> Problem:
         """The whole on one line, as a denial, a warning and a condition say it."""
         parts = [self.rule.message, f"found: {', '.join(self.found)}" if self.found else "", self.wanted]
         if self.outcome is Outcome.ERROR:
             parts = [f"the rule could not be evaluated: {', '.join(self.found)}"]
-        if self.denies_from:
-            parts.append(f"denied from {self.denies_from}")
+        if self.holding.denies_from:
+            parts.append(f"denied from {self.holding.denies_from}")
         told = "; ".join(part.rstrip(".") for part in (*parts, f"exception: {self.way_out}") if part)
         return Problem(self.rule.field, Reason.POLICY_VIOLATED, f"{self.name} ({self.rule.severity}): {told}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Verdict:
     """What policies say of a stack, every rule of every matching policy."""
 
     results: tuple[Result, ...] = ()
+
+    @cached_property
+    def not_kept(self) -> tuple[Result, ...]:
+        """The rules that failed or could not be evaluated, waived or not: mostly few."""
+        return tuple(result for result in self.results if result.outcome is not Outcome.PASSED)
 
     @property
     def denials(self) -> tuple[Problem, ...]:
@@ -121,26 +141,26 @@ class Verdict:
         return tuple(
             result.problem()
             for result in self.failed("Deny")
-            if not (result.on_violation == "Report" and result.name in standing)
+            if not (result.holding.on_violation == "Report" and result.name in standing)
         )
 
     @property
     def suspensions(self) -> tuple[Problem, ...]:
         """Those of the denials that stop a stack that runs."""
-        return tuple(each.problem() for each in self.failed("Deny") if each.on_violation == "Suspend")
+        return tuple(each.problem() for each in self.failed("Deny") if each.holding.on_violation == "Suspend")
 
     def waivers(self, *, soon: bool = False) -> tuple[Problem, ...]:
         """What an exception lets be that would be denied or warned of without it; `soon`: not for long."""
         return tuple(
             _waiver(result, result.waived_by)
-            for result in self.results
+            for result in self.not_kept
             if result.waived_by and result.action != "Audit" and (result.ends_soon or not soon)
         )
 
     @property
     def broken(self) -> frozenset[str]:
         """The names of the rules that count as broken."""
-        return frozenset(result.name for result in self.results if result.counts)
+        return frozenset(result.name for result in self.not_kept if result.counts)
 
     @property
     def status(self) -> PolicyStatus:
@@ -159,7 +179,7 @@ class Verdict:
 
     def failed(self, action: Action) -> Iterator[Result]:
         """What counts and leads to this action."""
-        return (result for result in self.results if result.counts and result.action == action)
+        return (result for result in self.not_kept if result.counts and result.action == action)
 
     def count(self, *outcomes: Outcome) -> int:
         return sum(result.outcome in outcomes for result in self.results)
