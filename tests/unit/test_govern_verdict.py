@@ -55,6 +55,7 @@ def test_what_was_found_is_told_in_the_rules_words() -> None:
     assert result.found == ("model llama",)
 
 
+EIGHTEEN = str(list(range(18)))
 EXPRESSIONS = {
     "kept": "true",
     "broken": "false",
@@ -65,14 +66,13 @@ EXPRESSIONS = {
     "no truth": "dyn(1)",
     "not compiled": "true) || (true",
     "of params": "params.allowed.exists(each, each == 'a')",
-    "too long": "[1,2,3,4,5,6,7,8,9,10]"
-    + "".join(f".all({name}, [1,2,3,4,5,6,7,8,9,10]" for name in "abcd")
-    + ".all(e, true)"
-    + ")" * 4,
+    "long": f"{EIGHTEEN}.all(a, {EIGHTEEN}.all(b, {EIGHTEEN}.all(c, true)))",
+    "long too": f"{EIGHTEEN}.all(a, {EIGHTEEN}.all(b, {EIGHTEEN}.all(c, 1 < 2)))",
+    "too long": f"{EIGHTEEN}.all(a, {EIGHTEEN}.all(b, {EIGHTEEN}.all(c, {EIGHTEEN}.all(d, true))))",
 }
 
 
-@pytest.mark.parametrize(("one", "other"), permutations(EXPRESSIONS, 2))
+@pytest.mark.parametrize(("one", "other"), list(permutations(EXPRESSIONS, 2)))
 def test_a_rule_comes_out_the_same_whatever_stands_beside_it(one: str, other: str) -> None:
     rules = [
         {**OWNED, "id": f"rule-{each}", "expression": EXPRESSIONS[name]}
