@@ -105,6 +105,12 @@ def is_applied(manifests: Sequence[Manifest], inventory: Sequence[InventoryItem]
     return all(applied.get(_key(manifest)) == digest(manifest) for manifest in manifests)
 
 
+def stands(inventory: Sequence[InventoryItem], observed: Observed) -> bool:
+    """Whether all that was applied, and no more, is there as it was written."""
+    there = {key: child.owned for key, child in observed.children.items() if not child.deleting}
+    return there == {(item.kind, item.name): item.owned for item in inventory}
+
+
 def is_rolled_out(
     stack: StackRef, manifests: Sequence[Manifest], applied: Applied, observed: Observed
 ) -> bool:

@@ -23,6 +23,10 @@ class Abilities:
     """gateway.networking.k8s.io is served: a Gateway can publish a stack."""
     cert_manager: bool = False
     """cert-manager.io is served: certificates can be issued."""
+    open_reports: bool = False
+    """openreports.io is served: what policies find can be told in a Report."""
+    policy_reports: bool = False
+    """wgpolicyk8s.io is served: the same in a PolicyReport, which Reports came from."""
 
 
 @dataclass(frozen=True, slots=True)

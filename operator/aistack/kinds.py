@@ -52,6 +52,8 @@ DEPLOYMENT = Kind("apps", "v1", "Deployment", "deployments")
 DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisruptionbudgets")
 AUTOSCALER = Kind("autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers")
 HTTP_ROUTE = Kind("gateway.networking.k8s.io", "v1", "HTTPRoute", "httproutes")
+REPORT = Kind("openreports.io", "v1alpha1", "Report", "reports")
+POLICY_REPORT = Kind("wgpolicyk8s.io", "v1alpha2", "PolicyReport", "policyreports")
 CHILD_KINDS = (
     SERVICE_ACCOUNT,
     CONFIG_MAP,
@@ -63,9 +65,11 @@ CHILD_KINDS = (
     AUTOSCALER,
     INGRESS,
     HTTP_ROUTE,
+    REPORT,
+    POLICY_REPORT,
 )
 """What a stack is rendered to, in the order of dependence: configuration before what mounts it."""
-OPTIONAL_KINDS = (HTTP_ROUTE,)
+OPTIONAL_KINDS = (HTTP_ROUTE, REPORT, POLICY_REPORT)
 """Those among them that not every cluster has."""
 
 NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)

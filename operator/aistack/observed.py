@@ -1,8 +1,8 @@
 """What the controller remembers of the objects it watches: not the objects, only what decisions need."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from sys import intern
 from typing import Any
 
@@ -163,6 +163,15 @@ class Observed:
     """Of loaders, by the uid of their pods."""
     metered: Metered | None = None
     """None before the first look."""
+
+    def only(self, component: str) -> "Observed":
+        return replace(self, children=self._children(lambda child: child.component == component))
+
+    def without(self, component: str) -> "Observed":
+        return replace(self, children=self._children(lambda child: child.component != component))
+
+    def _children(self, kept: Callable[[Child], bool]) -> Mapping[ObjectKey, Child]:
+        return {key: child for key, child in self.children.items() if kept(child)}
 
 
 def digest(value: Any) -> str:

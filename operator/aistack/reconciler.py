@@ -4,6 +4,7 @@ Level-triggered: it looks at what is, never at what happened; running it twice c
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -16,7 +17,7 @@ from aistack import apply, health, status
 from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
-from aistack.api.stack import AIStackStatus, CostStatus
+from aistack.api.stack import AIStackStatus, CostStatus, RecordsStatus
 from aistack.api.validation import problems
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
@@ -31,10 +32,15 @@ from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged, priced
+from aistack.records import COMPONENT as RECORDS
+from aistack.records import Content, config_map_name
+from aistack.records import records as written
 from aistack.render import render
 from aistack.resolve import Problem, StackRef
 from aistack.restraint import restrained, restraint_of, standing_restraint
 from aistack.rollout import rollout
+
+logger = logging.getLogger(__name__)
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -95,6 +101,8 @@ async def reconcile(
     meant, counting = resolved, platform.budgets.counting(stack.metadata)
     restraint, earlier = restraint_of(counting), standing_restraint(before.conditions)
     resolved = restrained(meant, restraint, platform.prices)
+    seen_records, observed = observed.only(RECORDS), observed.without(RECORDS)
+    content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
@@ -102,14 +110,18 @@ async def reconcile(
     running = stops or apply.is_applied(as_it_was, before.inventory)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
-        return await refuse(refusals, verdict=verdict)
+        records = await _recorded(content, before, seen_records, kube, now)
+        return await refuse(refusals, verdict=verdict, records=records)
     claim = claim_of(meant, estimated)
     if not running:
         await accounts.hold(standing_claim(stack.metadata, before), counting)
     reservation = await accounts.commit(claim, counting, running=running)
     if reservation.denied and not running:
         unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
-        after = status.refused(generation, unpaid, before, now, verdict=verdict, reservation=reservation)
+        records = await _recorded(content, before, seen_records, kube, now)
+        after = status.refused(
+            generation, unpaid, before, now, verdict=verdict, reservation=reservation, records=records
+        )
         outcome = await _write(raw, before, after, kube, now)
         return replace(outcome, results=verdict.tally, cost=cost_status(estimated), retry_after=LATER)
 
@@ -137,13 +149,15 @@ async def reconcile(
     if state.settled and apply.is_rolled_out(resolved.ref, manifests, applied, seen):
         reservation = await accounts.release(claim, counting, reservation)
 
+    records = await _recorded(replace(content, runs=True), before, seen_records, kube, now)
     after = status.reported(
         resolved,
         state,
         generation=generation,
         verdict=verdict,
-        cost=cost_status(estimated, break_evens(meant, platform.prices), observed.metered),
+        cost=cost_status(estimated, content.break_evens, observed.metered),
         reservation=reservation,
+        records=records,
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
@@ -173,6 +187,7 @@ async def _refuse(
     now: datetime,
     accounts: Accounts,
     verdict: Verdict | None = None,
+    records: RecordsStatus | None = None,
     stops: bool = False,
 ) -> Outcome:
     """The newest spec isn't taken. What runs goes on, and is counted where the stack belongs by now; unless
@@ -184,7 +199,9 @@ async def _refuse(
     if stops and before.inventory:
         deleted = await apply.stop(StackRef(stack.name, stack.namespace, stack.uid), observed, kube)
         shown, found = status.stopped(before), (*found, STOPPED)
-    after = status.refused(stack.generation, found, shown, now, verdict=verdict, reservation=reservation)
+    after = status.refused(
+        stack.generation, found, shown, now, verdict=verdict, reservation=reservation, records=records
+    )
     outcome = await _write(raw, before, after, kube, now)
     return replace(outcome, deleted=deleted, results=verdict.tally if verdict else {})
 
@@ -194,6 +211,33 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
     if not before.inventory:
         return verdict.denials
     return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
+
+
+async def _recorded(
+    content: Content, before: AIStackStatus, observed: Observed, kube: Kube, now: datetime
+) -> RecordsStatus | None:
+    """Writes what policies found and what it costs, where that has changed; nothing waits for it."""
+    earlier = before.records
+    if before.inventory and not content.runs:
+        return earlier
+    if not (content.verdict.results or observed.children):
+        return None
+    says = content.digest
+    current = earlier is not None and earlier.digest == says
+    if earlier and current and apply.stands(earlier.objects, observed):
+        return earlier
+    since = earlier.since if earlier and current else status.timestamp(now)
+    manifests = written(content, datetime.fromisoformat(since))
+    decided = apply.plan(content.ref, manifests, earlier.objects if earlier else (), observed)
+    if decided.anew and not await _still_there(content.ref, kube):
+        return earlier
+    applied = await apply.execute(content.ref, decided, kube)
+    for failure in applied.failures:
+        logger.warning("the records are not written: %s", failure.message)
+    if applied.failures:
+        return earlier
+    name = config_map_name(content.ref) if content.runs else None
+    return RecordsStatus(config_map=name, digest=says, since=since, objects=applied.inventory)
 
 
 async def _still_there(stack: StackRef, kube: Kube) -> bool:

@@ -18,6 +18,7 @@ from aistack.api.stack import (
     Endpoints,
     InventoryItem,
     PolicyStatus,
+    RecordsStatus,
 )
 from aistack.budget import NOTHING_RESERVED, Ledger, Reservation
 from aistack.budget.refusal import summary
@@ -25,7 +26,7 @@ from aistack.causes import Cause
 from aistack.cost.money import cents
 from aistack.govern import Verdict
 from aistack.health import Health, Part
-from aistack.kinds import DEPLOYMENT
+from aistack.kinds import CONFIG_MAP, DEPLOYMENT
 from aistack.observed import Failure
 from aistack.resolve import Problem, ResolvedStack
 from aistack.restraint import Restraint
@@ -46,6 +47,7 @@ def refused(
     *,
     verdict: Verdict | None = None,
     reservation: Reservation = NOTHING_RESERVED,
+    records: RecordsStatus | None = None,
 ) -> AIStackStatus:
     """The status of a stack whose newest spec can't be served: what ran before goes on running.
 
@@ -70,8 +72,9 @@ def refused(
                 },
                 kept=[item for item in before.conditions if item.type not in said_anew],
             ),
-            "policy": before.policy if verdict is None else _counts(verdict),
+            "policy": before.policy if verdict is None else _policy(verdict, records),
             "budgets": reservation.shares,
+            "records": records or before.records,
         }
     )
 
@@ -90,6 +93,7 @@ def reported(
     verdict: Verdict,
     cost: CostStatus,
     reservation: Reservation,
+    records: RecordsStatus | None,
     failures: Sequence[Failure],
     inventory: tuple[InventoryItem, ...],
     before: AIStackStatus,
@@ -117,7 +121,8 @@ def reported(
                     **_restraint(restraint),
                 },
             ),
-            "policy": _counts(verdict),
+            "policy": _policy(verdict, records),
+            "records": records,
             "budgets": reservation.shares,
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
@@ -128,9 +133,12 @@ def reported(
     )
 
 
-def _counts(verdict: Verdict) -> PolicyStatus | None:
+def _policy(verdict: Verdict, records: RecordsStatus | None) -> PolicyStatus | None:
     """None where no policy is about the stack."""
-    return verdict.status if verdict.results else None
+    if not verdict.results:
+        return None
+    written = (item.name for item in records.objects if item.kind != CONFIG_MAP.kind) if records else ()
+    return verdict.status.model_copy(update={"report": next(iter(written), None)})
 
 
 def endpoint(stack: ResolvedStack) -> str:
@@ -288,7 +296,7 @@ def _month(terms: AIBudgetSpec, spent: Spent) -> dict[str, str | None]:
         "forecast_low": cents(micro(line.low)) if line else None,
         "forecast_high": cents(micro(line.high)) if line else None,
         "action": action_of(reached(terms, spent.month_to_date)),
-        "metered_at": _timestamp(spent.at),
+        "metered_at": timestamp(spent.at),
     }
 
 
@@ -314,7 +322,7 @@ def _expenses(terms: AIBudgetSpec, spent: Spent) -> dict[ConditionType, Judgemen
 def _completeness(spent: Spent) -> Judgement:
     """Gaps are said as gaps."""
     if spent.stale_since:
-        told = f"not read since {_timestamp(spent.stale_since)}: {', '.join(spent.silent)}"
+        told = f"not read since {timestamp(spent.stale_since)}: {', '.join(spent.silent)}"
         return False, Cause(Reason.METRICS_MISSING, _joined([told]))
     if spent.unpriced:
         return False, Cause(Reason.PRICE_UNKNOWN, _joined(("not counted, without a price", *spent.unpriced)))
@@ -349,7 +357,7 @@ def _conditions(
     for kind, (status, cause) in judgements.items():
         word = "True" if status else "False"
         old = earlier.get(kind)
-        since = old.last_transition_time if old and old.status == word else _timestamp(now)
+        since = old.last_transition_time if old and old.status == word else timestamp(now)
         concerns[kind] = Condition(
             type=kind,
             status="True" if status else "False",
@@ -372,7 +380,7 @@ def _row(part: Part, before: AIStackStatus, now: datetime) -> ComponentStatus:
         ready=part.ready,
         reason=part.reason,
         message=part.message,
-        since=earlier.since if earlier and same else _timestamp(now),
+        since=earlier.since if earlier and same else timestamp(now),
     )
 
 
@@ -381,5 +389,5 @@ def _joined(messages: Iterable[str]) -> str:
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
 
 
-def _timestamp(now: datetime) -> str:
+def timestamp(now: datetime) -> str:
     return now.strftime("%Y-%m-%dT%H:%M:%SZ")

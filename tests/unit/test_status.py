@@ -65,6 +65,7 @@ def status_of(
         verdict=Verdict(),
         cost=more.get("cost", CostStatus()),
         reservation=more.get("reservation", NOTHING_RESERVED),
+        records=more.get("records"),
         failures=failures,
         inventory=(),
         before=before,

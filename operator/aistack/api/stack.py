@@ -220,11 +220,17 @@ class ValueStatus(Model):
 class RecordsStatus(Model):
     """Where the records are."""
 
-    config_map: Line
-    """The ConfigMap with the decision record, diagrams and reports."""
+    config_map: Line | None = None
+    """The ConfigMap with the compliance checklist and the cost plan of what runs."""
 
     digest: Line
-    """Digest of its content."""
+    """Digest of what the records say."""
+
+    since: Timestamp
+    """When they began to say it (UTC)."""
+
+    objects: Annotated[tuple[InventoryItem, ...], Field(max_length=4), ListMap("group", "kind", "name")] = ()
+    """What was written; one that somebody edits is put back."""
 
 
 class AIStackStatus(Model):

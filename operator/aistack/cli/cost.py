@@ -8,7 +8,6 @@ from aistack.api import AIStack
 from aistack.cli import cost_diff, cost_text
 from aistack.cli.baseline import CLUSTER, baseline
 from aistack.cli.check import Checked, check, lines, verdict
-from aistack.cli.cost_report import report
 from aistack.cli.files import Document, price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
 from aistack.cost.breakeven import BreakEven, break_evens
@@ -18,6 +17,7 @@ from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.focus import Month, Row, rows, table
 from aistack.cost.matrix import Cell, matrix
 from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
+from aistack.cost.report import report
 from aistack.resolve import ResolvedStack
 
 LABELS = {"team": "team", "costCenter": "cost-center"}

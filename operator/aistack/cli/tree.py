@@ -48,6 +48,9 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("redis", "Service"): "where the counters are",
     ("redis", "Deployment"): "runs Valkey, which keeps the counters in memory",
     ("redis", "PodDisruptionBudget"): "a drained node may take it: what is counted is gone in a minute",
+    ("records", "ConfigMap"): "what policies found and what it costs, as documents for auditors",
+    ("records", "Report"): "what policies found, a row a rule, for dashboards",
+    ("records", "PolicyReport"): "what policies found, a row a rule, for dashboards",
 }
 """One line for each object that a component can have, by component and kind."""
 _ORDER = [kind.kind for kind in CHILD_KINDS]
@@ -119,6 +122,8 @@ def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
         )
     if component in {"ratelimit", "redis"}:
         return "spec.gateway.limitScope", "limits that hold over all replicas"
+    if component == "records":
+        return "spec.governance", "who looks after the system sees what policies find"
     if component == "network":
         return "spec", "every stack is closed first; its parts open what they need"
     return f"spec.models[{name}]", "no longer in the spec; about to be removed"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from aistack.catalog import Abilities
 from aistack.errors import ApiError
-from aistack.kinds import HTTP_ROUTE
+from aistack.kinds import HTTP_ROUTE, POLICY_REPORT, REPORT
 from aistack.kube import Kube
 from aistack.runtime.backoff import delay
 
@@ -48,6 +48,8 @@ class Discovery:
             resource_metrics="metrics.k8s.io" in groups,
             gateway_api=HTTP_ROUTE.group in groups,
             cert_manager="cert-manager.io" in groups,
+            open_reports=REPORT.group in groups,
+            policy_reports=POLICY_REPORT.group in groups,
         )
         if abilities != self.abilities:
             self.abilities = abilities
