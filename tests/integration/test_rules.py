@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from aistack.api import AIPolicy, AIStack
 from aistack.api.base import LabelSelector
@@ -24,12 +26,14 @@ from aistack.govern.rules import reads_facts
 from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, resolve
 from tests.controlplane import ControlPlane
+from tests.generated import resolved_stacks
 from tests.unit.test_govern_functions import TRUE
 
 NAMESPACE = "judged"
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "policies"
 SECONDS_UNTIL_IN_FORCE = 60
+BATCH = 25
 FUNCTIONS = "functions-of-rules"
 NAME = "kubernetes.io/metadata.name"
 RULE = r"([a-z0-9-]+/[a-z0-9-]+) \((?:low|medium|high|critical)\)"
@@ -172,6 +176,17 @@ def test_shipped_rules_break_on_the_same_stacks_in_the_api_server(judging: Contr
         if rule is not CANARY
     }
     assert set().union(*there.values()) == every
+
+
+@settings(max_examples=max(12, settings().max_examples // 20))  # each is a batch that kubectl creates at once
+@given(st.lists(resolved_stacks(rows()), min_size=BATCH, max_size=BATCH))
+def test_shipped_rules_break_on_the_same_generated_stacks(
+    judging: ControlPlane, made: list[ResolvedStack]
+) -> None:
+    stacks = {f"made-{number}": judged for number, judged in enumerate(made)}
+    there = broken_there(judging, stacks)
+    here = {name: broken_here(judged) for name, judged in stacks.items()}
+    assert here == there
 
 
 def test_functions_give_the_same_in_the_api_server(judging: ControlPlane) -> None:

@@ -81,7 +81,8 @@ def test_every_day_on_which_a_policy_begins_has_its_source_beside_it() -> None:
 
 def test_nobody_is_told_that_a_stack_complies() -> None:
     texts = [file.read_text() for file in (*FOLDER.glob("*.yaml"), DOCS)]
-    assert [text for text in texts if re.search(r"\bcomplian(t|ce)\b", text, re.IGNORECASE)] == []
+    claimed = r"\bcomplian(t|ce)\b(?!\.(md|oscal))"  # but for the names of files
+    assert [text for text in texts if re.search(claimed, text, re.IGNORECASE)] == []
 
 
 def test_the_documentation_lists_every_rule() -> None:
