@@ -15,6 +15,7 @@ from aistack.api import API_VERSION
 from aistack.cost import Estimate
 from aistack.cost.breakeven import BreakEven
 from aistack.cost.report import report as cost_report
+from aistack.diagram import diagram
 from aistack.govern import Verdict, evidence
 from aistack.govern.report import SOURCE, dated, results, summary
 from aistack.kinds import CONFIG_MAP, POLICY_REPORT, REPORT, Kind, Manifest
@@ -52,13 +53,16 @@ class Content:
         return cost_report(self.title, self.estimated, self.break_evens, ())
 
     @property
+    def picture(self) -> str:
+        return diagram(self.stack)
+
+    @property
     def digest(self) -> str:
         """The same as long as the records say the same."""
         kind = report_kind(self.stack)
         declared = [each.dump() for each in self.stack.spec.governance.evidence]
-        return digest(
-            [__version__, self.runs, kind.kind if kind else "", results(self.verdict), declared, self.costs]
-        )
+        found = [kind.kind if kind else "", results(self.verdict), declared]
+        return digest([__version__, self.runs, *found, self.costs, diagram(self.stack)])
 
 
 def report_kind(stack: ResolvedStack) -> Kind | None:
@@ -116,6 +120,8 @@ def _documents(content: Content, since: datetime) -> Iterator[tuple[str, str]]:
     declared = content.stack.spec.governance.evidence
     assessed = [evidence.Assessed(content.title, declared, content.verdict)]
     yield "compliance.md", evidence.markdown(assessed, since)
+    yield "diagram.mmd", content.picture
+    yield "diagram.mmd", diagram(content.stack)
     yield "cost.json", _json(content.costs)
     yield "compliance.oscal.json", _json(evidence.oscal(assessed, since))
 

@@ -123,11 +123,11 @@ def test_another_price_makes_others() -> None:
 
 def test_a_document_that_has_no_room_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = made(judged())["ConfigMap"]["data"]
-    assert set(whole) == {"compliance.md", "cost.json", "compliance.oscal.json"}
+    assert set(whole) == {"compliance.md", "diagram.mmd", "cost.json", "compliance.oscal.json"}
     assert orjson.loads(whole["cost.json"])["object"] == "care/support"
     size = sum(len(text.encode()) for text in whole.values())
     monkeypatch.setattr(module, "MOST_BYTES", size - 1)
     fitting = made(judged())["ConfigMap"]["data"]
-    assert set(fitting) == {"compliance.md", "cost.json", "left-out.txt"}
+    assert set(fitting) == {"compliance.md", "diagram.mmd", "cost.json", "left-out.txt"}
     assert fitting["left-out.txt"].startswith("compliance.oscal.json has ")
     assert sum(len(text.encode()) for text in fitting.values()) < size

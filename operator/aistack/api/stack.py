@@ -221,7 +221,7 @@ class RecordsStatus(Model):
     """Where the records are."""
 
     config_map: Line | None = None
-    """The ConfigMap with the compliance checklist and the cost plan of what runs."""
+    """The ConfigMap with the compliance checklist, the diagram and the cost plan of what runs."""
 
     digest: Line
     """Digest of what the records say."""
