@@ -236,6 +236,9 @@ async def _recorded(
         logger.warning("the records are not written: %s", failure.message)
     if applied.failures:
         return earlier
+    await apply.prune(content.ref, decided, kube, rerouted=True)
+    if not manifests:
+        return None
     name = config_map_name(content.ref) if content.runs else None
     return RecordsStatus(config_map=name, digest=says, since=since, objects=applied.inventory)
 
