@@ -17,7 +17,7 @@ from aistack import apply, health, status
 from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
-from aistack.api.stack import AIStackStatus, CostStatus, RecordsStatus
+from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus
 from aistack.api.validation import problems
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
@@ -216,7 +216,7 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
 async def _recorded(
     content: Content, before: AIStackStatus, observed: Observed, kube: Kube, now: datetime
 ) -> RecordsStatus | None:
-    """Writes what policies found and what it costs, where that has changed; nothing waits for it."""
+    """What policies found and what it costs, written where that has changed; nothing waits for it."""
     earlier = before.records
     if before.inventory and not content.runs:
         return earlier
@@ -226,21 +226,33 @@ async def _recorded(
     current = earlier is not None and earlier.digest == says
     if earlier and current and apply.stands(earlier.objects, observed):
         return earlier
-    since = earlier.since if earlier and current else status.timestamp(now)
-    manifests = written(content, datetime.fromisoformat(since))
-    decided = apply.plan(content.ref, manifests, earlier.objects if earlier else (), observed)
-    if decided.anew and not await _still_there(content.ref, kube):
+    told = RecordsStatus(
+        config_map=config_map_name(content.ref) if content.runs else None,
+        digest=says,
+        since=earlier.since if earlier and current else status.timestamp(now),
+        objects=earlier.objects if earlier else (),
+    )
+    objects = await _written_records(content, told, observed, kube)
+    if objects is None:
         return earlier
+    return told.model_copy(update={"objects": objects}) if objects else None
+
+
+async def _written_records(
+    content: Content, told: RecordsStatus, observed: Observed, kube: Kube
+) -> tuple[InventoryItem, ...] | None:
+    """None where they could not be written; what was there before then counts for what is there."""
+    manifests = written(content, datetime.fromisoformat(told.since))
+    decided = apply.plan(content.ref, manifests, told.objects, observed)
+    if decided.anew and not await _still_there(content.ref, kube):
+        return None
     applied = await apply.execute(content.ref, decided, kube)
     for failure in applied.failures:
         logger.warning("the records are not written: %s", failure.message)
     if applied.failures:
-        return earlier
-    await apply.prune(content.ref, decided, kube, rerouted=True)
-    if not manifests:
         return None
-    name = config_map_name(content.ref) if content.runs else None
-    return RecordsStatus(config_map=name, digest=says, since=since, objects=applied.inventory)
+    await apply.prune(content.ref, decided, kube, rerouted=True)
+    return applied.inventory
 
 
 async def _still_there(stack: StackRef, kube: Kube) -> bool:
