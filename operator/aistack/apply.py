@@ -160,12 +160,16 @@ async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
     )
 
 
-async def prune(stack: StackRef, decided: Plan, kube: Kube, *, rerouted: bool) -> tuple[Child, ...]:
-    """Deletes what is no longer rendered, and returns it.
+async def prune(
+    stack: StackRef, decided: Plan, applied: Applied, kube: Kube, *, rerouted: bool
+) -> tuple[Child, ...]:
+    """Deletes what is no longer rendered, once all that is rendered is written, and returns it.
 
     Until every front is `rerouted`, some may still call what is behind them: only the gateway's own objects
     go at once, for an Ingress must not stay longer than it has to.
     """
+    if applied.failures:
+        return ()
     gone = tuple(child for child in decided.deletions if rerouted or child.component == GATEWAY)
     for child in gone:
         await _delete(stack, child, kube)

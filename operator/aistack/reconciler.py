@@ -4,7 +4,6 @@ Level-triggered: it looks at what is, never at what happened; running it twice c
 """
 
 import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -17,7 +16,7 @@ from aistack import apply, health, status
 from aistack.accounts import Accounts
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
-from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus
+from aistack.api.stack import AIStackStatus, CostStatus, RecordsStatus
 from aistack.api.validation import problems
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
@@ -32,15 +31,13 @@ from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
 from aistack.platform import Platform, judged, priced
+from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
-from aistack.records import Content, config_map_name
-from aistack.records import records as written
+from aistack.records import Content
 from aistack.render import render
 from aistack.resolve import Problem, StackRef
 from aistack.restraint import restrained, restraint_of, standing_restraint
 from aistack.rollout import rollout
-
-logger = logging.getLogger(__name__)
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -101,7 +98,8 @@ async def reconcile(
     meant, counting = resolved, platform.budgets.counting(stack.metadata)
     restraint, earlier = restraint_of(counting), standing_restraint(before.conditions)
     resolved = restrained(meant, restraint, platform.prices)
-    seen_records, observed = observed.only(RECORDS), observed.without(RECORDS)
+    record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
+    observed = observed.without(RECORDS)
     content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
@@ -110,15 +108,14 @@ async def reconcile(
     running = stops or apply.is_applied(as_it_was, before.inventory)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
-        records = await _recorded(content, before, seen_records, kube, now)
-        return await refuse(refusals, verdict=verdict, records=records)
+        return await refuse(refusals, verdict=verdict, records=await record(content))
     claim = claim_of(meant, estimated)
     if not running:
         await accounts.hold(standing_claim(stack.metadata, before), counting)
     reservation = await accounts.commit(claim, counting, running=running)
     if reservation.denied and not running:
         unpaid = [summary(obstacle) for obstacle in reservation.obstacles]
-        records = await _recorded(content, before, seen_records, kube, now)
+        records = await record(content)
         after = status.refused(
             generation, unpaid, before, now, verdict=verdict, reservation=reservation, records=records
         )
@@ -126,7 +123,7 @@ async def reconcile(
         return replace(outcome, results=verdict.tally, cost=cost_status(estimated), retry_after=LATER)
 
     decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
-    if decided.anew and not await _still_there(resolved.ref, kube):
+    if decided.anew and not await still_there(resolved.ref, kube):
         return Outcome(ready=False, reason=Reason.TERMINATING)
     applied = await apply.execute(resolved.ref, decided, kube)
 
@@ -139,17 +136,12 @@ async def reconcile(
         was_ready=any(row.name == "gateway" and row.ready for row in before.components),
     )
     await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
-    deleted: tuple[Child, ...] = ()
-    if not applied.failures:
-        deleted = await apply.prune(resolved.ref, decided, kube, rerouted=fronts.complete)
-    state = health.assess(resolved, seen, applied.failures, fronts)
-    if old := [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]:
-        state = state.explained(await _event_words(kube, stack.metadata.namespace, old))
+    deleted = await apply.prune(resolved.ref, decided, applied, kube, rerouted=fronts.complete)
+    state = await _explained(health.assess(resolved, seen, applied.failures, fronts), resolved.ref, kube, now)
 
     if state.settled and apply.is_rolled_out(resolved.ref, manifests, applied, seen):
         reservation = await accounts.release(claim, counting, reservation)
 
-    records = await _recorded(replace(content, runs=True), before, seen_records, kube, now)
     after = status.reported(
         resolved,
         state,
@@ -157,7 +149,7 @@ async def reconcile(
         verdict=verdict,
         cost=cost_status(estimated, content.break_evens, observed.metered),
         reservation=reservation,
-        records=records,
+        records=await record(replace(content, runs=True)),
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
@@ -213,57 +205,6 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
     return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
 
 
-async def _recorded(
-    content: Content, before: AIStackStatus, observed: Observed, kube: Kube, now: datetime
-) -> RecordsStatus | None:
-    """What policies found and what it costs, written where that has changed; nothing waits for it."""
-    earlier = before.records
-    if before.inventory and not content.runs:
-        return earlier
-    if not (content.verdict.results or observed.children):
-        return None
-    says = content.digest
-    current = earlier is not None and earlier.digest == says
-    if earlier and current and apply.stands(earlier.objects, observed):
-        return earlier
-    told = RecordsStatus(
-        config_map=config_map_name(content.ref) if content.runs else None,
-        digest=says,
-        since=earlier.since if earlier and current else status.timestamp(now),
-        objects=earlier.objects if earlier else (),
-    )
-    objects = await _written_records(content, told, observed, kube)
-    if objects is None:
-        return earlier
-    return told.model_copy(update={"objects": objects}) if objects else None
-
-
-async def _written_records(
-    content: Content, told: RecordsStatus, observed: Observed, kube: Kube
-) -> tuple[InventoryItem, ...] | None:
-    """None where they could not be written; what was there before then counts for what is there."""
-    manifests = written(content, datetime.fromisoformat(told.since))
-    decided = apply.plan(content.ref, manifests, told.objects, observed)
-    if decided.anew and not await _still_there(content.ref, kube):
-        return None
-    applied = await apply.execute(content.ref, decided, kube)
-    for failure in applied.failures:
-        logger.warning("the records are not written: %s", failure.message)
-    if applied.failures:
-        return None
-    await apply.prune(content.ref, decided, kube, rerouted=True)
-    return applied.inventory
-
-
-async def _still_there(stack: StackRef, kube: Kube) -> bool:
-    """A deleted stack takes its children with it, and the watch of their kind may be the first to tell."""
-    try:
-        found = await kube.get(AISTACK, stack.namespace, stack.name)
-    except NotFound:
-        return False
-    return found["metadata"]["uid"] == stack.uid and "deletionTimestamp" not in found["metadata"]
-
-
 def _retry_after(
     failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation
 ) -> float | None:
@@ -299,6 +240,12 @@ def _with_writes(observed: Observed, written: Sequence[Child]) -> Observed:
     """What is seen, with the answers to our own writes, which no watch has told of yet."""
     fresh = {(child.kind, child.name): child for child in written}
     return replace(observed, children={**observed.children, **fresh})
+
+
+async def _explained(state: health.Health, stack: StackRef, kube: Kube, now: datetime) -> health.Health:
+    """With the words of events about what has taken long and says nothing itself."""
+    old = [subject for subject in state.unexplained if _unexplained_for_long(subject, now)]
+    return state.explained(await _event_words(kube, stack.namespace, old)) if old else state
 
 
 def _unexplained_for_long(subject: Subject, now: datetime) -> bool:
