@@ -1,5 +1,7 @@
 """What stacks really cost, metered by the controller as it is, on a real API server."""
 
+import csv
+import io
 import json
 import time
 from collections.abc import Iterator
@@ -63,6 +65,12 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
         eventually(lambda: spent() > 0, "the budget says what was spent", process)
         assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}"]) == 0
         assert "spent" in capsys.readouterr().out
+        assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}", "--output=csv"]) == 0
+        bill = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        assert {row["ResourceName"]: float(row["BilledCost"]) > 0 for row in bill} == {
+            "gateway": False,
+            "model/llama": True,
+        }
     before = spent()
     with controllers.controller(stacks.cluster, tmp_path, "second", **INTERVAL) as process:
         eventually(lambda: spent() > before, "it goes on after a restart", process)
@@ -82,6 +90,8 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
         stacks.cluster.kubectl("patch", "aibudget", budget, "--type=merge", f"--patch={raised}")
         stacks.wait_ready("support")
     kept = stacks.get("configmap", "support-spending")["data"]["spending.json"]
-    assert set(json.loads(kept)["components"]) == {"model/llama"}
+    parts = {part: float(cost) for part, cost in json.loads(kept)["components"].items()}
+    assert parts.keys() == {"gateway", "model/llama"}
+    assert parts["gateway"] == 0 < parts["model/llama"]
     operators = Stacks(stacks.cluster, controllers.NAMESPACE)
     assert operators.get("configmap", f"budget-{budget}-spending")["metadata"]["ownerReferences"]

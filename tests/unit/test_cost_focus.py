@@ -5,8 +5,10 @@ import io
 import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from pydantic import ValidationError
@@ -17,6 +19,11 @@ from aistack.cost.estimate import estimate
 from aistack.cost.focus import COLUMNS, Month, rows, table
 from aistack.cost.money import micro_units
 from aistack.cost.prices import NO_PRICES
+from aistack.spending import Book, micro, showback
+from aistack.spending.book import entered
+from aistack.spending.counters import Series
+from aistack.spending.meter import Meter, Use, begun
+from aistack.spending.rates import costs, rates_of
 from tests.costs import TRAFFIC, managed, priced, prices, shared
 from tests.stacks import hosted
 
@@ -174,3 +181,34 @@ def test_a_bill_that_can_not_be_read_says_what_is_wrong(
 def test_a_map_with_an_unknown_field_is_refused() -> None:
     with pytest.raises(ValidationError):
         SkuMap.parse({"disks": {}})
+
+
+def test_what_was_really_used_is_in_the_same_columns() -> None:
+    rates, since = rates_of(STACK, prices()), datetime(2026, 11, 10, tzinfo=UTC)
+    meter = Meter(since, since + timedelta(hours=2))
+    tokens = {Series("web", "chat", "gpt", "prompt"): 1_500_000}
+    use = Use(7200, {"model/llama": 7200.0, "gateway": 7200.0}, tokens)
+    book = entered(Book(begun(since), "USD"), meter, use, costs(use, rates), ZoneInfo("Europe/Berlin"))
+    written = read(table(showback.rows(STACK.ref, book, TAGS)))
+    for row in written:
+        assert row.keys() == set(COLUMNS)
+        assert all(row[name] for name in MANDATORY - {"ChargeClass"})
+        assert all(
+            re.fullmatch(r"[0-9]+(\.[0-9]+)?", row[name]) for name in NUMBERS - {"x_MinCost", "x_MaxCost"}
+        )
+        assert (row["BillingPeriodStart"], row["BillingPeriodEnd"]) == (
+            "2026-10-31T23:00:00Z",
+            "2026-11-30T23:00:00Z",
+        )
+        assert (row["ChargePeriodStart"], row["ChargePeriodEnd"]) == (
+            "2026-11-10T00:00:00Z",
+            "2026-11-10T02:00:00Z",
+        )
+        product = Decimal(row["PricingQuantity"]) * Decimal(row["ListUnitPrice"])
+        assert abs(product - Decimal(row["ListCost"])) <= Decimal("0.000001")
+        assert row["x_Estimate"] == "false"
+    used = {row["SkuId"]: row["ConsumedQuantity"] for row in written}
+    assert (used["nvidia-l4 on demand"], used["gpt-x input tokens"]) == ("2", "1.5")
+    assert sum(micro_units(Decimal(row["BilledCost"])) for row in written) == pytest.approx(
+        micro(book.month_to_date), abs=len(written)
+    )

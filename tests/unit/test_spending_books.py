@@ -1,6 +1,7 @@
 """What a stack and a budget have spent: months, moves, ends, and what is read back after a restart."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -8,6 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aistack.cost.charges import Category
+from aistack.cost.prices import Price
 from aistack.spending import book as stack_book
 from aistack.spending import budget as budget_book
 from aistack.spending.book import Book, entered
@@ -16,8 +19,11 @@ from aistack.spending.counters import Series
 from aistack.spending.meter import Known, Meter, Use, begun
 from aistack.spending.money import PICO, micro
 from aistack.spending.month import month_name, month_of
-from aistack.spending.rates import Costs
+from aistack.spending.rates import Amount, Costs, Item
 
+PRICE = Price(Decimal("0.03"), "PriceBook default", "https://prices.example", "2026-11-01")
+CPU = Item("gateway", "CPU", Category.COMPUTE, "Core-Hours", PRICE, None, "Kubernetes")
+TOKENS = Item("model/gpt", "gpt-x input tokens", Category.AI, "1000000 Tokens", PRICE, "eu", "openai")
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
 START = datetime(2026, 11, 10, tzinfo=UTC)
 
@@ -52,21 +58,23 @@ def test_a_month_is_the_budgets_own() -> None:
     assert month_of(datetime(2026, 12, 31, tzinfo=UTC), UTC_ZONE).end == datetime(2027, 1, 1, tzinfo=UTC)
 
 
-def test_a_stacks_month_is_by_component_client_and_route_and_begins_anew() -> None:
-    spent = Costs({"gateway": 3, "model/gpt": 5}, {"web": 5}, {"chat": 5}, frozenset({"tier"}))
+def test_a_stacks_month_is_by_item_client_and_route_and_begins_anew() -> None:
+    used = {CPU: Amount(1, 3), TOKENS: Amount(2, 5)}
+    spent = Costs(used, {"web": 5}, {"chat": 5}, frozenset({"tier"}))
     book = Book(begun(START), "USD")
-    for month in ("2026-11", "2026-11", "2026-12"):
-        book = entered(book, book.meter, Use(60, unread_seconds=7), spent, month)
-    assert (book.total, book.month_to_date) == (24, 8)
+    for month, day in ((11, 11), (11, 20), (12, 1)):
+        meter = Meter(START, datetime(2026, month, day, tzinfo=UTC))
+        book = entered(book, meter, Use(60, unread_seconds=7), spent, UTC_ZONE)
+    assert (book.total, book.month_to_date, book.month) == (24, 8, "2026-12")
     assert (book.components, book.clients) == ({"gateway": 3, "model/gpt": 5}, {"web": 5})
+    assert book.items == used
     assert (book.unpriced, book.unread_seconds) == (("tier",), 7)
 
 
 def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
     known = {"uid-a": Known(START, {Series("web", "chat", "gpt", "prompt"): 12})}
-    book = Book(
-        Meter(START, START + timedelta(seconds=1.5), known), "EUR", 10**21 + 7, "2026-11", {"gateway": 3}
-    )
+    meter, used = Meter(START, START + timedelta(seconds=1.5), known), {CPU: Amount(7, 3)}
+    book = Book(meter, "EUR", 10**21 + 7, "2026-11", "Europe/Berlin", used, {"web": 2}, {"chat": 1})
     kept = stack_book.dumped(book)
     assert stack_book.loaded(kept) == book
     assert stack_book.dumped(stack_book.loaded(kept)) == kept

@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -113,23 +114,23 @@ def test_whatever_restarts_and_falls_silent_nothing_is_counted_twice(
 def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
     stack = priced(**shared(hosted(cache={"size": "10Gi"}), managed(), traffic=TRAFFIC))
     rates = rates_of(stack, prices())
-    gateway, volume = (
-        Decimal("0.27") * Decimal("0.03") + Decimal("0.15625") * Decimal("0.004"),
-        Decimal("0.10"),
-    )
-    assert round(rates.replicas["model/llama"] * 3600, 20) == Decimal("0.80")
-    assert round(rates.replicas["gateway"] * 3600, 20) == gateway
+    gateway = Decimal("0.27") * Decimal("0.03") + Decimal("0.15625") * Decimal("0.004")
+    volume = Decimal("0.10") * 10 / 730
     sources = [
         Source("m", "model/llama", at(0)),
         front("f", created=0, tokens=1_000_000),
     ]
     _, use = read(begun(START), sources, at(60))
     spent = costs(use, rates)
-    hourly_volume = volume * 10 / 730
-    assert abs(Decimal(spent.components["model/llama"]) / PICO - (Decimal("0.80") + hourly_volume)) < Decimal(
-        "1e-9"
-    )
-    assert spent.components["model/gpt"] == 2 * PICO, "a million tokens at 2"
+    cost = {(item.component, item.name): amount.cost / PICO for item, amount in spent.items.items()}
+    assert cost["model/llama", "nvidia-l4 on demand"] == pytest.approx(0.80)
+    assert cost["model/llama", "volume"] == pytest.approx(float(volume))
+    assert cost["gateway", "CPU"] + cost["gateway", "memory"] == pytest.approx(float(gateway))
+    assert cost["model/gpt", "gpt-x input tokens"] == 2, "a million tokens at 2"
+    hours = {
+        item.name: amount.quantity / PICO for item, amount in spent.items.items() if item.unit == "Hours"
+    }
+    assert hours == {"nvidia-l4 on demand": pytest.approx(1)}
     assert (spent.clients, spent.routes) == ({"web": 2 * PICO}, {"chat": 2 * PICO})
     assert spent.unpriced == frozenset()
 
@@ -141,4 +142,4 @@ def test_what_has_no_price_is_named_and_in_no_sum() -> None:
     _, use = read(begun(START), [front("f", created=0, tokens=10), Source("x", "tier", at(0))], at(60))
     spent = costs(use, rates)
     assert spent.unpriced == {"model/gpt", "tier"}
-    assert set(spent.components) == {"gateway"}
+    assert {item.component for item in spent.items} == {"gateway"}

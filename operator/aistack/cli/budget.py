@@ -11,6 +11,7 @@ from rich.text import Text
 from aistack.api import AIBudget
 from aistack.api.budgets import PendingReservation, StackReservation
 from aistack.budget import Ledger
+from aistack.cli import showback
 from aistack.cli.output import Exit, columns, show, write
 from aistack.connection import connect
 from aistack.cost.money import MicroUnits, cents, exact
@@ -30,6 +31,8 @@ class BudgetError(AIStackError):
 
 def run(name: str, kubeconfig: str, output: str) -> Exit:
     budgets = [_parsed(each) for each in asyncio.run(_found(name, kubeconfig))]
+    if output == "csv":
+        return showback.run(budgets, kubeconfig)
     if output == "text":
         now = datetime.now(UTC)
         show(*(line for budget in budgets for line in report(budget, now)) if budgets else ["no AIBudget"])

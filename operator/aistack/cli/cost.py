@@ -14,14 +14,11 @@ from aistack.cost.breakeven import BreakEven, break_evens
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.comparison import compare
 from aistack.cost.estimate import Estimate, estimate
-from aistack.cost.focus import Month, Row, rows, table
+from aistack.cost.focus import Month, Row, rows, table, tags_of
 from aistack.cost.matrix import Cell, matrix
 from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
 from aistack.cost.report import report
 from aistack.resolve import ResolvedStack
-
-LABELS = {"team": "team", "costCenter": "cost-center"}
-"""FOCUS tag → the label of the stack that says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +122,4 @@ def _print(costed: Sequence[Costed], output: str) -> None:
 
 
 def _rows(costed: Costed, month: Month) -> Iterator[Row]:
-    labels = costed.parsed.metadata.labels
-    tags = {tag: labels[label] for tag, label in LABELS.items() if label in labels}
-    tags["environment"] = costed.parsed.spec.environment
-    return rows(costed.stack.ref, costed.estimate, month, tags)
+    return rows(costed.stack.ref, costed.estimate, month, tags_of(costed.parsed))

@@ -282,11 +282,12 @@ def _budget(commands: Commands) -> None:
     parser = commands.add_parser(
         "budget",
         help="show what budgets hold, and for which stacks",
-        description="Shows of each AIBudget what is reserved and left, with a bar for each stack.",
+        description="Shows of each AIBudget what is reserved, spent and left, with a bar for each stack. "
+        "As CSV: what its stacks have really cost this month, in FOCUS 1.2.",
     )
     parser.add_argument("name", nargs="?", default="", help="the AIBudget's name (default: all)")
     add_kubeconfig(parser)
-    add_output(parser, "text")
+    add_output(parser, "text", "json", "yaml", "csv")
     parser.set_defaults(run=_run_budget)
 
 

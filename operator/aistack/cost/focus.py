@@ -9,8 +9,10 @@ import io
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 
-from aistack.cost.charges import Charge
+from aistack.api import AIStack
+from aistack.cost.charges import Category, Charge
 from aistack.cost.estimate import Estimate
 from aistack.cost.money import MicroUnits, Range, exact, plain
 from aistack.cost.prices import Price
@@ -63,6 +65,8 @@ COLUMNS = (
 )
 """All mandatory columns of FOCUS 1.2, the conditional ones that we can fill, then ours (x_…)."""
 
+LABELS = {"team": "team", "costCenter": "cost-center"}
+"""A tag → the label of the stack that says it."""
 Row = dict[str, str]
 
 
@@ -99,47 +103,86 @@ def rows(ref: StackRef, estimated: Estimate, month: Month, tags: Mapping[str, st
 
 
 def _row(ref: StackRef, charge: Charge, price: Price, cost: Range[MicroUnits]) -> Row:
-    expected, quantity = exact(cost.expected), plain(charge.quantity.expected)
-    part = f"{ref.namespace}/{ref.name}/{charge.component}"
+    used = Usage(
+        component=charge.component,
+        item=charge.item,
+        category=charge.category,
+        provider=charge.provider,
+        region=charge.region,
+        unit=charge.unit,
+        price=price,
+        quantity=charge.quantity.expected,
+        cost=cost.expected,
+    )
     return {
-        "BilledCost": expected,
+        **usage_row(ref, used),
+        "x_Estimate": "true",
+        "x_MaxCost": exact(cost.max),
+        "x_MinCost": exact(cost.min),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """A quantity of something at one price, and what it costs."""
+
+    component: str
+    item: str
+    category: Category
+    provider: str
+    region: str | None
+    unit: str
+    price: Price
+    quantity: Decimal
+    cost: MicroUnits
+
+
+def usage_row(ref: StackRef, used: Usage) -> Row:
+    """All of a row but its periods, its tags, and whether it is an estimate."""
+    cost, quantity, price = exact(used.cost), plain(used.quantity), used.price
+    return {
+        "BilledCost": cost,
         "BillingAccountId": ref.namespace,
         "BillingAccountName": ref.namespace,
         "BillingAccountType": "Namespace",
         "ChargeCategory": "Usage",
         "ChargeClass": "",  # null: no correction of an earlier period
-        "ChargeDescription": f"{charge.component} of {ref.name}: {charge.item}",
+        "ChargeDescription": f"{used.component} of {ref.name}: {used.item}",
         "ChargeFrequency": "Usage-Based",
         "ConsumedQuantity": quantity,
-        "ConsumedUnit": charge.unit,
-        "ContractedCost": expected,
+        "ConsumedUnit": used.unit,
+        "ContractedCost": cost,
         "ContractedUnitPrice": plain(price.amount),
-        "EffectiveCost": expected,
-        "InvoiceIssuerName": charge.provider,
-        "ListCost": expected,
+        "EffectiveCost": cost,
+        "InvoiceIssuerName": used.provider,
+        "ListCost": cost,
         "ListUnitPrice": plain(price.amount),
-        "PricingCategory": "Dynamic" if charge.item.endswith(" spot") else "Standard",
+        "PricingCategory": "Dynamic" if used.item.endswith(" spot") else "Standard",
         "PricingQuantity": quantity,
-        "PricingUnit": charge.unit,
-        "ProviderName": charge.provider,
-        "PublisherName": charge.provider,
-        "RegionId": charge.region or "",
-        "RegionName": charge.region or "",
-        "ResourceId": part,
-        "ResourceName": charge.component,
-        "ResourceType": charge.component.partition("/")[0],
-        "ServiceCategory": charge.category,
+        "PricingUnit": used.unit,
+        "ProviderName": used.provider,
+        "PublisherName": used.provider,
+        "RegionId": used.region or "",
+        "RegionName": used.region or "",
+        "ResourceId": f"{ref.namespace}/{ref.name}/{used.component}",
+        "ResourceName": used.component,
+        "ResourceType": used.component.partition("/")[0],
+        "ServiceCategory": used.category,
         "ServiceName": "AIStack",
-        "SkuId": charge.item,
-        "SkuPriceId": f"{price.listed_in}: {charge.item}",
+        "SkuId": used.item,
+        "SkuPriceId": f"{price.listed_in}: {used.item}",
         "SubAccountId": f"{ref.namespace}/{ref.name}",
         "SubAccountName": ref.name,
-        "x_Estimate": "true",
-        "x_MaxCost": exact(cost.max),
-        "x_MinCost": exact(cost.min),
         "x_PriceAsOf": price.as_of,
         "x_PriceSource": price.source,
     }
+
+
+def tags_of(stack: AIStack) -> dict[str, str]:
+    """What a bill is divided by."""
+    labels = stack.metadata.labels
+    said = {tag: labels[label] for tag, label in LABELS.items() if label in labels}
+    return {**said, "environment": stack.spec.environment}
 
 
 def table(all_rows: Iterable[Row]) -> str:

@@ -38,7 +38,7 @@ from aistack.spending.budget import looked, opened
 from aistack.spending.counters import Counters
 from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
-from aistack.spending.month import month_name, zone_of
+from aistack.spending.month import zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.summary import summary
 from aistack.spending.thresholds import reached
@@ -168,7 +168,7 @@ class Metering:
             book = Book(book.meter, platform.prices.currency)
         meter, use = read(book.meter, [_source(pod, counted) for pod in pods if _costs(pod)], now)
         stack = self._store.metadata(key) or Metadata()
-        return entered(book, meter, use, costs(use, rates), month_name(now, _zone(platform, stack)))
+        return entered(book, meter, use, costs(use, rates), _zone(platform, stack))
 
     def _rates(self, key: Key, platform: Platform) -> Rates | None:
         """None where nobody knows what the stack means."""

@@ -9,13 +9,19 @@ from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
+from zoneinfo import ZoneInfo
 
+from aistack.cost.charges import Category
+from aistack.cost.money import plain
+from aistack.cost.prices import Price
 from aistack.kinds import Manifest
 from aistack.spending.counters import Series
 from aistack.spending.meter import Known, Meter, Use
 from aistack.spending.money import PicoUnits, heard, said
-from aistack.spending.rates import Costs
+from aistack.spending.month import month_name
+from aistack.spending.rates import NOTHING, Amount, Costs, Item
 
 BOOK, METER = "spending.json", "meter.json.gz"
 """The keys of the ConfigMap."""
@@ -33,7 +39,8 @@ class Book:
     """Since metering began."""
     month: str = ""
     """`2026-11`, in the time zone of the first budget that counts the stack, or UTC."""
-    components: Sums = field(default_factory=dict)
+    zone: str = "UTC"
+    items: Mapping[Item, Amount] = field(default_factory=dict)
     """Of this month, like all that follows."""
     clients: Sums = field(default_factory=dict)
     """What their tokens cost at providers."""
@@ -45,18 +52,31 @@ class Book:
 
     @property
     def month_to_date(self) -> PicoUnits:
-        return sum(self.components.values())
+        return sum(amount.cost for amount in self.items.values())
+
+    @property
+    def components(self) -> Sums:
+        """What each part has cost; they add up to the month to date."""
+        sums: dict[str, PicoUnits] = {}
+        for item, amount in self.items.items():
+            sums[item.component] = sums.get(item.component, 0) + amount.cost
+        return sums
 
 
-def entered(book: Book, meter: Meter, use: Use, spent: Costs, month: str) -> Book:
+def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) -> Book:
     """With what was used since the last look. What was used over the turn of a month is in the new one."""
+    month = month_name(meter.at, zone)
     if month != book.month:
         book = Book(book.meter, book.currency, book.total, month)
     return replace(
         book,
         meter=meter,
+        zone=zone.key,
         total=book.total + spent.total,
-        components=_added(book.components, spent.components),
+        items={
+            item: book.items.get(item, NOTHING).plus(spent.items.get(item, NOTHING))
+            for item in {**book.items, **spent.items}
+        },
         clients=_added(book.clients, spent.clients),
         routes=_added(book.routes, spent.routes),
         unpriced=tuple(sorted({*book.unpriced, *spent.unpriced})),
@@ -76,12 +96,14 @@ def dumped(book: Book) -> Manifest:
         "at": book.meter.at.isoformat(),
         "total": said(book.total),
         "month": book.month,
+        "timeZone": book.zone,
         "monthToDate": said(book.month_to_date),
         "components": _said(book.components),
         "clients": _said(book.clients),
         "routes": _said(book.routes),
         "unpriced": list(book.unpriced),
         "unreadSeconds": book.unread_seconds,
+        "items": [_shown(item, amount) for item, amount in book.items.items()],
     }
     known = {
         uid: {
@@ -111,7 +133,8 @@ def loaded(manifest: Manifest) -> Book:
             currency=shown["currency"],
             total=heard(shown["total"]),
             month=shown["month"],
-            components=_heard(shown["components"]),
+            zone=shown["timeZone"],
+            items=dict(map(_item, shown["items"])),
             clients=_heard(shown["clients"]),
             routes=_heard(shown["routes"]),
             unpriced=tuple(shown["unpriced"]),
@@ -125,6 +148,37 @@ def loaded(manifest: Manifest) -> Book:
 def _known(each: Mapping[str, Any]) -> Known:
     counters = {Series(client, route, target, kind): n for client, route, target, kind, n in each["counters"]}
     return Known(datetime.fromisoformat(each["at"]), counters)
+
+
+def _shown(item: Item, amount: Amount) -> dict[str, str | None]:
+    return {
+        "component": item.component,
+        "item": item.name,
+        "category": item.category.value,
+        "provider": item.provider,
+        "region": item.region,
+        "unit": item.unit,
+        "price": plain(item.price.amount),
+        "listedIn": item.price.listed_in,
+        "source": item.price.source,
+        "asOf": item.price.as_of,
+        "quantity": said(amount.quantity),
+        "cost": said(amount.cost),
+    }
+
+
+def _item(shown: Mapping[str, Any]) -> tuple[Item, Amount]:
+    price = Price(Decimal(shown["price"]), shown["listedIn"], shown["source"], shown["asOf"])
+    item = Item(
+        shown["component"],
+        shown["item"],
+        Category(shown["category"]),
+        shown["unit"],
+        price,
+        shown["region"],
+        shown["provider"],
+    )
+    return item, Amount(heard(shown["quantity"]), heard(shown["cost"]))
 
 
 def _said(sums: Sums) -> dict[str, str]:

@@ -1,0 +1,47 @@
+"""What a stack has really cost this month, as rows of FOCUS 1.2."""
+
+import json
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from aistack.cost.focus import Row, Usage, usage_row
+from aistack.cost.money import EXACT
+from aistack.resolve import StackRef
+from aistack.spending.book import Book
+from aistack.spending.money import micro
+from aistack.spending.month import month_of
+
+
+def rows(ref: StackRef, book: Book, tags: Mapping[str, str]) -> Iterator[Row]:
+    """One for each item and price: from the month's beginning, or that of metering, to the last look."""
+    month = month_of(book.meter.at, ZoneInfo(book.zone))
+    whole = {
+        "BillingCurrency": book.currency,
+        "BillingPeriodStart": _time(month.begin),
+        "BillingPeriodEnd": _time(month.end),
+        "ChargePeriodStart": _time(max(month.begin, book.meter.since)),
+        "ChargePeriodEnd": _time(book.meter.at),
+        "Tags": json.dumps(tags, sort_keys=True),
+        "x_Estimate": "false",
+        "x_MaxCost": "",
+        "x_MinCost": "",
+    }
+    for item, amount in book.items.items():
+        used = Usage(
+            component=item.component,
+            item=item.name,
+            category=item.category,
+            provider=item.provider,
+            region=item.region,
+            unit=item.unit,
+            price=item.price,
+            quantity=Decimal(amount.quantity).scaleb(-12, EXACT),
+            cost=micro(amount.cost),
+        )
+        yield {**whole, **usage_row(ref, used)}
+
+
+def _time(at: datetime) -> str:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
