@@ -65,11 +65,18 @@ class Clouds:
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, HOST, 0, ssl_context=self._certificates.context).start()
+        metadata = web.Application()
+        metadata.router.add_get("/{path:.*}", self._metadata)
+        self._node = web.AppRunner(metadata, access_log=None, shutdown_timeout=0.1)
+        await self._node.setup()
+        await web.TCPSite(self._node, HOST, 0).start()
+        self.metadata = f"{HOST}:{self._node.addresses[0][1]}"
         self._proxy = await asyncio.start_server(self._lead, HOST, 0)
         self.proxy = f"http://{HOST}:{self._proxy.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         self._proxy.close()
+        await self._node.cleanup()
         await self._runner.cleanup()
 
     async def _lead(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -156,6 +163,18 @@ class Clouds:
                 {"access_token": GOOGLE_TOKEN, "expires_in": 3600, "token_type": "Bearer"}
             )
         raise web.HTTPUnauthorized
+
+    async def _metadata(self, request: web.Request) -> web.Response:
+        """Google's metadata server on a node, for a pod whose ServiceAccount Google knows."""
+        _demand(request.headers.get("metadata-flavor") == "Google")
+        flavor = {"metadata-flavor": "Google"}
+        token = {"access_token": GOOGLE_TOKEN, "expires_in": 3600, "token_type": "Bearer"}
+        account = {"email": ACCOUNT, "scopes": ["https://www.googleapis.com/auth/cloud-platform"]}
+        answers: dict[str, Any] = {"token": token, "": account, "project-id": "acme"}
+        found = answers[request.path.rpartition("/")[2]]
+        if isinstance(found, str):
+            return web.Response(text=found, headers=flavor)
+        return web.json_response(found, headers=flavor)
 
     async def _vertex(self, request: web.Request) -> web.Response:
         _demand(request.headers.get("authorization") == f"Bearer {GOOGLE_TOKEN}")

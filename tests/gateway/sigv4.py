@@ -21,7 +21,7 @@ AUTHORIZATION = re.compile(
 class Credentials:
     access_key: str
     secret_key: str
-    token: str
+    token: str | None
 
 
 def is_signed(request: web.Request, body: bytes, credentials: Credentials, region: str, service: str) -> bool:

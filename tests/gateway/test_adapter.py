@@ -41,6 +41,7 @@ MODELS = [
     by_identity("bedrock-identity", "bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", region=REGION),
     by_identity("sagemaker", "sagemaker", "acme-llama", region=REGION),
     by_key("vertex", "vertex", "gemini-pro", key="google", project="acme", region="europe-west4"),
+    by_identity("vertex-identity", "vertex", "gemini-pro", project="acme", region="europe-west4"),
 ]
 SPEC: dict[str, Any] = {
     "models": [hosted("llama"), *MODELS],
@@ -90,6 +91,8 @@ async def front(
         "AZURE_TENANT_ID": TENANT,
         "AZURE_FEDERATED_TOKEN_FILE": str(token),
         "AZURE_AUTHORITY_HOST": "https://login.microsoftonline.com/",
+        "GCE_METADATA_HOST": clouds.metadata,
+        "GCE_METADATA_IP": clouds.metadata,
     }
     authority = str(clouds.authority)
     internet = {
@@ -129,6 +132,16 @@ async def test_a_busy_provider_is_followed_by_the_next_model(front: Front, cloud
         assert await front.answered_by("falls-back") == "llama"
     finally:
         clouds.busy = False
+
+
+async def test_the_adapter_asks_no_more_often_than_the_front(front: Front, clouds: Clouds) -> None:
+    clouds.asked.clear()
+    clouds.busy = True
+    try:
+        assert (await front.ask("anthropic")).status == 429
+    finally:
+        clouds.busy = False
+    assert len(clouds.asked) == 1
 
 
 async def test_a_model_that_the_adapter_does_not_know_yet_is_unavailable_and_no_clients_mistake(
