@@ -5,7 +5,7 @@ doesn't prove who he is in its own way. Written from the providers' public refer
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -91,11 +91,13 @@ class Clouds:
         self.asked.append((host, request.path))
         return await HOSTS[host](self, request)
 
-    async def _anthropic(self, request: web.Request) -> web.Response:
+    async def _anthropic(self, request: web.Request) -> web.StreamResponse:
         _demand(request.headers.get("x-api-key") == KEY and "anthropic-version" in request.headers)
         body = await self._asked_for(request)
         usage = {"input_tokens": 11, "output_tokens": 3}
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
+        if body.get("stream"):
+            return await _events(request, *_anthropic_events(message, usage))
         content = [{"type": "text", "text": ANSWER}]
         return web.json_response({**message, "content": content, "stop_reason": "end_turn", "usage": usage})
 
@@ -198,6 +200,26 @@ def _demand(holds: object) -> None:
     if not holds:
         text = json.dumps({"error": {"type": "authentication_error", "message": "you are not who you say"}})
         raise web.HTTPForbidden(text=text, content_type="application/json")
+
+
+def _anthropic_events(message: dict[str, Any], usage: dict[str, int]) -> Iterator[dict[str, Any]]:
+    begin = {**message, "content": [], "stop_reason": None, "usage": {**usage, "output_tokens": 1}}
+    yield {"type": "message_start", "message": begin}
+    yield {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}}
+    for word in ANSWER.partition(" "):
+        yield {"type": "content_block_delta", "index": 0, "delta": {"type": "text_delta", "text": word}}
+    yield {"type": "content_block_stop", "index": 0}
+    yield {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": usage}
+    yield {"type": "message_stop"}
+
+
+async def _events(request: web.Request, *events: dict[str, Any]) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+    await response.prepare(request)
+    for event in events:
+        await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+    await response.write_eof()
+    return response
 
 
 def _completion(body: Any) -> web.Response:

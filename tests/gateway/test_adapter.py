@@ -1,5 +1,6 @@
 """Providers with protocols of their own: asked through the front and a real LiteLLM, by what is rendered."""
 
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,17 @@ async def test_each_provider_is_asked_in_its_own_protocol_and_answers_in_openais
     assert reply.status == 200, reply.text
     assert reply.json["choices"][0]["message"]["content"] == ANSWER
     assert (reply.json["usage"]["prompt_tokens"], reply.json["usage"]["completion_tokens"]) == (11, 3)
+
+
+async def test_a_stream_is_translated_and_its_tokens_are_counted(front: Front) -> None:
+    reply = await front.ask("anthropic", stream=True)
+    events = [line.removeprefix("data: ") for line in reply.text.splitlines() if line]
+    chunks = [json.loads(event) for event in events[:-1]]
+    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(delta.get("content") or "" for delta in deltas) == ANSWER
+    assert events[-1] == "[DONE]"
+    logged = await front.logged(model="anthropic", stream=True)
+    assert (logged["inputTokens"], logged["outputTokens"]) == (11, 3)
 
 
 async def test_a_revoked_key_of_a_provider_is_the_gateways_failure(front: Front) -> None:
