@@ -7,7 +7,8 @@ import pytest
 
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
-from aistack.apply import Applied, is_rolled_out, plan
+from aistack.apply import Applied, is_rolled_out, plan, prune
+from aistack.kinds import Kind
 from aistack.observed import Child, Observed, Pod, Workload, digest
 from aistack.resolve import StackRef
 
@@ -172,3 +173,22 @@ def test_more_pods_than_there_may_be_are_left_of_an_older_spec(manifests: list[d
     assert is_rolled_out(STACK, manifests, NOTHING, scaled(2, pod("a"), pod("b")))
     assert not is_rolled_out(STACK, manifests, NOTHING, scaled(3, pod("a"), pod("b"), pod("c")))
     assert not is_rolled_out(STACK, manifests, NOTHING, scaled(2, pod("a"), pod("b"), pod("c", leaving=True)))
+
+
+class Deleting:
+    """Kube, as far as `prune` needs it."""
+
+    def __init__(self) -> None:
+        self.deleted: list[str] = []
+
+    async def delete(self, kind: Kind, *_: str, **__: str) -> None:
+        self.deleted.append(kind.kind)
+
+
+async def test_what_fronts_may_still_call_is_deleted_after_they_were_rerouted() -> None:
+    ingress = child("Ingress", "support-gateway", component="gateway", part="gateway")
+    decided = plan(STACK, [], [], seeing(child("Deployment", "support-llama"), ingress))
+    for rerouted, expected in ((False, ["Ingress"]), (True, ["Ingress", "Deployment"])):
+        kube = Deleting()
+        await prune(STACK, decided, NOTHING, kube, rerouted=rerouted)  # type: ignore[arg-type]  # one method
+        assert kube.deleted == expected
