@@ -15,6 +15,7 @@ from tempfile import TemporaryDirectory
 
 import orjson
 
+from bench.admission import admission
 from bench.creation import creation, quieten
 from bench.measure import Measure, table
 from bench.readiness import readiness
@@ -46,9 +47,12 @@ QUICK = Plan({1: 2, 20: 1}, kept=0, ready=5, idle_seconds=5)
 
 
 def measured(plan: Plan) -> Iterator[Measure]:
-    """Reviews, which need no cluster; then each number of stacks against a control plane of its own, whose
-    etcd waits for the disk."""
+    """Reviews, which need no cluster; admission; then each number of stacks against a control plane of its
+    own, whose etcd waits for the disk."""
     yield from reviews(max(plan.rounds.values()))
+    with _scene() as scene:
+        quieten(scene.cluster)
+        yield from admission(scene, max(plan.rounds.values()))
     for count, rounds in plan.rounds.items():
         with _scene() as scene:
             quieten(scene.cluster)

@@ -25,6 +25,8 @@ def test_a_small_benchmark_counts_what_happened(tmp_path: Path) -> None:
     found = {(each.what, each.stacks): each.value for each in measures}
     assert {what: found[what, 2] for what in COUNTS} == COUNTS
     assert found["create: ours / raw", 2] > 0
+    assert found["admission: 43 rules, the webhook / nobody asked: half within", 1] > 0
+    assert found["admission: the webhook: its own CPU a request", 1] > 0
     assert found["ready: reads a stack", 1] == 0
     assert found["ready: children → stack, 99 % within", 1] > 0
 

@@ -145,25 +145,38 @@ def _shown_items(items: list[Any], sent: Any) -> list[Any]:
 
 
 def _results(policy: AIPolicy, case: _Case) -> Iterator[Result]:
-    name, rules = policy.metadata.name, policy.spec.rules
     holding = _holding(policy, case)
-    whole = together(tuple(rule.expression for rule in rules), name)
-    if whole.answer(case.variables) is True:
-        yield from (Result(holding, rule) for rule in rules)
-        return
-    for rule in rules:
-        outcome, found = _answer(rule, name, case)
-        waived_by = None
-        if outcome is not Outcome.PASSED:
-            waived_by = waiver(case.exceptions, policy, rule.id, case.ref, case.now)
-        yield Result(
-            holding,
-            rule,
-            outcome=Outcome.WAIVED if waived_by else outcome,
-            found=found,
-            waived_by=waived_by,
-            ends_soon=waived_by is not None and ends_soon(waived_by, case.now),
-        )
+    for rule, answer in zip(policy.spec.rules, _answers(policy, case), strict=True):
+        yield Result(holding, rule) if answer is True else _broken(rule, answer, policy, holding, case)
+
+
+def _answers(policy: AIPolicy, case: _Case) -> Sequence[Any]:
+    """What each rule gives. Where one has no answer, each is asked by itself."""
+    name = policy.metadata.name
+    expressions = tuple(rule.expression for rule in policy.spec.rules)
+    answers = together(expressions, name).answer(case.variables)
+    if isinstance(answers, Failure):
+        return [condition(expression, name).answer(case.variables) for expression in expressions]
+    return list(answers)
+
+
+def _broken(rule: Rule, answer: Any, policy: AIPolicy, holding: Holding, case: _Case) -> Result:
+    """A rule that has no answer is broken: it never passes in silence."""
+    name = policy.metadata.name
+    waived_by = waiver(case.exceptions, policy, rule.id, case.ref, case.now)
+    if answer is False:
+        outcome, found = Outcome.FAILED, _found(rule, name, case)
+    else:
+        why = answer.why if isinstance(answer, Failure) else f"gives {answer!r}, not true or false"
+        outcome, found = Outcome.ERROR, (why,)
+    return Result(
+        holding,
+        rule,
+        outcome=Outcome.WAIVED if waived_by else outcome,
+        found=found,
+        waived_by=waived_by,
+        ends_soon=waived_by is not None and ends_soon(waived_by, case.now),
+    )
 
 
 def _holding(policy: AIPolicy, case: _Case) -> Holding:
@@ -176,17 +189,6 @@ def _holding(policy: AIPolicy, case: _Case) -> Holding:
         denies_from=denies_from,
         on_violation=policy.spec.on_violation,
     )
-
-
-def _answer(rule: Rule, policy: str, case: _Case) -> tuple[Outcome, tuple[str, ...]]:
-    """A rule that has no answer is broken: it never passes in silence."""
-    answer = condition(rule.expression, policy).answer(case.variables)
-    if answer is True:
-        return Outcome.PASSED, ()
-    if answer is False:
-        return Outcome.FAILED, _found(rule, policy, case)
-    why = answer.why if isinstance(answer, Failure) else f"gives {answer!r}, not true or false"
-    return Outcome.ERROR, (why,)
 
 
 def _found(rule: Rule, policy: str, case: _Case) -> tuple[str, ...]:

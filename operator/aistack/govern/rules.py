@@ -124,16 +124,17 @@ def text(expression: str, policy: str) -> Program:
 
 @lru_cache(maxsize=1024)
 def together(expressions: tuple[str, ...], policy: str) -> Program:
-    """All rules of a policy as one expression, which is true when each of them is.
+    """All rules of a policy as one list of what each gives; without an answer where one of them has none.
 
-    Most stacks keep most policies, and one evaluation says so. A rule may end in a comment, so that each
-    stands on its own lines.
+    One evaluation of all takes less time than one of each. A rule may end in a comment, so that each stands
+    on its own lines.
     """
     for expression in expressions:
         program = condition(expression, policy)
         if isinstance(program.compiled, Failure):
             return program
-    return text(" && ".join(f"(\n{expression}\n)" for expression in expressions), policy)
+    listed = ", ".join(f"(\n{expression}\n)" for expression in expressions)
+    return text(f"[{listed}]", policy)
 
 
 def _bound(expression: str, policy: str) -> str:
