@@ -14,6 +14,7 @@ from aistack.accounts import Accounts
 from aistack.api import AcceleratorClass
 from aistack.budget import Budgets
 from aistack.catalog import Catalog
+from aistack.cost.prices import NO_PRICES
 from aistack.errors import Conflict, NotFound
 from aistack.images import default_images
 from aistack.kinds import CONFIG_MAP, Kind, Manifest
@@ -100,6 +101,7 @@ class World:
     def __init__(self, **spec: Any) -> None:
         self.cluster = Cluster(manifest(limit="100", **spec))
         self.cluster.stored["care"]["metadata"]["creationTimestamp"] = CREATED
+        self.prices = prices()
         self.store = Store()
         self.version = 0
         self.now = START
@@ -139,7 +141,7 @@ class World:
         l4["spec"]["price"] = {"onDemandHourly": "0.80", "source": SOURCE, "asOf": "2026-11-01"}
         catalog = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(l4)})
         counting = Budgets(tuple(self.cluster.budgets().values()))
-        return Platform(catalog, prices(), budgets=counting)
+        return Platform(catalog, self.prices, budgets=counting)
 
     async def looks(self, after: float = 1) -> Mapping[str, Any]:
         """The budget's status when so many minutes have passed."""
@@ -168,6 +170,37 @@ async def test_replicas_cost_by_the_hour(front: Front) -> None:
     world.has_pod("model", "llama")
     assert float((await world.looks(after=60))["monthToDate"]) == pytest.approx(0.81, abs=0.005)
     assert front.asked == 2, "the model's pod counts nothing that costs"
+
+
+async def test_while_nothing_but_time_is_new_nothing_is_written_and_a_restart_loses_nothing(
+    front: Front,
+) -> None:
+    world = World()
+    world.has_pod("model", "llama")
+    await world.looks()
+    kept = world.cluster.maps["care", "support-spending"]
+    for _ in range(20):
+        status = await world.looks()
+    assert world.cluster.maps["care", "support-spending"] is kept
+    world.restarts()
+    after = await world.looks()
+    assert (
+        float(status["monthToDate"]) < float(after["monthToDate"]) == pytest.approx(0.81 * 22 / 60, abs=0.01)
+    )
+    front.tokens = 1_000_000
+    await world.looks()
+    assert world.cluster.maps["care", "support-spending"] is not kept
+
+
+async def test_a_stack_that_costs_nothing_is_never_written_about(front: Front) -> None:
+    world = World()
+    world.prices = NO_PRICES
+    await world.looks()
+    version = world.cluster.stored["care"]["metadata"]["resourceVersion"]
+    for _ in range(20):
+        await world.looks()
+    assert world.cluster.stored["care"]["metadata"]["resourceVersion"] == version
+    assert front.asked == 21
 
 
 async def test_a_restart_goes_on_where_it_was_left_and_counts_nothing_twice(front: Front) -> None:

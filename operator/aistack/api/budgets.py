@@ -149,7 +149,7 @@ class AIBudgetStatus(Model):
     """What the thresholds that are reached do to the gateways of its stacks, until the month turns."""
 
     metered_at: Timestamp | None = None
-    """When the month to date was true (UTC)."""
+    """When the month to date was last found to be another (UTC)."""
 
 
 class AIBudget(Model):

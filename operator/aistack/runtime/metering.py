@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ from aistack.runtime.store import Key, Store
 from aistack.spending import Book, BudgetBook, micro
 from aistack.spending import book as stack_books
 from aistack.spending import budget as budget_books
-from aistack.spending.book import entered
+from aistack.spending.book import entered, is_news
 from aistack.spending.budget import looked, opened
 from aistack.spending.counters import Counters
 from aistack.spending.forecast import linear
@@ -64,6 +64,8 @@ class _Kept(Generic[B]):
 
     place: Place
     book: B
+    written: B | None = None
+    """As it is kept; None before this process has written it."""
 
 
 class Metering:
@@ -137,7 +139,9 @@ class Metering:
         try:
             kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now)
             book = await self._read(key, kept.book, rates, platform, now)
-            place = await keep(kept.place, stack_books.dumped(book), self._kube)
+            place, written = kept.place, kept.written
+            if written is None or is_news(book, written):
+                place, written = await keep(place, stack_books.dumped(book), self._kube), book
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("%s/%s can't be metered, trying again: %s", *key, error)
             self._stacks.pop(stack.uid, None)
@@ -145,7 +149,7 @@ class Metering:
             logger.exception("a fault in the operator; only %s/%s is not metered", *key)
             self._stacks.pop(stack.uid, None)
         else:
-            self._stacks[stack.uid] = _Kept(place, book)
+            self._stacks[stack.uid] = _Kept(place, book, written)
             self._tell(key, book, _zone(platform, stack))
 
     async def _opened(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> _Kept[Book]:
@@ -208,12 +212,15 @@ class Metering:
         try:
             kept = self._budgets.get(meta.uid) or await self._opened_budget(meta, zone, now)
             book = looked(kept.book, stacks, now, zone)
-            place = await keep(kept.place, {"data": budget_books.dumped(book)}, self._kube)
-            self._budgets[meta.uid] = _Kept(place, book)
             known = [(name, spending) for name, spending in stacks.values() if spending]
-            self._accounts.spent[meta.uid] = summary(book, known, zone, SILENT_FOR * self._interval)
-            await self._accounts[meta.name].take(_unchanged, shows=True)
-            await self._warn(budget, book)
+            spent = summary(book, known, zone, SILENT_FOR * self._interval)
+            place, before = kept.place, self._accounts.spent.get(meta.uid)
+            if before is None or replace(before, at=spent.at) != spent:
+                place = await keep(place, {"data": budget_books.dumped(book)}, self._kube)
+                self._accounts.spent[meta.uid] = spent
+                await self._accounts[meta.name].take(_unchanged, shows=True)
+                await self._warn(budget, book)
+            self._budgets[meta.uid] = _Kept(place, book)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)
             self._budgets.pop(meta.uid, None)

@@ -8,7 +8,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -26,6 +26,8 @@ from aistack.spending.rates import NOTHING, Amount, Costs, Item
 BOOK, METER = "spending.json", "meter.json.gz"
 """The keys of the ConfigMap."""
 
+KEPT_FOR = timedelta(hours=1)
+"""So old may be what is kept of a stack of which nothing but time is new."""
 Sums = Mapping[str, PicoUnits]
 
 
@@ -81,6 +83,18 @@ def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) ->
         routes=_added(book.routes, spent.routes),
         unpriced=tuple(sorted({*book.unpriced, *spent.unpriced})),
         unread_seconds=book.unread_seconds + use.unread_seconds,
+    )
+
+
+def is_news(book: Book, kept: Book) -> bool:
+    """Whether a restart would lose what it can't work out again; the time of pods that run on it can."""
+    before, now = kept.meter, book.meter
+    return (
+        kept.month != book.month
+        or before.running != now.running
+        or now.at - before.at >= KEPT_FOR
+        or {uid: each.counters for uid, each in before.known.items()}
+        != {uid: each.counters for uid, each in now.known.items()}
     )
 
 

@@ -45,6 +45,8 @@ class Meter:
     """The last look."""
     known: Mapping[str, Known] = field(default_factory=dict)
     """By the pod's uid."""
+    running: frozenset[str] = frozenset()
+    """The pods that cost, by uid. It is not kept: who reads the meter back looks first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,8 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     ended = before.known.keys() - known.keys()
     unread = sum((now - before.known[uid].at).total_seconds() for uid in ended)
     use = Use((now - before.at).total_seconds(), replica_seconds, tokens, unread)
-    return Meter(before.since, now, known), use
+    running = frozenset(source.uid for source in sources)
+    return Meter(before.since, now, known, running), use
 
 
 def _first(source: Source, before: Meter) -> Known:
