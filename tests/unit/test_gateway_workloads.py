@@ -71,8 +71,9 @@ def test_envoy_ends_after_the_loader_has_drained_it() -> None:
     assert spec["terminationGracePeriodSeconds"] > 3600
 
 
-def test_envoy_is_told_to_end_when_it_has_had_the_time_to_listen() -> None:
-    assert containers(pod(rendered()))["envoy"]["lifecycle"] == {"preStop": {"sleep": {"seconds": 5}}}
+@pytest.mark.parametrize(("container", "seconds"), [("envoy", 5), ("loader", 2)])
+def test_a_container_is_told_to_end_when_it_has_had_the_time_to_listen(container: str, seconds: int) -> None:
+    assert containers(pod(rendered()))[container]["lifecycle"] == {"preStop": {"sleep": {"seconds": seconds}}}
 
 
 @pytest.mark.parametrize("container", ["prepare", "loader"])

@@ -24,9 +24,9 @@ DRAIN_SECONDS = 3600
 """How long requests may take to end, in a pod that ends or on routes that were replaced. A pod waits no
 longer than its last request takes, all attempts together, so no route's timeout is a reason to roll it.
 """
-HEARS_AFTER_SECONDS = 5
-"""Envoy loses a signal to stop in its first moments, as every first process of a container does: a pod that
-is deleted while it starts would wait for its whole grace. The loader drains meanwhile."""
+ENVOY_HEARS_AFTER_SECONDS, LOADER_HEARS_AFTER_SECONDS = 5, 2
+"""The first process of a container loses a signal to stop in its first moments: a pod that is deleted while
+it starts would wait for its whole grace."""
 
 
 def front_pod(gateway: NeutralGateway) -> Manifest:
@@ -68,7 +68,7 @@ def envoy(gateway: NeutralGateway) -> Manifest:
         },
         "securityContext": container_security(),
         "terminationMessagePolicy": "FallbackToLogsOnError",
-        "lifecycle": {"preStop": {"sleep": {"seconds": HEARS_AFTER_SECONDS}}},
+        "lifecycle": {"preStop": {"sleep": {"seconds": ENVOY_HEARS_AFTER_SECONDS}}},
         "startupProbe": {**_probe("probe", "/"), "periodSeconds": 1, "failureThreshold": 60},
         "livenessProbe": {**_probe("probe", "/"), "periodSeconds": 10, "failureThreshold": 3},
         "volumeMounts": [
@@ -97,6 +97,7 @@ def loader(gateway: NeutralGateway, with_keys: bool) -> Manifest:
     return {
         **_loader(gateway, "loader", arguments, with_keys),
         "ports": [{"name": "loader", "containerPort": 9902, "protocol": "TCP"}],
+        "lifecycle": {"preStop": {"sleep": {"seconds": LOADER_HEARS_AFTER_SECONDS}}},
         "readinessProbe": {**_probe("loader", "/ready"), "periodSeconds": 2, "failureThreshold": 2},
         "livenessProbe": {**_probe("loader", "/live"), "periodSeconds": 10, "failureThreshold": 3},
     }
