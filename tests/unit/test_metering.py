@@ -192,7 +192,7 @@ async def test_while_nothing_but_time_is_new_nothing_is_written_and_a_restart_lo
     assert world.cluster.maps["care", "support-spending"] is not kept
 
 
-async def test_a_stack_that_costs_nothing_is_never_written_about(front: Front) -> None:
+async def test_a_stack_that_costs_nothing_is_never_written(front: Front) -> None:
     world = World()
     world.prices = NO_PRICES
     await world.looks()
@@ -200,6 +200,7 @@ async def test_a_stack_that_costs_nothing_is_never_written_about(front: Front) -
     for _ in range(20):
         await world.looks()
     assert world.cluster.stored["care"]["metadata"]["resourceVersion"] == version
+    assert (world.told, ("care", "support-spending") in world.cluster.maps) == ([], False)
     assert front.asked == 21
 
 
@@ -302,15 +303,24 @@ async def test_a_config_map_of_somebody_else_is_left_alone(front: Front) -> None
     assert world.cluster.maps["care", "support-spending"] is theirs
 
 
-async def test_a_status_is_written_again_when_notably_more_was_spent(front: Front) -> None:
-    world = World()
-    for tokens in (1_000_000, 1_001_000, 1_100_000):
+async def test_a_status_is_written_when_what_was_spent_doubles_or_an_hour_has_passed(
+    front: Front,
+) -> None:
+    world, said = World(), []
+    for tokens, minutes in (
+        (0, 0.01),
+        (100_000_000, 1),
+        (110_000_000, 30),
+        (110_100_000, 31),
+        (112_000_000, 1),
+        (230_000_000, 1),
+    ):
         front.tokens = tokens
-        await world.looks(after=0.01)
-    assert world.told == [("care", "support")] * 2
-    shown = world.metering.metered(("care", "support"))
-    assert shown is not None
-    assert shown.spent == pytest.approx(2_200_000, abs=1000)
+        await world.looks(after=minutes)
+        shown = world.metering.metered(("care", "support"))
+        said.append(shown and round(shown.spent / 1_000_000))
+    assert said == [None, 200, 200, 220, 220, 460]
+    assert len(world.told) == 3
 
 
 async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:

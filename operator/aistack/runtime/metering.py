@@ -20,6 +20,7 @@ from aistack.api import API_VERSION, AIBudget, AIStack, Reason
 from aistack.api.base import Metadata
 from aistack.budget import Ledger
 from aistack.budget.claim import counts
+from aistack.cost import MicroUnits
 from aistack.errors import ApiError, Conflict, NotLeader, Refused
 from aistack.events import warning
 from aistack.kinds import AIBUDGET, AISTACK, EVENT
@@ -52,8 +53,9 @@ NEW_FOR = 2
 """Looks: what is no older has cost nothing that isn't counted."""
 SILENT_FOR = 5
 """Looks: a gateway that was not read for longer makes a budget's month stale."""
-NEWS = 100
-"""A stack's status is written when it has spent a hundredth more."""
+CENT = 10_000
+SAID_FOR = timedelta(hours=1)
+"""So long a stack's status stands while what it has spent doesn't double."""
 
 B = TypeVar("B", Book, BudgetBook)
 
@@ -98,7 +100,8 @@ class Metering:
         """By the stack's uid."""
         self._budgets: dict[str, _Kept[BudgetBook]] = {}
         """By the budget's uid."""
-        self._shown: dict[Key, Metered] = {}
+        self._shown: dict[Key, tuple[Metered, datetime]] = {}
+        """What is said, and since when."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._warned: set[tuple[str, str]] = set()
 
@@ -114,7 +117,7 @@ class Metering:
 
     def metered(self, key: Key) -> Metered | None:
         """What a stack's status is to say of its month."""
-        return self._shown.get(key)
+        return self._shown[key][0] if key in self._shown else None
 
     def spent(self) -> Iterator[tuple[Key, str, int]]:
         """Of each stack its currency and what it has spent this month, in millionths."""
@@ -140,7 +143,7 @@ class Metering:
             kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now)
             book = await self._read(key, kept.book, rates, platform, now)
             place, written = kept.place, kept.written
-            if written is None or is_news(book, written):
+            if book.total and (written is None or is_news(book, written)):
                 place, written = await keep(place, stack_books.dumped(book), self._kube), book
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("%s/%s can't be metered, trying again: %s", *key, error)
@@ -186,11 +189,13 @@ class Metering:
         return rates_of(meaning, platform.prices) if meaning else None
 
     def _tell(self, key: Key, book: Book, zone: ZoneInfo) -> None:
-        spent, before = micro(book.month_to_date), self._shown.get(key)
-        if before and before.month == book.month and 0 <= (spent - before.spent) * NEWS < max(spent, 1):
+        spent, now = micro(book.month_to_date), book.meter.at
+        before, since = self._shown.get(key, (Metered(book.month, 0, None), now))
+        if before.month == book.month and not _is_notable(spent, before.spent, now - since):
             return
-        line = linear(book.month_to_date, book.meter.since, book.meter.at, zone)
-        self._shown[key] = Metered(book.month, spent, None if line is None else micro(line))
+        line = linear(book.month_to_date, book.meter.since, now, zone)
+        told = Metered(book.month, spent, None if line is None else micro(line))
+        self._shown[key] = told, now
         self._on_spent({key})
 
     def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
@@ -261,6 +266,13 @@ class Metering:
             kept = self._stacks.get(stack.uid)
             if kept is None or kept.book.currency == budget.spec.limit.currency:
                 yield stack.uid, (f"{namespace}/{name}", kept.book if kept else None)
+
+
+def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool:
+    """Whether a status is to say it: the first cent, twice as much, after an hour a hundredth more."""
+    if spent < max(CENT, 2 * before):
+        return before > 0 and after >= SAID_FOR and spent * 100 >= before * 101
+    return True
 
 
 def _zone(platform: Platform, stack: Metadata) -> ZoneInfo:
