@@ -53,10 +53,6 @@ class Content:
         return cost_report(self.title, self.estimated, self.break_evens, ())
 
     @property
-    def picture(self) -> str:
-        return diagram(self.stack)
-
-    @property
     def digest(self) -> str:
         """The same as long as the records say the same."""
         kind = report_kind(self.stack)
@@ -120,7 +116,6 @@ def _documents(content: Content, since: datetime) -> Iterator[tuple[str, str]]:
     declared = content.stack.spec.governance.evidence
     assessed = [evidence.Assessed(content.title, declared, content.verdict)]
     yield "compliance.md", evidence.markdown(assessed, since)
-    yield "diagram.mmd", content.picture
     yield "diagram.mmd", diagram(content.stack)
     yield "cost.json", _json(content.costs)
     yield "compliance.oscal.json", _json(evidence.oscal(assessed, since))
