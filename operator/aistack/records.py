@@ -88,7 +88,7 @@ def _report(content: Content, kind: Kind, since: datetime) -> Manifest:
     report = {
         "apiVersion": kind.api_version,
         "kind": kind.kind,
-        "metadata": metadata(ref, COMPONENT, "report", ref.name),
+        "metadata": metadata(ref, COMPONENT, COMPONENT, ref.name),
         "scope": {
             "apiVersion": API_VERSION,
             "kind": "AIStack",
@@ -106,7 +106,7 @@ def _config_map(content: Content, since: datetime) -> Manifest:
     return {
         "apiVersion": CONFIG_MAP.api_version,
         "kind": CONFIG_MAP.kind,
-        "metadata": metadata(content.ref, COMPONENT, "documents", config_map_name(content.ref)),
+        "metadata": metadata(content.ref, COMPONENT, COMPONENT, config_map_name(content.ref)),
         "data": dict(_fitting(dict(_documents(content, since)))),
     }
 

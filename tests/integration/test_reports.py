@@ -47,6 +47,23 @@ def test_a_stack_that_runs_has_a_report_and_documents_that_say_what_was_found(ju
 
 
 @pytest.mark.usefixtures("reporting")
+def test_each_is_written_once_however_often_the_stack_is_looked_at(judged: Judged) -> None:
+    audit = judged.stacks.cluster.audit
+    mark = audit.mark()
+    for environment in ("development", "staging", "production"):
+        judged.stacks.apply(stack(environment=environment))
+        eventually(lambda: judged.stacks.condition("support"), "the change is taken in")
+    written = [
+        request.resource
+        for request in audit.requests(mark, user=controllers.USER)
+        if request.is_write
+        and request.namespace == judged.stacks.namespace
+        and (request.resource, request.name) in {("reports", "support"), ("configmaps", "support-records")}
+    ]
+    assert sorted(written) == ["configmaps", "reports"]
+
+
+@pytest.mark.usefixtures("reporting")
 def test_it_follows_what_changes_and_what_does_not_change_is_not_written(judged: Judged) -> None:
     judged.stacks.apply(stack())
     judged.says(owner="fail", named="pass")

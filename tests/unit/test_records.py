@@ -9,6 +9,7 @@ import pytest
 
 from aistack import records as module
 from aistack.api import AIStack
+from aistack.cli.tree import branches
 from aistack.cost import estimate
 from aistack.govern import Verdict, evaluate
 from aistack.govern.report import MOST_RESULTS, results, summary
@@ -96,6 +97,14 @@ def test_they_are_owned_by_their_stack_and_are_of_kinds_that_it_may_have() -> No
         (owner,) = each["metadata"]["ownerReferences"]
         assert (owner["kind"], owner["uid"]) == ("AIStack", "uid-of-the-stack")
         assert kind_of(each) in CHILD_KINDS
+
+
+def test_the_tree_of_a_stack_says_what_they_are_for() -> None:
+    written = made(judged(), open_reports=True).values()
+    *_, branch = branches(AIStack.parse(stack()).spec, written)
+    assert branch.field == "spec.governance"
+    assert {each.kind for each in branch.made} == {"Report", "ConfigMap"}
+    assert all(each.purpose for each in branch.made)
 
 
 def test_time_alone_makes_no_other_records() -> None:
