@@ -46,6 +46,7 @@ def start(cluster: ControlPlane, folder: Path, name: str = "controller", **setti
         "AISTACK_METRICS_PORT": str(port),
         "AISTACK_IDENTITY": name,
         "AISTACK_LOADER_SECONDS": "1",  # kwok's pods have no loader that could answer
+        "AISTACK_METERING_SECONDS": "3600",  # what a stack costs is not counted among its writes
         "AISTACK_LOG_LEVEL": os.environ.get("AISTACK_LOG_LEVEL", "info"),
         **settings,
     }
