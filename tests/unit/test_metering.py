@@ -317,10 +317,11 @@ async def test_a_status_is_written_when_what_was_spent_doubles_or_an_hour_has_pa
     ):
         front.tokens = tokens
         await world.looks(after=minutes)
-        shown = world.metering.metered(("care", "support"))
+        shown = world.metering.metered("uid-of-the-stack")
         said.append(shown and round(shown.spent / 1_000_000))
     assert said == [None, 200, 200, 220, 220, 460]
     assert len(world.told) == 3
+    assert world.metering.metered("uid-of-another-with-this-name") is None
 
 
 async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:

@@ -241,7 +241,9 @@ class Controller:
         """One run, whose trouble stays with this stack; what to count it as, and what comes next."""
         now = datetime.now(UTC)
         observed = replace(
-            self._store.observed(key), reports=self._loaders.reports, metered=self._metering.metered(key)
+            self._store.observed(key),
+            reports=self._loaders.reports,
+            metered=self._metering.metered(stack["metadata"]["uid"]),
         )
         try:
             outcome = await reconcile(

@@ -100,8 +100,8 @@ class Metering:
         """By the stack's uid."""
         self._budgets: dict[str, _Kept[BudgetBook]] = {}
         """By the budget's uid."""
-        self._shown: dict[Key, tuple[Metered, datetime]] = {}
-        """What is said, and since when."""
+        self._shown: dict[str, tuple[Metered, datetime]] = {}
+        """By the stack's uid, what is said and since when."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._warned: set[tuple[str, str]] = set()
 
@@ -115,9 +115,9 @@ class Metering:
                 await asyncio.sleep(self._interval.total_seconds())
                 await self.look(datetime.now(UTC))
 
-    def metered(self, key: Key) -> Metered | None:
-        """What a stack's status is to say of its month."""
-        return self._shown[key][0] if key in self._shown else None
+    def metered(self, uid: str) -> Metered | None:
+        """What the status of the stack with this uid is to say of its month."""
+        return self._shown[uid][0] if uid in self._shown else None
 
     def spent(self) -> Iterator[tuple[Key, str, int]]:
         """Of each stack its currency and what it has spent this month, in millionths."""
@@ -153,7 +153,7 @@ class Metering:
             self._stacks.pop(stack.uid, None)
         else:
             self._stacks[stack.uid] = _Kept(place, book, written)
-            self._tell(key, book, _zone(platform, stack))
+            self._tell(stack, book, _zone(platform, stack))
 
     async def _opened(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> _Kept[Book]:
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
@@ -188,15 +188,15 @@ class Metering:
             return None
         return rates_of(meaning, platform.prices) if meaning else None
 
-    def _tell(self, key: Key, book: Book, zone: ZoneInfo) -> None:
+    def _tell(self, stack: Metadata, book: Book, zone: ZoneInfo) -> None:
         spent, now = micro(book.month_to_date), book.meter.at
-        before, since = self._shown.get(key, (Metered(book.month, 0, None), now))
+        before, since = self._shown.get(stack.uid, (Metered(book.month, 0, None), now))
         if before.month == book.month and not _is_notable(spent, before.spent, now - since):
             return
         line = linear(book.month_to_date, book.meter.since, now, zone)
         told = Metered(book.month, spent, None if line is None else micro(line))
-        self._shown[key] = told, now
-        self._on_spent({key})
+        self._shown[stack.uid] = told, now
+        self._on_spent({(stack.namespace, stack.name)})
 
     def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
         """All that is not there any more."""
@@ -205,7 +205,7 @@ class Metering:
         self._budgets = {uid: kept for uid, kept in self._budgets.items() if uid in budgets}
         uids = {stack.uid for key in keys if (stack := self._store.metadata(key))}
         self._stacks = {uid: kept for uid, kept in self._stacks.items() if uid in uids}
-        self._shown = {key: shown for key, shown in self._shown.items() if key in keys}
+        self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         pods = (pod.uid for key in keys for pod in self._store.observed(key).pods.values())
         self._fronts.retain(frozenset(pods))
 
