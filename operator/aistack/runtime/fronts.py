@@ -5,6 +5,7 @@ They answer where their loaders do, on their pods' addresses: the stack's Networ
 
 import asyncio
 from collections.abc import Sequence
+from http import HTTPStatus
 from typing import Self
 
 import aiohttp
@@ -56,8 +57,9 @@ class Fronts:
     async def _counters(self, pod: Pod) -> Counters | None:
         host = f"[{pod.address}]" if ":" in pod.address else pod.address
         try:
-            async with self._places, self._session.get(f"http://{host}:{PORT}/metrics") as answer:
-                answer.raise_for_status()
+            # A pod that is not itself any more must not send the operator elsewhere.
+            asking = self._session.get(f"http://{host}:{PORT}/metrics", allow_redirects=False)
+            async with self._places, asking as answer:
                 counted = read_counters(await _text(answer))
         except (aiohttp.ClientError, TimeoutError, ValueError):
             silences = self._silences.get(pod.uid, (0, 0))[0] + 1
@@ -68,7 +70,9 @@ class Fronts:
 
 
 async def _text(answer: aiohttp.ClientResponse) -> str:
-    """ValueError where it is too large: what answers there is not a gateway."""
+    """ValueError where it is none, or too large: what answers there is not a gateway."""
+    if answer.status != HTTPStatus.OK:
+        raise ValueError(f"HTTP {answer.status}")
     body = bytearray()
     async for chunk in answer.content.iter_any():
         body += chunk
