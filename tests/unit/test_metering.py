@@ -284,6 +284,16 @@ async def test_a_threshold_is_reached_and_left_behind_with_the_month(front: Fron
     ]
 
 
+async def test_a_raised_limit_undoes_what_a_threshold_did_though_nothing_more_was_spent(front: Front) -> None:
+    world = World(thresholds=[{"percent": 80, "action": "Stop"}])
+    front.tokens = 45_000_000
+    assert (await world.looks())["action"] == "Stop"
+    stored = world.cluster.stored["care"]
+    raised = {**stored, "spec": {**stored["spec"], "limit": {"amount": "1000"}}}
+    world.cluster.stored["care"] = world.cluster.cache["care"] = raised
+    assert "action" not in await world.looks(after=1e-9)
+
+
 async def test_a_write_that_fails_is_made_up_for_by_the_next(front: Front) -> None:
     world = World()
     await world.looks()

@@ -43,6 +43,7 @@ from aistack.spending.month import zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.summary import summary
 from aistack.spending.thresholds import reached
+from aistack.status import of_budget
 
 logger = logging.getLogger(__name__)
 
@@ -223,8 +224,9 @@ class Metering:
             if before is None or replace(before, at=spent.at) != spent:
                 place = await keep(place, {"data": budget_books.dumped(book)}, self._kube)
                 self._accounts.spent[meta.uid] = spent
+            if of_budget(budget, Ledger.of(budget), now, self._accounts.spent[meta.uid]) != budget.status:
                 await self._accounts[meta.name].take(_unchanged, shows=True)
-                await self._warn(budget, book)
+            await self._warn(budget, book)
             self._budgets[meta.uid] = _Kept(place, book)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)
