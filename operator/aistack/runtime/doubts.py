@@ -16,11 +16,11 @@ from aistack.unreadable import Unreadable
 
 logger = logging.getLogger(__name__)
 
-LOOK_SECONDS = 15.0
+LOOK_SECONDS = 5.0
 
 
 async def tell_of_doubts(store: Store, kube: Kube) -> None:
-    """Looks every quarter of a minute, until it is cancelled; what was told is told again when it changes."""
+    """Looks every few seconds, until it is cancelled; what was told is told again when it changes."""
     told: Mapping[str, str] = {}
     while True:
         unreadable = store.unreadable
