@@ -10,7 +10,7 @@ BUILDER ?= docker
 # Runs a command under a title with its elapsed time; the command's output is shown when it fails.
 STEP   := $(PYTHON) tests/controlplane/progress.py
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-          --no-emit-index-url --no-header pyproject.toml
+          --no-emit-index-url --no-header
 
 .DEFAULT_GOAL := help
 .PHONY: help venv python demo demo-down test lint unit e2e crds golden lock budget-soak bench bench-gateway pin-images prices image clean
@@ -62,8 +62,9 @@ prices: venv ## write the shipped token prices from LiteLLM's packaged price map
 	@$(BIN)/python -m aistack.ship_prices
 
 lock: venv ## resolve the dependencies again, with hashes
-	@$(STEP) "requirements.lock" $(LOCK) --output-file requirements.lock
-	@$(STEP) "requirements-dev.lock" $(LOCK) --group dev --output-file requirements-dev.lock
+	@$(STEP) "requirements.lock" $(LOCK) pyproject.toml --output-file requirements.lock
+	@$(STEP) "requirements-dev.lock" $(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
+	@$(STEP) "requirements-litellm.lock" $(LOCK) --group litellm --output-file requirements-litellm.lock
 
 image: ## build the operator's image (BUILDER=podman, BASE_IMAGE=…)
 	$(BUILDER) build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(IMAGE) .

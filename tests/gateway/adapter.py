@@ -1,6 +1,7 @@
 """LiteLLM of the version that a stack runs, as its pod runs it: the rendered configuration and variables."""
 
 import asyncio
+import hashlib
 import os
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from tests.controlplane.progress import step
 from tests.gateway.front import HOST, free_ports
 from tests.stacks import resolved
 
+LOCK = Path(__file__).parents[2] / "requirements-litellm.lock"
 STARTS_WITHIN = 120  # seconds; 15 are usual
 
 
@@ -54,13 +56,15 @@ async def adapter(
 
 def installed() -> Path:
     """LiteLLM's program with what its image has besides, from PyPI into the cache when it isn't there."""
-    version = default_images()["litellm"].version
-    home = binaries.cache_folder() / f"adapter-{version}"
-    if not (home / "bin" / "litellm").exists():
-        with step(f"installing LiteLLM {version}"):
-            subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
-            packages = (f"litellm[proxy]=={version}", "google-auth[requests]")
-            subprocess.run([str(home / "bin" / "pip"), "install", "--quiet", *packages], check=True)
+    locked = hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]
+    home = binaries.cache_folder() / f"litellm-{default_images()['litellm'].version}-{locked}"
+    whole = home / "whole"
+    if not whole.exists():
+        with step("installing LiteLLM"):
+            subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+            pip = (str(home / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check")
+            subprocess.run([*pip, "--require-hashes", "--requirement", str(LOCK)], check=True)
+        whole.touch()
     return home / "bin" / "litellm"
 
 
