@@ -11,7 +11,7 @@ from tests.e2e.stacks import Stack, eventually, example, namespace
 from tests.e2e.world import World
 
 WITHIN = 15.0  # seconds after it happened
-STARTED_WITHIN = 120.0  # seconds that vLLM may take to get as far as its mistake
+STARTED_WITHIN = 240.0  # seconds that vLLM may take to get as far as its mistake
 
 
 @pytest.fixture(scope="module")

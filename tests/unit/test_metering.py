@@ -179,11 +179,13 @@ async def test_while_nothing_but_time_is_new_nothing_is_written_and_a_restart_lo
     world.has_pod("model", "llama")
     await world.looks()
     kept = world.cluster.maps["care", "support-spending"]
+    version = world.cluster.stored["care"]["metadata"]["resourceVersion"]
     for _ in range(20):
         status = await world.looks()
-    assert world.cluster.maps["care", "support-spending"] is kept
+    assert world.cluster.stored["care"]["metadata"]["resourceVersion"] == version
     world.restarts()
     after = await world.looks()
+    assert world.cluster.maps["care", "support-spending"] is kept
     assert (
         float(status["monthToDate"]) < float(after["monthToDate"]) == pytest.approx(0.81 * 22 / 60, abs=0.01)
     )

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator, Mapping, Set
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 from zoneinfo import ZoneInfo
@@ -41,7 +41,7 @@ from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import zone_of
 from aistack.spending.rates import Rates, costs, rates_of
-from aistack.spending.summary import summary
+from aistack.spending.summary import says_more, summary
 from aistack.spending.thresholds import reached
 from aistack.status import of_budget
 
@@ -68,7 +68,7 @@ class _Kept(Generic[B]):
     place: Place
     book: B
     written: B | None = None
-    """As it is kept; None before this process has written it."""
+    """As it is kept; None before anything is."""
 
 
 class Metering:
@@ -154,12 +154,14 @@ class Metering:
             self._stacks.pop(stack.uid, None)
         else:
             self._stacks[stack.uid] = _Kept(place, book, written)
-            self._tell(stack, book, _zone(platform, stack))
+            self._tell(stack, book)
 
     async def _opened(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> _Kept[Book]:
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
         if found:
-            return _Kept(place, stack_books.loaded(found))
+            book = stack_books.loaded(found)
+            self._shown[stack.uid] = _month(book), book.meter.at  # a status says it already
+            return _Kept(place, book, book)
         manifest = self._store.stack(key) or {"metadata": {}}
         since = self._beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
@@ -189,15 +191,12 @@ class Metering:
             return None
         return rates_of(meaning, platform.prices) if meaning else None
 
-    def _tell(self, stack: Metadata, book: Book, zone: ZoneInfo) -> None:
-        spent, now = micro(book.month_to_date), book.meter.at
+    def _tell(self, stack: Metadata, book: Book) -> None:
+        month, now = _month(book), book.meter.at
         before, since = self._shown.get(stack.uid, (Metered(book.month, 0, None), now))
-        if before.month == book.month and not _is_notable(spent, before.spent, now - since):
-            return
-        line = linear(book.month_to_date, book.meter.since, now, zone)
-        told = Metered(book.month, spent, None if line is None else micro(line))
-        self._shown[stack.uid] = told, now
-        self._on_spent({(stack.namespace, stack.name)})
+        if before.month != month.month or _is_notable(month.spent, before.spent, now - since):
+            self._shown[stack.uid] = month, now
+            self._on_spent({(stack.namespace, stack.name)})
 
     def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
         """All that is not there any more."""
@@ -220,8 +219,8 @@ class Metering:
             book = looked(kept.book, stacks, now, zone)
             known = [(name, spending) for name, spending in stacks.values() if spending]
             spent = summary(book, known, zone, SILENT_FOR * self._interval)
-            place, before = kept.place, self._accounts.spent.get(meta.uid)
-            if before is None or replace(before, at=spent.at) != spent:
+            place, told = kept.place, self._accounts.spent.get(meta.uid)
+            if told is None or says_more(budget.spec, told, spent):
                 place = await keep(place, {"data": budget_books.dumped(book)}, self._kube)
                 self._accounts.spent[meta.uid] = spent
             if of_budget(budget, Ledger.of(budget), now, self._accounts.spent[meta.uid]) != budget.status:
@@ -275,6 +274,11 @@ def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool
     if spent < max(CENT, 2 * before):
         return before > 0 and after >= SAID_FOR and spent * 100 >= before * 101
     return True
+
+
+def _month(book: Book) -> Metered:
+    line = linear(book.month_to_date, book.meter.since, book.meter.at, ZoneInfo(book.zone))
+    return Metered(book.month, micro(book.month_to_date), None if line is None else micro(line))
 
 
 def _zone(platform: Platform, stack: Metadata) -> ZoneInfo:

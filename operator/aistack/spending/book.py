@@ -126,7 +126,8 @@ def dumped(book: Book) -> Manifest:
         }
         for uid, each in sorted(book.meter.known.items())
     }
-    packed = gzip.compress(json.dumps(known, separators=(",", ":")).encode(), mtime=0)
+    remembered = {"running": sorted(book.meter.running), "known": known}
+    packed = gzip.compress(json.dumps(remembered, separators=(",", ":")).encode(), mtime=0)
     return {
         "data": {BOOK: json.dumps(shown, indent=1)},
         "binaryData": {METER: b64encode(packed).decode()},
@@ -137,12 +138,13 @@ def loaded(manifest: Manifest) -> Book:
     """The book in a ConfigMap. ValueError when it is none."""
     try:
         shown = json.loads(manifest["data"][BOOK])
-        known = json.loads(gzip.decompress(b64decode(manifest["binaryData"][METER])))
+        remembered = json.loads(gzip.decompress(b64decode(manifest["binaryData"][METER])))
         return Book(
             meter=Meter(
                 datetime.fromisoformat(shown["since"]),
                 datetime.fromisoformat(shown["at"]),
-                {uid: _known(each) for uid, each in known.items()},
+                {uid: _known(each) for uid, each in remembered["known"].items()},
+                frozenset(remembered["running"]),
             ),
             currency=shown["currency"],
             total=heard(shown["total"]),

@@ -3,12 +3,19 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal
 from zoneinfo import ZoneInfo
 
-from aistack.spending.book import Book
+from aistack.api.budgets import AIBudgetSpec
+from aistack.cost.money import micro_units
+from aistack.spending.book import KEPT_FOR, Book
 from aistack.spending.budget import BudgetBook
 from aistack.spending.forecast import Forecast, forecast
-from aistack.spending.money import PicoUnits
+from aistack.spending.money import PicoUnits, micro
+from aistack.spending.thresholds import reached
+
+NOTABLE = 100
+"""A hundredth of the limit is worth being told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,4 +56,19 @@ def summary(
         silent=tuple(sorted(stale)),
         stale_since=min(stale.values(), default=None),
         unread_seconds=sum(spent.unread_seconds for _, spent in known),
+    )
+
+
+def says_more(terms: AIBudgetSpec, told: Spent, spent: Spent) -> bool:
+    """Whether to write a budget's status: a threshold, something missing, a hundredth of its limit more.
+
+    What only goes on as it did is told once an hour.
+    """
+    if (told.month, told.silent, told.unpriced) != (spent.month, spent.silent, spent.unpriced):
+        return True
+    if reached(terms, told.month_to_date) != reached(terms, spent.month_to_date):
+        return True
+    more = micro(spent.month_to_date - told.month_to_date)
+    return more > 0 and (
+        more * NOTABLE >= micro_units(Decimal(terms.limit.amount)) or spent.at - told.at >= KEPT_FOR
     )
