@@ -1,6 +1,6 @@
 """What the platform team provides, and what that makes of a stack: the same for webhook and controller."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from aistack.api import AIStack
@@ -14,6 +14,7 @@ from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Policies, Verdict, judge
+from aistack.kinds import AIBUDGET
 from aistack.problem import Problem
 from aistack.resolve import Resolution, ResolvedStack, resolve
 from aistack.unreadable import Unreadable
@@ -32,8 +33,15 @@ class Platform:
 
     def doubts(self, stack: Metadata) -> tuple[Problem, ...]:
         """What keeps anything new of this stack from running, whatever its spec says."""
+        return tuple(each.problem for each in self._concerning(stack))
+
+    def may_restrain(self, stack: Metadata) -> bool:
+        """Whether a budget that can't be read may be what restrains this stack."""
+        return any(each.kind == AIBUDGET.kind for each in self._concerning(stack))
+
+    def _concerning(self, stack: Metadata) -> Iterator[Unreadable]:
         labels = self.budgets.namespaces.get(stack.namespace, {})
-        return tuple(each.problem for each in self.unreadable if each.concerns(stack, labels))
+        return (each for each in self.unreadable if each.concerns(stack, labels))
 
     def resolve(self, stack: AIStack) -> Resolution:
         """Looks up every name in `stack`, and orders the targets of lowestCost by what they cost here."""

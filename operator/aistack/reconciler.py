@@ -96,7 +96,8 @@ async def reconcile(
         resolved = platform.resolve(stack.suspended()).stack or resolved
         estimated = priced(resolved, platform)
     meant, counting = resolved, platform.budgets.counting(stack.metadata)
-    restraint, earlier = restraint_of(counting), standing_restraint(before.conditions)
+    earlier = standing_restraint(before.conditions)
+    restraint = restraint_of(counting, earlier if platform.may_restrain(stack.metadata) else None)
     resolved = restrained(meant, restraint, platform.prices)
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
@@ -147,7 +148,7 @@ async def reconcile(
         state,
         generation=generation,
         verdict=verdict,
-        cost=cost_status(estimated, content.break_evens, observed.metered),
+        cost=cost_status(estimated, content.break_evens, observed.metered, before.cost),
         reservation=reservation,
         records=await record(replace(content, runs=True)),
         failures=applied.failures,

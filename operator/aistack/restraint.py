@@ -18,11 +18,19 @@ class Restraint:
     message: str = ""
 
 
-def restraint_of(counting: Iterable[AIBudget]) -> Restraint | None:
-    """The hardest of what the budgets that count a stack ask for; of equals the first by name."""
+def restraint_of(counting: Iterable[AIBudget], standing: Restraint | None = None) -> Restraint | None:
+    """The hardest of what the budgets that count a stack ask for; of equals the first by name.
+
+    `standing` is one that nobody may lift: it stays unless as much is asked for.
+    """
     asking = [budget for budget in counting if budget.status.action]
     asking.sort(key=lambda budget: (budget.status.action != "Stop", budget.metadata.name))
-    return _restraint(asking[0]) if asking else None
+    asked = _restraint(asking[0]) if asking else None
+    if asked is None:
+        return standing
+    if standing and standing.reason is Reason.STOPPED and asked.reason is Reason.DEGRADED:
+        return standing
+    return asked
 
 
 def _restraint(budget: AIBudget) -> Restraint:

@@ -49,6 +49,15 @@ def test_the_hardest_action_counts_and_says_which_budget_and_until_when() -> Non
     assert only.reason is Reason.DEGRADED
 
 
+def test_what_nobody_may_lift_stays_unless_more_is_asked_for() -> None:
+    stop, degrade = Restraint(Reason.STOPPED, "before"), Restraint(Reason.DEGRADED, "before")
+    asking = [acting("a", "Degrade")]
+    assert restraint_of([], stop) == restraint_of(asking, stop) == stop
+    assert restraint_of([], degrade) == degrade
+    assert restraint_of(asking, degrade) == restraint_of(asking)
+    assert restraint_of([acting("b", "Stop")], degrade) == restraint_of([acting("b", "Stop")])
+
+
 def test_the_restraint_under_which_a_stack_runs_stands_in_its_status() -> None:
     said = Condition(
         type=ConditionType.WITHIN_THRESHOLDS,

@@ -1,5 +1,6 @@
 """From counters to money: each token and each second once, whatever restarts in between."""
 
+import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -52,6 +53,14 @@ def test_counters_are_read_by_their_labels_and_everything_else_is_left() -> None
     assert read_counters(text) == {PROMPT: 120, ANSWER: 30, Series("", 'a,\\"b', "gpt", "prompt"): 7}
 
 
+def test_what_no_gateway_would_say_is_read_in_no_time() -> None:
+    begin = time.perf_counter()
+    assert read_counters(f"aistack_prompt_tokens_total{{{'a' * 200_000}}} 1") == {
+        Series("", "", "", "prompt"): 1
+    }
+    assert time.perf_counter() - begin < 5, "it took minutes"
+
+
 def test_a_counter_that_is_lower_has_begun_again() -> None:
     assert increments({PROMPT: 100, ANSWER: 10}, {PROMPT: 30, ANSWER: 12}) == {PROMPT: 30, ANSWER: 2}
     assert increments({}, {PROMPT: 5}) == {PROMPT: 5}
@@ -60,6 +69,12 @@ def test_a_counter_that_is_lower_has_begun_again() -> None:
 
 def test_what_was_counted_before_metering_began_is_nobodys() -> None:
     looks = [(10.0, [front("old", created=-60, tokens=500)]), (20.0, [front("old", created=-60, tokens=530)])]
+    assert counted(*looks) == (30, 0)
+
+
+def test_one_that_was_silent_when_metering_began_is_not_billed_for_its_whole_life() -> None:
+    answers = (1.0, None), (2.0, None), (3.0, 500), (4.0, None), (5.0, 530)
+    looks = [(minute, [front("old", created=-60, tokens=tokens)]) for minute, tokens in answers]
     assert counted(*looks) == (30, 0)
 
 

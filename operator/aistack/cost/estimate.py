@@ -96,20 +96,31 @@ def _unknown(
 
 
 def cost_status(
-    estimated: Estimate, verdicts: Sequence[BreakEven] = (), metered: Metered | None = None
+    estimated: Estimate,
+    verdicts: Sequence[BreakEven] = (),
+    metered: Metered | None = None,
+    before: CostStatus | None = None,
 ) -> CostStatus:
-    """What a stack's status says of its cost; month to date and forecast are metered, not estimated."""
+    """What a stack's status says of its cost; month to date and forecast are metered, not estimated.
+
+    While nobody knows them, as after a restart, they stay as they were said `before`.
+    """
     monthly = estimated.monthly
     tokens = [verdict.tokens for verdict in verdicts if verdict.tokens is not None]
+    said = before if before and before.currency == estimated.currency else CostStatus()
     return CostStatus(
         currency=estimated.currency,
         monthly=_monthly(monthly) if monthly else None,
-        month_to_date=cents(metered.spent) if metered else None,
-        forecast=cents(metered.forecast) if metered and metered.forecast is not None else None,
+        month_to_date=cents(metered.spent) if metered else said.month_to_date,
+        forecast=_forecast(metered) if metered else said.forecast,
         break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
         price_book=", ".join(estimated.books)[:LINE] or None,
         unknown_prices=tuple(str(gap)[:LINE] for gap in estimated.unknown[:MOST_UNKNOWN]),
     )
+
+
+def _forecast(metered: Metered) -> str | None:
+    return None if metered.forecast is None else cents(metered.forecast)
 
 
 def _monthly(cost: Range[MicroUnits]) -> MonthlyRange:

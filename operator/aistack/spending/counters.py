@@ -16,7 +16,7 @@ ABSENT = "-"
 """What Envoy writes for a header that a request doesn't have."""
 
 _LINE = re.compile(r"^aistack_(prompt|completion)_tokens_total\{(.*)\} ([0-9]+)$", re.MULTILINE)
-_LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
+_LABEL = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Series(NamedTuple):

@@ -77,7 +77,7 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
         ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
         replica_seconds[source.component] = replica_seconds.get(source.component, 0.0) + ran
         if source.counts:
-            last = before.known.get(source.uid) or _first(source, before)
+            last = _last(source, before)
             known[source.uid] = _read(source, last, now)
             for series, grown in _grown(source, last).items():
                 tokens[series] = tokens.get(series, 0) + grown
@@ -88,8 +88,14 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     return Meter(before.since, now, known, running), use
 
 
-def _first(source: Source, before: Meter) -> Known:
-    """One that was never read has counted from zero; what it had counted before metering began is not new."""
+def _last(source: Source, before: Meter) -> Known:
+    """One that was never read has counted from zero; what it had counted before metering began is not new.
+
+    Of one that was there before, nobody knows how much that is until it answers for the first time.
+    """
+    known = before.known.get(source.uid)
+    if known and known.at > before.since:
+        return known
     begun_before = source.created < before.since
     return Known(max(source.created, before.since), (source.counters or NOTHING) if begun_before else NOTHING)
 

@@ -22,7 +22,7 @@ def zone_of(name: str) -> ZoneInfo | None:
     """None where there is none of this name."""
     try:
         return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError):
+    except (ZoneInfoNotFoundError, ValueError, OSError):  # OSError: a folder of zones, as Europe
         return None
 
 

@@ -1,0 +1,95 @@
+"""What a run makes of what was really spent: what nobody can say anew stays as it was."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+from aistack.budget import Budgets
+from aistack.kinds import AISTACK, Kind, Manifest
+from aistack.observed import Metered
+from aistack.platform import Platform
+from aistack.reconciler import reconcile
+from aistack.runtime.store import Store
+from aistack.unreadable import Unreadable
+from tests.budget_server import Server
+from tests.budgets import manifest
+from tests.costs import TRAFFIC, managed, prices, route
+from tests.stacks import catalog, stack
+
+NOW = datetime(2026, 11, 10, 13, tzinfo=UTC)
+SPENT = Metered("2026-11", 40_000_000, 90_000_000)
+
+
+class Cluster(Server):
+    """An API server with a budget that has stopped its stacks, and one stack; what is applied is there."""
+
+    def __init__(self) -> None:
+        super().__init__(manifest(limit="100000", thresholds=[{"percent": 50, "action": "Stop"}]))
+        self.stored["care"]["status"] = {"action": "Stop", "month": "2026-11"}
+        self.version = 1
+        self.store = Store()
+        self.configuration = ""
+        made = stack(models=[managed()], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC)
+        meta = {"generation": 1, "resourceVersion": "1", "creationTimestamp": NOW.isoformat()}
+        self.stack = {**made, "metadata": {**made["metadata"], **meta}}
+        self.store.update(self.stack)
+
+    async def apply(self, manifest: Manifest, *, uid: str | None = None, manager: str = "") -> Manifest:  # noqa: ARG002
+        self.version += 1
+        if manifest["kind"] == "ConfigMap":
+            self.configuration = str(manifest["data"])
+        meta = {"uid": uid or f"uid-{self.version}", "resourceVersion": str(self.version), "generation": 1}
+        written = {**manifest, "metadata": {**manifest["metadata"], **meta, "managedFields": []}}
+        self.store.written(written)
+        return written
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:  # noqa: ARG002  events only
+        return manifest
+
+    async def replace_status(
+        self, kind: Kind, namespace: str, name: str, *, status: Mapping[str, Any], **fields: Any
+    ) -> Manifest:
+        if kind is not AISTACK:
+            return await super().replace_status(kind, namespace, name, status=status, **fields)
+        self.stack = {**self.stack, "status": dict(status)}
+        return self.stack
+
+    async def runs(
+        self, metered: Metered | None, unreadable: tuple[Unreadable, ...] = ()
+    ) -> Mapping[str, Any]:
+        """The stack's status after a run."""
+        known = Budgets(() if unreadable else tuple(self.budgets().values()))
+        platform = Platform(catalog(), prices(), budgets=known, unreadable=unreadable)
+        observed = replace(self.store.observed(("care", "support")), metered=metered)
+        await reconcile(self.stack, observed, platform, self, NOW, accounts=self.accounts())
+        status: Mapping[str, Any] = self.stack["status"]
+        return status
+
+
+def unreadable() -> tuple[Unreadable, ...]:
+    """The same budget as a newer version has written it."""
+    newer, store = manifest(burst="10%"), Store()
+    store.update({**newer, "metadata": {**newer["metadata"], "uid": "uid-care", "resourceVersion": "9"}})
+    return store.unreadable
+
+
+async def test_a_budget_that_can_not_be_read_any_more_lifts_no_stop() -> None:
+    cluster = Cluster()
+    await cluster.runs(SPENT)
+    assert "insufficient_quota" in cluster.configuration
+    for _ in range(2):
+        status = await cluster.runs(SPENT, unreadable())
+    assert "insufficient_quota" in cluster.configuration
+    assert [item["reason"] for item in status["conditions"] if item["type"] == "WithinThresholds"] == [
+        "Stopped"
+    ]
+
+
+async def test_what_was_spent_is_said_until_it_is_known_anew() -> None:
+    cluster = Cluster()
+    await cluster.runs(SPENT)
+    cost = (await cluster.runs(None))["cost"]
+    assert (cost["monthToDate"], cost["forecast"]) == ("40.00", "90.00")
+    cost = (await cluster.runs(Metered("2026-12", 10_000, None)))["cost"]
+    assert (cost["monthToDate"], cost.get("forecast")) == ("0.01", None)
