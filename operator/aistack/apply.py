@@ -16,7 +16,7 @@ from aistack.api.stack import InventoryItem
 from aistack.errors import ApiError, Conflict, NotFound, Refused
 from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, POD, Kind, Manifest, kind_of
 from aistack.kube import Kube
-from aistack.labels import COMPONENT_LABEL, GATEWAY, NAME_LABEL, SYNC_ANNOTATION
+from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
 from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, Pod, digest, is_ours, observe
 from aistack.resolve import StackRef
 
@@ -49,6 +49,21 @@ class Plan:
     """Objects that can't be written before an older one of the same name is gone."""
     anew: bool
     """Something that was applied has vanished and is to be made anew."""
+    parts: frozenset[PartKey]
+    """All that is rendered."""
+
+    def prunable(self, *, rerouted: bool) -> tuple[Child, ...]:
+        """What of the deletions need not wait.
+
+        Until every front is `rerouted`, some may still call a part that is gone: it stays, but for what would
+        scale it. What a part that goes on no longer has goes at once: an autoscaler would fight over the
+        replicas, an Ingress would publish for longer than it has to.
+        """
+        return tuple(
+            child
+            for child in self.deletions
+            if rerouted or child.kind == AUTOSCALER.kind or (child.component, child.part) in self.parts
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +111,7 @@ def plan(
         unchanged=tuple(unchanged),
         waiting=tuple(waiting),
         anew=any(key in applied and key not in observed.children for key in kept),
+        parts=frozenset(_part(manifest) for manifest in manifests),
     )
 
 
@@ -163,14 +179,10 @@ async def execute(stack: StackRef, decided: Plan, kube: Kube) -> Applied:
 async def prune(
     stack: StackRef, decided: Plan, applied: Applied, kube: Kube, *, rerouted: bool
 ) -> tuple[Child, ...]:
-    """Deletes what is no longer rendered, once all that is rendered is written, and returns it.
-
-    Until every front is `rerouted`, some may still call what is behind them: only the gateway's own objects
-    go at once, for an Ingress must not stay longer than it has to.
-    """
+    """Deletes what is no longer rendered, once all that is rendered is written, and returns it."""
     if applied.failures:
         return ()
-    gone = tuple(child for child in decided.deletions if rerouted or child.component == GATEWAY)
+    gone = decided.prunable(rerouted=rerouted)
     for child in gone:
         await _delete(stack, child, kube)
     return gone

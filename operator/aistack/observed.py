@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from sys import intern
 from typing import Any
 
@@ -92,8 +93,13 @@ class Pod:
     """Its IP address; empty before it has one."""
     news: str = ""
     """Which news of its configuration it was told."""
-    leaving: bool = False
-    """Deleted, and still there: until its containers have ended it holds its accelerators."""
+    left: datetime | None = None
+    """When it was deleted."""
+
+    @property
+    def leaving(self) -> bool:
+        """Deleted, and still there: until its containers have ended it holds its accelerators."""
+        return self.left is not None
 
     @property
     def replica_set(self) -> str:
@@ -321,7 +327,15 @@ def observe_pod(manifest: Manifest) -> Pod:
         ready=ready,
         ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
         cause=None if ready else pod_cause(meta["name"], manifest),
-        leaving="deletionTimestamp" in meta,
+        left=_deleted(meta),
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )
+
+
+def _deleted(meta: Manifest) -> datetime | None:
+    """A pod's deletionTimestamp is when its grace ends, not when it was deleted."""
+    if "deletionTimestamp" not in meta:
+        return None
+    grace = timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
+    return datetime.fromisoformat(meta["deletionTimestamp"]) - grace

@@ -133,11 +133,12 @@ async def reconcile(
         resolved,
         manifests,
         seen,
+        now,
         changed=any(child.kind == CONFIG_MAP.kind for child in applied.written),
         was_ready=any(row.name == "gateway" and row.ready for row in before.components),
     )
     await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
-    deleted = await apply.prune(resolved.ref, decided, applied, kube, rerouted=fronts.complete)
+    deleted = await apply.prune(resolved.ref, decided, applied, kube, rerouted=fronts.rerouted)
     state = await _explained(health.assess(resolved, seen, applied.failures, fronts), resolved.ref, kube, now)
 
     if state.settled and apply.is_rolled_out(resolved.ref, manifests, applied, seen):
@@ -164,7 +165,12 @@ async def reconcile(
         results=verdict.tally,
         cost=after.cost,
         failed=any(failure.transient for failure in applied.failures),
-        retry_after=_retry_after(applied.failures, state.unexplained, reservation),
+        retry_after=_retry_after(
+            applied.failures,
+            state.unexplained,
+            reservation,
+            lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
+        ),
         awaited=fronts.awaited,
     )
 
@@ -207,9 +213,9 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
 
 
 def _retry_after(
-    failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation
+    failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation, *, lingering: bool
 ) -> float | None:
-    if unexplained or any(failure.reason is Reason.TERMINATING for failure in failures):
+    if unexplained or lingering or any(failure.reason is Reason.TERMINATING for failure in failures):
         return SOON
     return LATER if failures or reservation.denied else None
 

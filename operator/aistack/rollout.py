@@ -6,11 +6,18 @@ the kubelet renews what the pod has mounted; its loader hands that to Envoy and 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from aistack.kinds import CONFIG_MAP, Manifest
 from aistack.labels import GATEWAY, SYNC_ANNOTATION
 from aistack.observed import Awaited, Child, Observed, Pod, Report, digest
 from aistack.resolve import ResolvedStack
+
+LEAVES_WITHIN = timedelta(seconds=30)
+"""How long a deleted front may get new requests: its loader waits 12 s, and news of it take their time."""
+STARTS_WITHIN = timedelta(minutes=2)
+"""How long after a change a front that started before it may become ready: one that never does holds nothing
+up for longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +29,8 @@ class Rollout:
     """How many have it, as far as they say."""
     silent: int = 0
     """How many of them are counted as having it without their word: their loaders could not be asked."""
+    lingering: int = 0
+    """How many others may route by an older one for a while: they were deleted, or are not ready."""
     problem: str = ""
     """Why one of them can't take it over."""
     news: str = ""
@@ -32,14 +41,25 @@ class Rollout:
 
     @property
     def complete(self) -> bool:
-        """Whether no replica routes by an older configuration any more."""
+        """Whether every ready replica has the configuration."""
         return self.live == self.replicas
+
+    @property
+    def rerouted(self) -> bool:
+        """Whether no front routes by an older configuration any more."""
+        return self.complete and not self.lingering
 
 
 def rollout(
-    stack: ResolvedStack, manifests: Sequence[Manifest], observed: Observed, *, changed: bool, was_ready: bool
+    stack: ResolvedStack,
+    manifests: Sequence[Manifest],
+    observed: Observed,
+    now: datetime,
+    *,
+    changed: bool,
+    was_ready: bool,
 ) -> Rollout:
-    """Compares the configuration with what the loaders said.
+    """Compares the configuration with what the loaders said. `now` is UTC.
 
     A pod that nobody has asked yet, as after a restart of the operator, has it if it was told, the front
     `was_ready` then and the configuration has not `changed` since.
@@ -51,10 +71,8 @@ def rollout(
     version = _version(manifests, name)
     sync = stack.metadata.annotations.get(SYNC_ANNOTATION, "")
     news = digest([version, sync])
-    pods = sorted(
-        (pod for pod in observed.pods.values() if pod.part == GATEWAY and pod.ready and not pod.ended),
-        key=lambda pod: pod.name,
-    )
+    fronts = sorted((pod for pod in observed.pods.values() if pod.part == GATEWAY), key=lambda pod: pod.name)
+    pods = [pod for pod in fronts if pod.ready and not pod.ended]
     known = version if was_ready and not changed else ""
     reports = {
         pod.name: observed.reports.get(pod.uid, Report(live=known if pod.news == news else ""))
@@ -62,12 +80,14 @@ def rollout(
     }
     started = {pod.name for pod in pods if started_with(pod, configuration)}
     live = {name for name, report in reports.items() if report.live == version}
+    others = [pod for pod in fronts if observed.reports.get(pod.uid, Report(live="")).live != version]
     # Of Secrets that have changed everybody hears, and may not be able to use them.
     concerned = [pod for pod in pods if sync or pod.name not in started]
     return Rollout(
         replicas=len(pods),
         live=len(started | live),
         silent=sum(reports[name].silent for name in live),
+        lingering=sum(_lingers(pod, configuration, now) for pod in others),
         problem=_problem(reports, version),
         news=news,
         untold=tuple(pod for pod in concerned if pod.news != news),
@@ -84,6 +104,16 @@ def started_with(pod: Pod, configuration: Child) -> bool:
     if configuration.changed == configuration.created:
         return pod.created >= configuration.created
     return pod.created > configuration.changed
+
+
+def _lingers(pod: Pod, configuration: Child, now: datetime) -> bool:
+    """Whether one that is not asked, because it ends or is not ready, may route by an older configuration."""
+    if started_with(pod, configuration):
+        return False
+    if pod.left:
+        return now - pod.left < LEAVES_WITHIN
+    waiting = not pod.ready and not pod.ended
+    return waiting and now - datetime.fromisoformat(configuration.changed) < STARTS_WITHIN
 
 
 def _version(manifests: Sequence[Manifest], name: str) -> str:

@@ -1,6 +1,7 @@
 """What is written, left alone and removed: decided from the rendering, the inventory and what is seen."""
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -165,7 +166,8 @@ def scaled(replicas: int, *pods: Pod) -> Observed:
 
 
 def pod(name: str, *, leaving: bool = False) -> Pod:
-    return Pod(name, name, "1", "model", "llama", "", True, leaving, None, leaving=leaving)
+    left = datetime(2026, 11, 1, tzinfo=UTC) if leaving else None
+    return Pod(name, name, "1", "model", "llama", "", True, leaving, None, left=left)
 
 
 @pytest.mark.parametrize("manifests", [[DEPLOYMENT], AUTOSCALED], ids=["fixed", "autoscaled"])
@@ -185,10 +187,41 @@ class Deleting:
         self.deleted.append(kind.kind)
 
 
-async def test_what_fronts_may_still_call_is_deleted_after_they_were_rerouted() -> None:
-    ingress = child("Ingress", "support-gateway", component="gateway", part="gateway")
-    decided = plan(STACK, [], [], seeing(child("Deployment", "support-llama"), ingress))
-    for rerouted, expected in ((False, ["Ingress"]), (True, ["Ingress", "Deployment"])):
+@pytest.mark.parametrize(
+    ("manifests", "kinds", "at_once", "why"),
+    [
+        ([], ["Deployment", "Service"], [], "an older front may still call a part that is gone"),
+        (
+            [],
+            ["HorizontalPodAutoscaler", "Deployment"],
+            ["HorizontalPodAutoscaler"],
+            "nothing is to scale it",
+        ),
+        (
+            [DEPLOYMENT],
+            ["HorizontalPodAutoscaler"],
+            ["HorizontalPodAutoscaler"],
+            "it would fight over replicas",
+        ),
+        ([DEPLOYMENT], ["PersistentVolumeClaim"], ["PersistentVolumeClaim"], "the part goes on without it"),
+    ],
+)
+async def test_what_fronts_may_still_call_is_deleted_after_they_were_rerouted(
+    manifests: list[dict[str, Any]], kinds: list[str], at_once: list[str], why: str
+) -> None:
+    gone = [child(kind, "support-llama-old") for kind in kinds]
+    decided = plan(STACK, manifests, [], seeing(*gone))
+    for rerouted, expected in ((False, at_once), (True, kinds)):
         kube = Deleting()
         await prune(STACK, decided, NOTHING, kube, rerouted=rerouted)  # type: ignore[arg-type]  # one method
-        assert kube.deleted == expected
+        assert kube.deleted == expected, why
+
+
+async def test_an_ingress_does_not_stay_longer_than_it_has_to() -> None:
+    front = manifest("Service", "support-gateway", part="gateway")
+    front["metadata"]["labels"]["aistack.dev/component"] = "gateway"
+    ingress = child("Ingress", "support-gateway", component="gateway", part="gateway")
+    decided = plan(STACK, [front], [], seeing(ingress, child("Deployment", "support-llama")))
+    kube = Deleting()
+    await prune(STACK, decided, NOTHING, kube, rerouted=False)  # type: ignore[arg-type]  # one method
+    assert kube.deleted == ["Ingress"]

@@ -1,5 +1,6 @@
 """What is remembered of an object: the root cause in a pod, the counts of a Deployment, who owns a field."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -154,6 +155,14 @@ def test_a_long_termination_message_keeps_its_end_where_a_traceback_says_the_cau
     assert cause is not None
     assert cause.message.endswith("RuntimeError: the last line")
     assert len(cause.message) < 800
+
+
+def test_a_pod_was_deleted_before_its_grace_and_leaves_until_it_has_ended() -> None:
+    ending = pod(conditions=[{"type": "Ready", "status": "True"}])
+    assert not observe_pod(ending).leaving
+    ending["metadata"] |= {"deletionTimestamp": "2026-11-01T13:00:15Z", "deletionGracePeriodSeconds": 3615}
+    seen = observe_pod(ending)
+    assert (seen.leaving, seen.left) == (True, datetime(2026, 11, 1, 12, tzinfo=UTC))
 
 
 def deployment(fields: dict[str, Any], **status: Any) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """A changed configuration reaches the fronts that run; the stack is ready when all of them say so."""
 
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from tests.stacks import catalog, stack
 
 SETTLED = Workload(current=True, wanted=2, replicas=2, updated=2, available=2, failure=None)
 MADE, CHANGED, LATER = "2026-11-01T10:00:00Z", "2026-11-01T12:00:00Z", "2026-11-01T12:00:01Z"
+NOW = datetime.fromisoformat("2026-11-01T12:01:00Z")
 
 
 def child(kind: str, changed: str = CHANGED, created: str = MADE) -> Child:
@@ -66,15 +68,22 @@ def observed(*pods: Pod, **reports: Report) -> Observed:
     )
 
 
-def seen(*pods: Pod, stack: ResolvedStack = STACK, changed: bool = False, was_ready: bool = False) -> Rollout:
-    """What is made of pods that nobody has asked yet."""
-    return rollout(stack, MANIFESTS, observed(*pods), changed=changed, was_ready=was_ready)
+def seen(
+    *pods: Pod,
+    stack: ResolvedStack = STACK,
+    now: datetime = NOW,
+    changed: bool = False,
+    was_ready: bool = False,
+    **reports: Report,
+) -> Rollout:
+    """What is made of pods that nobody has asked yet, but for these reports."""
+    return rollout(stack, MANIFESTS, observed(*pods, **reports), now, changed=changed, was_ready=was_ready)
 
 
 def gateway(*pods: Pod, **reports: Report) -> Part:
     """Its row in the status."""
     what = observed(*pods, **reports)
-    fronts = rollout(STACK, MANIFESTS, what, changed=True, was_ready=True)
+    fronts = rollout(STACK, MANIFESTS, what, NOW, changed=True, was_ready=True)
     return next(part for part in assess(STACK, what, (), fronts).parts if part.name == "gateway")
 
 
@@ -174,3 +183,32 @@ def test_changed_secrets_are_news_for_every_pod() -> None:
     assert found.complete
     assert seen(pod("a", LATER, news=found.news), stack=synced).untold == ()
     assert found.news != seen(stack=written(**{"aistack.dev/sync": "later"})).news
+
+
+def leaving(name: str, created: str = MADE, *, since: timedelta) -> Pod:
+    return replace(pod(name, created), ended=True, left=NOW - since)
+
+
+@pytest.mark.parametrize(
+    ("since", "rerouted"), [(timedelta(seconds=5), False), (timedelta(minutes=1), True)], ids=str
+)
+def test_an_older_front_that_was_just_deleted_still_routes_for_a_while(
+    since: timedelta, rerouted: bool
+) -> None:
+    found = seen(leaving("a", since=since), pod("b", LATER), was_ready=True)
+    assert (found.complete, found.rerouted) == (True, rerouted)
+
+
+def test_a_deleted_front_that_has_the_configuration_holds_nothing_up() -> None:
+    just = timedelta(seconds=5)
+    assert seen(leaving("a", LATER, since=just), pod("b", LATER)).rerouted
+    assert seen(leaving("a", since=just), pod("b", LATER), a=Report(live=VERSION)).rerouted
+    assert not seen(leaving("a", since=just), pod("b", LATER), a=Report(live="older")).rerouted
+
+
+def test_an_older_front_that_is_not_ready_may_become_so_and_is_not_waited_for_for_ever() -> None:
+    starting = replace(pod("a"), ready=False)
+    assert not seen(starting, pod("b", LATER), was_ready=True).rerouted
+    assert seen(starting, pod("b", LATER), now=NOW + timedelta(minutes=2), was_ready=True).rerouted
+    assert seen(replace(starting, created=LATER), pod("b", LATER)).rerouted
+    assert seen(replace(starting, ended=True), pod("b", LATER)).rerouted
