@@ -17,6 +17,8 @@ from loader.state import State
 from loader.turn import Refused, Unconfirmed, prepare, retire, turn
 
 POLL_SECONDS = 0.25
+SILENT_SECONDS = 30.0
+"""How long Envoy may say nothing before its last requests are given up: a busy one misses an answer."""
 log = logging.getLogger("loader")
 
 
@@ -59,8 +61,9 @@ def follow(places: Places, admin: Admin, state: State, ending: Event, drain_seco
             elif wanted != refused:
                 turn(wanted, places.live, admin, ending.is_set)
                 _went_live(wanted, admin, state)
+                if done is None or done.files != wanted.files:  # with other keys nothing more is unused
+                    retire_at = time.monotonic() + drain_seconds
                 done, refused = wanted, None
-                retire_at = time.monotonic() + drain_seconds
         except Refused as problem:
             done, refused = None, wanted
             state.refusals += 1
@@ -80,19 +83,27 @@ def _went_live(wanted: Snapshot, admin: Admin, state: State) -> None:
 
 
 def drain(admin: Admin, state: State, leave_seconds: float, drain_seconds: float) -> None:
-    """Ends when the last connection has, or after `drain_seconds`; new ones may come for `leave_seconds`."""
+    """Ends when the last connection has, or after `drain_seconds`; new ones may come for `leave_seconds`.
+
+    Of an Envoy that is silent for `SILENT_SECONDS` it waits for nothing more.
+    """
     state.draining = True
     _log("draining", seconds=drain_seconds)
-    begin = time.monotonic()
-    active = "http.gateway.downstream_cx_active"
-    try:
-        admin.begin_drain()
-        while (passed := time.monotonic() - begin) < drain_seconds:
-            if passed >= leave_seconds and admin.stats([active]).get(active) == "0":
-                break
-            time.sleep(POLL_SECONDS)
-    except EnvoyDown as problem:
-        _log("drain ended early", problem=str(problem))
+    begin = answered = time.monotonic()
+    active, told = "http.gateway.downstream_cx_active", False
+    while (passed := time.monotonic() - begin) < drain_seconds:
+        try:
+            if not told:
+                admin.begin_drain()
+            told, over = True, admin.stats([active]).get(active) == "0"
+            answered = time.monotonic()
+        except EnvoyDown as problem:
+            over = time.monotonic() - answered >= SILENT_SECONDS
+            if over and passed >= leave_seconds:
+                _log("drain ended early", problem=str(problem))
+        if over and passed >= leave_seconds:
+            break
+        time.sleep(POLL_SECONDS)
     _log("drained", seconds=round(time.monotonic() - begin, 1))
 
 

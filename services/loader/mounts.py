@@ -52,7 +52,8 @@ def read_mounts(places: Places) -> Snapshot:
     """Reads both mounts; BadMount names what is missing or unusable.
 
     The kubelet changes a mount by pointing `..data` to a new folder: whoever follows that link once reads
-    either the old content or the new one, never parts of both.
+    either the old content or the new one, never parts of both. It removes the old one, though, and a folder
+    that vanishes looks like one without keys.
     """
     found = _current(places.config)
     key_root = _current(places.keys)
@@ -63,6 +64,8 @@ def read_mounts(places: Places) -> Snapshot:
         providers = {path.name: _key(path, f"provider {path.parent.name}") for path in of_providers}
     except OSError as error:
         raise _absent(error) from error
+    if (_current(places.config), _current(places.keys)) != (found, key_root):
+        raise BadMount("the mounts changed while they were read")
     _refuse_shared(clients)
     return Snapshot(files, clients, providers)
 

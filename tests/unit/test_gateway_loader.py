@@ -1,13 +1,18 @@
 """The loader's order, what it reads, and what it says of itself."""
 
 import json
+import shutil
+import time
+from collections.abc import Callable
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from loader.envoy import Admin
+from loader import __main__ as program
+from loader.__main__ import drain, follow
+from loader.envoy import Admin, EnvoyDown
 from loader.mounts import BadMount, Places, Snapshot, read_mounts, read_version
 from loader.server import answer
 from loader.state import State
@@ -118,6 +123,29 @@ def test_a_mount_is_read_where_its_link_points(places: Places) -> None:
     assert names(json.loads(read_mounts(places).files["clusters.json"])["resources"]) == "a"
 
 
+def test_a_mount_that_changes_while_it_is_read_is_read_again(
+    places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the folder that has just been removed would look like one without any keys."""
+    mount(places.config, dict(snapshot().files))
+    mount(places.keys, {"..1/clients/web": "old", "..2/clients/web": "new"})
+    current = places.keys / "..data"
+    current.symlink_to("..1")
+    read = Path.read_text
+
+    def swapping(path: Path) -> str:
+        if path.name == "version":
+            current.unlink()
+            current.symlink_to("..2")
+            shutil.rmtree(places.keys / "..1", ignore_errors=True)
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_text", swapping)
+    with pytest.raises(BadMount, match="changed while they were read"):
+        read_mounts(places)
+    assert read_mounts(places).clients == {"web": "new"}
+
+
 def test_key_files_are_the_loaders_and_envoys_alone(places: Places) -> None:
     write_keys(snapshot(clients={"web": "key"}, providers={"provider-gpt": "other"}), places.live)
     found = {path.name: path.stat().st_mode & 0o777 for path in places.live.iterdir()}
@@ -150,3 +178,92 @@ def test_without_envoy_the_loader_still_tells_its_own_metrics() -> None:
     status, _, text = answer(State(), NOBODY, "/metrics")
     assert status == HTTPStatus.OK
     assert "aistack_loader_in_step 0" in text
+
+
+class Clock:
+    """Time that passes only while somebody waits."""
+
+    gmtime, strftime = staticmethod(time.gmtime), staticmethod(time.strftime)
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 0.0
+        monkeypatch.setattr(program, "time", self)
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Envoy(Admin):
+    """Stands in for one; `active` says how many connections there are, or that it is silent."""
+
+    def __init__(self, active: Callable[[], int | None]) -> None:
+        self._active = active
+        self.told = False
+
+    def begin_drain(self) -> None:
+        self._connections()
+        self.told = True
+
+    def stats(self, prefixes: list[str]) -> dict[str, str]:
+        return {prefixes[0]: str(self._connections())}
+
+    def _connections(self) -> int:
+        found = self._active()
+        if found is None:
+            raise EnvoyDown("timed out")
+        return found
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_an_envoy_that_misses_an_answer_finishes_its_requests_all_the_same(clock: Clock) -> None:
+    def busy() -> int | None:
+        return None if clock.now < 5 or 60 < clock.now < 80 else int(clock.now < 100)
+
+    envoy = Envoy(busy)
+    drain(envoy, State(), 10, 3600)
+    assert envoy.told
+    assert clock.now == 100
+
+
+@pytest.mark.parametrize(("leave_seconds", "expected"), [(10, 30), (60, 60)])
+def test_an_envoy_that_is_gone_is_not_waited_for(clock: Clock, leave_seconds: float, expected: float) -> None:
+    drain(Envoy(lambda: None), State(), leave_seconds, 3600)
+    assert clock.now == expected
+
+
+def test_a_pod_without_connections_still_waits_for_those_that_may_come(clock: Clock) -> None:
+    drain(Envoy(lambda: 0), State(), 10, 3600)
+    assert clock.now == 10
+
+
+def test_rotated_keys_do_not_put_off_what_is_to_be_taken_away(
+    clock: Clock, places: Places, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mount(places.config, dict(snapshot().files))
+
+    class Ending:
+        """Of five hours, in which a key is rotated every half."""
+
+        def is_set(self) -> bool:
+            return clock.now >= 5 * 3600
+
+        def wait(self, _: float) -> None:
+            clock.sleep(60)
+
+    def rotated(_: Places) -> Snapshot:
+        return snapshot("a" if clock.now < 3600 else "b", clients={"web": f"key-{clock.now // 1800}"})
+
+    retired: list[float] = []
+    monkeypatch.setattr(program, "read_mounts", rotated)
+    monkeypatch.setattr(program, "turn", lambda *_: None)
+    monkeypatch.setattr(program, "retire", lambda *_: retired.append(clock.now))
+    monkeypatch.setattr(program, "_went_live", lambda *_: None)
+    follow(places, Envoy(lambda: 0), State(), Ending(), 3600)  # type: ignore[arg-type]  # an Event of this clock
+    assert [round(moment / 3600, 1) for moment in retired] == [2.0]
