@@ -14,13 +14,14 @@ from aistack.runtime.loaders import Loaders
 
 STACK = ("care", "support")
 HOST = "127.0.0.1"
+GOOD = {"live": "1", "mounted": "1", "problem": "", "draining": False}
 
 
 class Pod:
     """Stands in for a front's pod: its loader answers with what the test says."""
 
     def __init__(self) -> None:
-        self.answer: Any = {"live": "1", "mounted": "1", "problem": "", "draining": False}
+        self.answer: Any = GOOD
         self.asked = 0
 
     async def live(self, _: web.Request) -> web.Response:
@@ -113,7 +114,11 @@ async def test_a_key_that_turns_out_to_be_unusable_is_learnt_though_the_version_
         await eventually(lambda: not asking.reports["uid-a"].problem)
 
 
-@pytest.mark.parametrize("answer", ["no JSON object", {"live": "1"}, None], ids=str)
+@pytest.mark.parametrize(
+    "answer",
+    ["no JSON object", {"live": "1"}, None, {**GOOD, "problem": "x" * loaders.LARGEST}],
+    ids=["a string", "half of it", "nothing", "too much"],
+)
 async def test_an_answer_that_is_none_counts_as_silence(
     monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]], answer: Any
 ) -> None:
@@ -122,6 +127,23 @@ async def test_an_answer_that_is_none_counts_as_silence(
     async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
         asking.ask(STACK, [awaited("1")])
         await eventually(lambda: pod.asked >= 2)
+        assert asking.reports == {}
+
+
+async def test_a_pod_sends_the_operator_nowhere_else(
+    monkeypatch: pytest.MonkeyPatch, told: list[Set[tuple[str, str]]]
+) -> None:
+    class Elsewhere(Pod):
+        async def live(self, request: web.Request) -> web.Response:
+            self.asked += 1
+            if request.query_string:
+                return await super().live(request)
+            raise web.HTTPFound("/live?elsewhere")
+
+    pod = Elsewhere()
+    async with listening(pod, monkeypatch), Loaders(told.append, patience=10) as asking:
+        asking.ask(STACK, [awaited("1")])
+        await eventually(lambda: pod.asked >= 3)
         assert asking.reports == {}
 
 

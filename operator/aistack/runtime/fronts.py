@@ -5,12 +5,12 @@ They answer where their loaders do, on their pods' addresses: the stack's Networ
 
 import asyncio
 from collections.abc import Sequence
-from http import HTTPStatus
 from typing import Self
 
 import aiohttp
 
 from aistack.observed import Pod
+from aistack.runtime.answers import text
 from aistack.spending.counters import Counters, read_counters
 
 PORT = 9902
@@ -60,22 +60,10 @@ class Fronts:
             # A pod that is not itself any more must not send the operator elsewhere.
             asking = self._session.get(f"http://{host}:{PORT}/metrics", allow_redirects=False)
             async with self._places, asking as answer:
-                counted = read_counters(await _text(answer))
+                counted = read_counters(await text(answer, largest=LARGEST))
         except (aiohttp.ClientError, TimeoutError, ValueError):
             silences = self._silences.get(pod.uid, (0, 0))[0] + 1
             self._silences[pod.uid] = silences, min(2**silences - 2, MOST_SKIPPED)
             return None
         self._silences.pop(pod.uid, None)
         return counted
-
-
-async def _text(answer: aiohttp.ClientResponse) -> str:
-    """ValueError where it is none, or too large: what answers there is not a gateway."""
-    if answer.status != HTTPStatus.OK:
-        raise ValueError(f"HTTP {answer.status}")
-    body = bytearray()
-    async for chunk in answer.content.iter_any():
-        body += chunk
-        if len(body) > LARGEST:
-            raise ValueError(f"more than {LARGEST} bytes")
-    return body.decode()

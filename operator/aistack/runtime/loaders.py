@@ -9,14 +9,18 @@ from itertools import count
 from typing import Self
 
 import aiohttp
+import orjson
 
 from aistack.observed import Awaited, Report
+from aistack.runtime.answers import text
 from aistack.runtime.backoff import delay
 from aistack.runtime.store import Key
 
 PORT = 9902
 AT_ONCE = 64
 PATIENCE = aiohttp.ClientTimeout(total=2)
+LARGEST = 16 * 1024
+"""Bytes of an answer: two versions and one sentence."""
 FIRST_WAIT, LONGEST_WAIT = 0.5, 30.0
 """Seconds from one question to the next."""
 
@@ -82,8 +86,10 @@ class Loaders:
         """What a loader says; None when it doesn't."""
         host = f"[{address}]" if ":" in address else address
         try:
-            async with self._places, self._session.get(f"http://{host}:{PORT}/live") as answer:
-                said = await answer.json()
+            # A pod that is not itself any more must not send the operator elsewhere.
+            asking = self._session.get(f"http://{host}:{PORT}/live", allow_redirects=False)
+            async with self._places, asking as answer:
+                said = orjson.loads(await text(answer, largest=LARGEST))
                 return Report(live=said["live"], mounted=said["mounted"], problem=said["problem"])
         except (aiohttp.ClientError, TimeoutError, ValueError, KeyError, TypeError):
             return None
