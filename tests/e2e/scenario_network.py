@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.stacks import Stack, namespace
+from tests.e2e.stacks import Stack, example, namespace
 from tests.e2e.world import World
 
 CONNECT = "import socket, sys; socket.create_connection((sys.argv[1], int(sys.argv[2])), 3)"
@@ -26,8 +26,8 @@ def reaches(stack: Stack, host: str, port: int, *, of: str = "client", within: s
     return not said
 
 
-def model_address(stack: Stack) -> str:
-    selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component=model"
+def address_of(stack: Stack, part: str) -> str:
+    selector = f"--selector=aistack.dev/stack={stack.name},aistack.dev/component={part}"
     return stack.kubectl("get", "pods", selector, "--output=jsonpath={.items[0].status.podIP}")
 
 
@@ -38,9 +38,22 @@ def test_the_gateway_without_keys_is_for_its_own_namespace(hello: Stack) -> None
 
 
 def test_a_model_is_reached_by_its_gateway_only(hello: Stack) -> None:
-    address = model_address(hello)
+    address = address_of(hello, "model")
     assert not reaches(hello, address, 8000)
     assert not reaches(hello, address, 8000, within="neighbour")
+    assert hello.ask("qwen")["status"] == 200
+
+
+def test_the_store_of_counters_is_reached_by_who_counts_only(hello: Stack) -> None:
+    limits = {"requestsPerMinute": 1000}
+    route = {"name": "qwen", "targets": [{"model": "qwen"}], "limits": limits}
+    stack = example("smallest")
+    stack["spec"]["gateway"] = {"limitScope": "Global", "routes": [route]}
+    hello.apply(stack)
+    hello.wait_until_ready()
+    address = address_of(hello, "redis")
+    assert not reaches(hello, address, 6379)
+    assert not reaches(hello, address, 6379, within="neighbour")
     assert hello.ask("qwen")["status"] == 200
 
 
