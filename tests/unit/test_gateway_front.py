@@ -189,3 +189,18 @@ def test_an_endpoint_is_what_an_openai_client_takes_for_its_base_url(
     provider = provider_of(found)
     assert (provider.tls, provider.address) == (tls, Address(*address))
     assert (provider.authority, provider.path) == (authority, path)
+
+
+def test_a_large_configuration_fits_into_its_config_map_and_a_small_one_is_to_be_read() -> None:
+    names = [f"route-{number}" for number in range(20)]
+    clients = [
+        {"name": f"team-{number}", "secretKeyRef": {"name": "keys", "key": f"{number}"}, "routes": names[1:]}
+        for number in range(100)
+    ]
+    routes = [{"name": name, "targets": [{"model": "llama"}]} for name in names]
+    large, small = (
+        front_files(neutral(resolved(gateway=gateway).gateway))
+        for gateway in ({"routes": routes, "clients": clients}, {})
+    )
+    assert sum(map(len, large.values())) < 1024 * 1024
+    assert all(text.startswith("{\n  ") for text in small.values())

@@ -16,8 +16,28 @@ def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
 
 
 def test_with_client_keys_every_namespace_may_call() -> None:
-    rule, _ = rendered(clients=[CLIENT])["NetworkPolicy support-gateway"]["spec"]["ingress"]
-    assert rule["from"] == [{"namespaceSelector": {}}]
+    [rule] = rendered(clients=[CLIENT])["NetworkPolicy support-gateway.keys"]["spec"]["ingress"]
+    assert rule == {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
+
+
+@pytest.mark.parametrize("expose", [{"type": "ClusterIP"}, {"type": "Ingress", "host": "ai.example.com"}])
+def test_what_keys_open_is_open_at_pods_that_ask_for_them_only(expose: dict[str, str]) -> None:
+    """While the pods are rolled, the older ones ask nobody."""
+    before, after = rendered(), rendered(clients=[CLIENT], expose=expose)
+    closed, opened = (after[f"NetworkPolicy support-gateway{end}"]["spec"] for end in ("", ".keys"))
+    assert closed == before["NetworkPolicy support-gateway"]["spec"]
+    asks, asked_before = (
+        opened["podSelector"]["matchLabels"].items() <= template(objects)["labels"].items()
+        for objects in (after, before)
+    )
+    assert (asks, asked_before) == (True, False)
+    selectors = [each["Deployment support-gateway"]["spec"]["selector"] for each in (before, after)]
+    assert selectors[0] == selectors[1], "it can't be changed"
+
+
+def template(objects: dict[str, Manifest]) -> Manifest:
+    found: Manifest = objects["Deployment support-gateway"]["spec"]["template"]["metadata"]
+    return found
 
 
 def test_the_operator_and_namespaces_that_scrape_reach_the_loader_and_nobody_else() -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.labels import SYNC_ANNOTATION
+from aistack.labels import KEYS_LABEL, SYNC_ANNOTATION
 from aistack.render.gateway.adapter import adapter_files
 from aistack.render.gateway.adapter_pod import adapter_pod
 from aistack.render.gateway.exposure import exposure
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import front_pod
-from aistack.render.gateway.network import adapter_policy, front_policy, ratelimit_policy, redis_policy
+from aistack.render.gateway.network import adapter_policy, front_policies, ratelimit_policy, redis_policy
 from aistack.render.gateway.neutral import NeutralGateway, neutral
 from aistack.render.gateway.ratelimit_pod import ratelimit_pod, redis_pod
 from aistack.render.gateway.shared_limits import ratelimit_files
@@ -21,7 +21,7 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     """The gateway's objects; the adapter's only where a route reaches a model that needs it."""
     gateway = neutral(stack.gateway)
     parts = {name: Part(stack.ref, name, replicas) for name, replicas in stack.gateway.tiers.items()}
-    yield front_policy(parts["gateway"], gateway)
+    yield from front_policies(parts["gateway"], gateway)
     yield from front_workload(parts["gateway"], gateway)
     yield from exposure(
         parts["gateway"], stack.gateway.spec.expose, gateway_api=stack.gateway.abilities.gateway_api
@@ -42,7 +42,10 @@ def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
     """Its loader hands a change to the running Envoy: of the files only the bootstrap is a reason to roll."""
     files = front_files(gateway)
     start = {CONFIG_ANNOTATION: digest({"bootstrap.json": files["bootstrap.json"]})}
-    yield from workload(front, port=80, pod=front_pod(gateway), files=files, annotations=start)
+    keys = {KEYS_LABEL: "true"} if gateway.clients else {}
+    yield from workload(
+        front, port=80, pod=front_pod(gateway), files=files, annotations=start, pod_labels=keys
+    )
 
 
 def adapter_workload(adapter: Part, gateway: NeutralGateway, sync: str | None) -> Iterator[Manifest]:

@@ -11,6 +11,9 @@ from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.routes import route_configuration
 from aistack.render.gateway.site import POD, Site
 
+READABLE = 128 * 1024
+"""Bytes of a file: the four have to fit into a ConfigMap's 1 MiB."""
+
 
 def front_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     """The files by name."""
@@ -24,5 +27,6 @@ def front_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
 
 
 def _text(content: Manifest) -> str:
-    """Indented: people read it with kubectl."""
-    return orjson.dumps(content, option=orjson.OPT_INDENT_2).decode() + "\n"
+    """Indented, for people read it with kubectl; unless it is large, for a ConfigMap has to hold it."""
+    text = orjson.dumps(content, option=orjson.OPT_INDENT_2)
+    return (text if len(text) <= READABLE else orjson.dumps(content)).decode() + "\n"

@@ -1,8 +1,10 @@
 """Who may call the gateway, and whom the gateway calls."""
 
 import ipaddress
+from collections.abc import Iterator
 
 from aistack.kinds import Manifest
+from aistack.labels import KEYS_LABEL
 from aistack.render.gateway.adapter_pod import identity
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_of
@@ -24,12 +26,41 @@ METADATA_SERVERS = {
 """Where a pod with a workload identity gets its tokens, with the port."""
 
 
-def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
+def front_policies(part: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
     """With client keys every namespace may call, without them only the stack's own. A published endpoint lets
     everybody in: an ingress controller may be on a node's network, or outside the cluster.
+
+    What keys open, a policy of its own opens for the pods that ask for them: until the last one without has
+    left, nobody else may call it.
     """
-    callers: Manifest = {"namespaceSelector": {}} if gateway.clients else {"podSelector": {}}
     published = {"ClusterIP": False, "Ingress": True, "Gateway": gateway.resolved.abilities.gateway_api}
+    everybody: Manifest = {"ports": [_tcp(8080)]}
+    own_namespace: Manifest = {"from": [{"podSelector": {}}], **everybody}
+    is_published = published[gateway.resolved.spec.expose.type]
+    if gateway.clients:
+        every_namespace = {"from": [{"namespaceSelector": {}}], **everybody}
+        yield keys_policy(part, everybody if is_published else every_namespace)
+        yield front_policy(part, gateway, own_namespace)
+    else:
+        yield front_policy(part, gateway, everybody if is_published else own_namespace)
+
+
+def keys_policy(part: Part, callers: Manifest) -> Manifest:
+    """No model's name has a dot, so no other policy has this one's."""
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {**part.metadata, "name": f"{part.object_name}.keys"},
+        "spec": {
+            "podSelector": {"matchLabels": {**part.selector, KEYS_LABEL: "true"}},
+            "policyTypes": ["Ingress"],
+            "ingress": [callers],
+        },
+    }
+
+
+def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Manifest:
+    """`callers` is the rule for all fronts; the operator and who scrapes reach the loader."""
     operator = {
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: gateway.resolved.operator_namespace}},
         "podSelector": {"matchLabels": OPERATOR_LABELS},
@@ -37,10 +68,7 @@ def front_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     return _policy(
         part,
         ingress=[
-            {
-                **({} if published[gateway.resolved.spec.expose.type] else {"from": [callers]}),
-                "ports": [_tcp(8080)],
-            },
+            callers,
             {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
         ],
         egress=list(_front_egress(part.stack, gateway)),

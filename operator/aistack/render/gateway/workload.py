@@ -45,15 +45,16 @@ def workload(
     port_name: str = "http",
     files: Mapping[str, str] = NOTHING,
     annotations: Mapping[str, str] = NOTHING,
+    pod_labels: Mapping[str, str] = NOTHING,
 ) -> Iterator[Manifest]:
     """All objects of a part but its NetworkPolicy. `port` is the Service's, `port_name` is the pod's, too.
-    A change of `annotations`, which are the pods', rolls them.
+    A change of `annotations` or `pod_labels`, which are the pods', rolls them.
     """
     yield service_account(part)
     if files:
         yield config_map(part, {**files, "version": digest(files)})
     yield service(part, port, port_name)
-    yield deployment(part, annotations, pod)
+    yield deployment(part, annotations, pod_labels, pod)
     yield disruption_budget(part)
     if part.replicas.autoscaled:
         yield horizontal_autoscaler(part)
@@ -90,7 +91,9 @@ def service(part: Part, port: int, name: str) -> Manifest:
     }
 
 
-def deployment(part: Part, annotations: Mapping[str, str], pod: Manifest) -> Manifest:
+def deployment(
+    part: Part, annotations: Mapping[str, str], pod_labels: Mapping[str, str], pod: Manifest
+) -> Manifest:
     replicas = {} if part.replicas.autoscaled else {"replicas": part.replicas.min}
     return {
         "apiVersion": "apps/v1",
@@ -106,7 +109,7 @@ def deployment(part: Part, annotations: Mapping[str, str], pod: Manifest) -> Man
             "selector": {"matchLabels": part.selector},
             "template": {
                 "metadata": {
-                    "labels": labels(part.stack, part.name, part.name),
+                    "labels": {**labels(part.stack, part.name, part.name), **pod_labels},
                     **({"annotations": dict(annotations)} if annotations else {}),
                 },
                 "spec": {
