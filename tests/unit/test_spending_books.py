@@ -104,6 +104,14 @@ def test_a_stack_that_was_there_before_the_budget_begins_at_zero() -> None:
     assert months.sees(a=stack(53, since=before)) == 3
 
 
+def test_a_look_into_the_past_sees_nothing() -> None:
+    months = Months()
+    months.sees(a=stack(5))
+    months.now -= timedelta(days=40)
+    assert months.sees(a=stack(7)) == 5
+    assert months.book.month == "2026-11"
+
+
 def test_a_stack_that_goes_leaves_behind_what_it_spent() -> None:
     months = Months()
     months.sees(a=stack(5), b=stack(1))

@@ -7,7 +7,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from aistack.api import API_VERSION
-from aistack.errors import ApiError, Conflict, NotLeader
+from aistack.errors import ApiError, Conflict, NotLeader, Refused
 from aistack.events import warning
 from aistack.kinds import EVENT
 from aistack.kube import Kube
@@ -37,5 +37,5 @@ async def tell_of_doubts(store: Store, kube: Kube) -> None:
 async def _tell(each: Unreadable, kube: Kube) -> None:
     meta = {"name": each.metadata.name, "uid": each.metadata.uid}
     about = {"apiVersion": API_VERSION, "kind": each.kind, "metadata": meta}
-    with suppress(Conflict):  # told already
+    with suppress(Conflict, Refused):  # told already, or never to be
         await kube.create(EVENT, warning(about, each.problem, datetime.now(UTC)))

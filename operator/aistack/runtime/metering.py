@@ -6,7 +6,7 @@ the version that it was read from, so that two processes never count the same th
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -41,7 +41,7 @@ from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import zone_of
 from aistack.spending.rates import Rates, costs, rates_of
-from aistack.spending.summary import says_more, summary
+from aistack.spending.summary import Spent, says_more, summary
 from aistack.spending.thresholds import reached
 from aistack.status import of_budget
 
@@ -58,6 +58,8 @@ CENT = 10_000
 SAID_FOR = timedelta(hours=1)
 """So long a stack's status stands while what it has spent doesn't double."""
 
+Stacks = Mapping[str, tuple[str, Book | None]]
+"""By uid, with their names; without a book those that are not metered."""
 B = TypeVar("B", Book, BudgetBook)
 
 
@@ -103,6 +105,8 @@ class Metering:
         """By the budget's uid."""
         self._shown: dict[str, tuple[Metered, datetime]] = {}
         """By the stack's uid, what is said and since when."""
+        self._missing: dict[str, datetime] = {}
+        """By the stack's uid, of those that run and are not metered, since when."""
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._warned: set[tuple[str, str]] = set()
 
@@ -130,38 +134,56 @@ class Metering:
         """Once at every stack, side by side, then at every budget. `now` is UTC."""
         platform, keys = self._platform(now), tuple(self._store.stacks())
         await asyncio.gather(*(self._meter(key, platform, now) for key in keys))
+        self._miss(keys, now)
         self._forget(frozenset(keys), {budget.metadata.uid for budget in platform.budgets.budgets})
         for budget in platform.budgets.budgets:
             await self._add_up(budget, platform, now)
 
     async def _meter(self, key: Key, platform: Platform, now: datetime) -> None:
-        async with self._turns:
-            await asyncio.sleep(0)
-            stack, rates = self._store.metadata(key), self._rates(key, platform)
-        if stack is None or rates is None:
-            return  # counters wait
+        stack = self._store.metadata(key)
+        if stack is None:
+            return
         try:
-            kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now)
-            book = await self._read(key, kept.book, rates, platform, now)
-            place, written = kept.place, kept.written
-            if book.total and (written is None or is_news(book, written)):
-                place, written = await keep(place, stack_books.dumped(book), self._kube), book
+            await self._go_on(key, stack, platform, now)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("%s/%s can't be metered, trying again: %s", *key, error)
             self._stacks.pop(stack.uid, None)
         except Exception:
             logger.exception("a fault in the operator; only %s/%s is not metered", *key)
             self._stacks.pop(stack.uid, None)
-        else:
-            self._stacks[stack.uid] = _Kept(place, book, written)
-            self._tell(stack, book)
+
+    async def _go_on(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> None:
+        async with self._turns:
+            await asyncio.sleep(0)
+            rates = self._rates(key, platform)
+        if rates is None:
+            return  # counters wait
+        kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now)
+        book = await self._read(key, self._dated(kept.book, now), rates, platform, now)
+        place, written = kept.place, kept.written
+        if book.total and (written is None or is_news(book, written)):
+            place, written = await keep(place, stack_books.dumped(book), self._kube), book
+        self._stacks[stack.uid] = _Kept(place, book, written)
+        self._tell(stack, book)
+
+    def _is_ahead(self, at: datetime, now: datetime) -> bool:
+        """Whether a clock was ahead when this was noted; that of another machine may be, by a little."""
+        return at - now > SILENT_FOR * self._interval
+
+    def _dated(self, book: Book, now: datetime) -> Book:
+        return stack_books.as_of(book, now) if self._is_ahead(book.meter.at, now) else book
 
     async def _opened(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> _Kept[Book]:
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
-        if found:
-            book = stack_books.loaded(found)
-            self._shown[stack.uid] = _month(book), book.meter.at  # a status says it already
-            return _Kept(place, book, book)
+        try:
+            book = stack_books.loaded(found) if found else None
+        except ValueError as error:
+            logger.warning("%s/%s is metered anew: %s", *key, error)
+            book = None
+        if book:
+            dated = self._dated(book, now)
+            self._shown[stack.uid] = _month(dated), dated.meter.at  # a status says it already
+            return _Kept(place, dated, book)
         manifest = self._store.stack(key) or {"metadata": {}}
         since = self._beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
@@ -194,9 +216,19 @@ class Metering:
     def _tell(self, stack: Metadata, book: Book) -> None:
         month, now = _month(book), book.meter.at
         before, since = self._shown.get(stack.uid, (Metered(book.month, 0, None), now))
-        if before.month != month.month or _is_notable(month.spent, before.spent, now - since):
+        if before.month != month.month or _is_notable(month.spent, before.spent, abs(now - since)):
             self._shown[stack.uid] = month, now
             self._on_spent({(stack.namespace, stack.name)})
+
+    def _miss(self, keys: Iterable[Key], now: datetime) -> None:
+        uids = (
+            stack.uid
+            for key in keys
+            if (stack := self._store.metadata(key))
+            and stack.uid not in self._stacks
+            and self._store.observed(key).pods
+        )
+        self._missing = {uid: self._missing.get(uid, now) for uid in uids}
 
     def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
         """All that is not there any more."""
@@ -211,14 +243,17 @@ class Metering:
 
     async def _add_up(self, budget: AIBudget, platform: Platform, now: datetime) -> None:
         meta, zone = budget.metadata, zone_of(budget.spec.time_zone)
-        if zone is None:
-            return  # its status says so
-        stacks = dict(self._counted(budget, platform))
+        if zone is None:  # its status says so
+            self._accounts.spent.pop(meta.uid, None)
+            return
         try:
             kept = self._budgets.get(meta.uid) or await self._opened_budget(meta, zone, now)
-            book = looked(kept.book, stacks, now, zone)
-            known = [(name, spending) for name, spending in stacks.values() if spending]
-            spent = summary(book, known, zone, SILENT_FOR * self._interval)
+            counted = dict(self._counted(budget, platform))
+            before = (
+                budget_books.as_of(kept.book, now, zone) if self._is_ahead(kept.book.at, now) else kept.book
+            )
+            book = looked(before, _of_currency(counted, budget.spec.limit.currency), now, zone)
+            spent = self._summary(budget, book, counted, zone)
             place, told = kept.place, self._accounts.spent.get(meta.uid)
             if told is None or says_more(budget.spec, told, spent):
                 place = await keep(place, {"data": budget_books.dumped(book)}, self._kube)
@@ -230,6 +265,19 @@ class Metering:
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)
             self._budgets.pop(meta.uid, None)
+        except Exception:
+            logger.exception("a fault in the operator; only budget %s is not added up", meta.name)
+            self._budgets.pop(meta.uid, None)
+
+    def _summary(self, budget: AIBudget, book: BudgetBook, counted: Stacks, zone: ZoneInfo) -> Spent:
+        return summary(
+            book,
+            [(name, spending) for name, spending in counted.values() if spending],
+            zone,
+            SILENT_FOR * self._interval,
+            currency=budget.spec.limit.currency,
+            missing={name: self._missing[uid] for uid, (name, _) in counted.items() if uid in self._missing},
+        )
 
     async def _warn(self, budget: AIBudget, book: BudgetBook) -> None:
         """An event for each threshold in each month."""
@@ -265,8 +313,14 @@ class Metering:
             ):
                 continue
             kept = self._stacks.get(stack.uid)
-            if kept is None or kept.book.currency == budget.spec.limit.currency:
-                yield stack.uid, (f"{namespace}/{name}", kept.book if kept else None)
+            yield stack.uid, (f"{namespace}/{name}", kept.book if kept else None)
+
+
+def _of_currency(stacks: Stacks, currency: str) -> Stacks:
+    """What is in no sum of another is left out; what can't be read may be of any."""
+    return {
+        uid: (name, book) for uid, (name, book) in stacks.items() if not book or book.currency == currency
+    }
 
 
 def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool:

@@ -5,6 +5,7 @@ It is kept in a ConfigMap of the stack: the sums to be read by anybody, what the
 
 import gzip
 import json
+import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -20,7 +21,7 @@ from aistack.kinds import Manifest
 from aistack.spending.counters import Series
 from aistack.spending.meter import Known, Meter, Use
 from aistack.spending.money import PicoUnits, heard, said
-from aistack.spending.month import month_name
+from aistack.spending.month import moment, month_name
 from aistack.spending.rates import NOTHING, Amount, Costs, Item
 
 BOOK, METER = "spending.json", "meter.json.gz"
@@ -86,13 +87,20 @@ def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) ->
     )
 
 
+def as_of(book: Book, now: datetime) -> Book:
+    """One that was kept while a clock was ahead: it goes on from `now`, the counters from where they were."""
+    meter = book.meter
+    known = {uid: replace(each, at=min(each.at, now)) for uid, each in meter.known.items()}
+    return replace(book, meter=Meter(min(meter.since, now), now, known, meter.running))
+
+
 def is_news(book: Book, kept: Book) -> bool:
     """Whether a restart would lose what it can't work out again; the time of pods that run on it can."""
     before, now = kept.meter, book.meter
     return (
         kept.month != book.month
         or before.running != now.running
-        or now.at - before.at >= KEPT_FOR
+        or not timedelta() <= now.at - before.at < KEPT_FOR
         or {uid: each.counters for uid, each in before.known.items()}
         != {uid: each.counters for uid, each in now.known.items()}
     )
@@ -141,29 +149,44 @@ def loaded(manifest: Manifest) -> Book:
         remembered = json.loads(gzip.decompress(b64decode(manifest["binaryData"][METER])))
         return Book(
             meter=Meter(
-                datetime.fromisoformat(shown["since"]),
-                datetime.fromisoformat(shown["at"]),
+                moment(shown["since"]),
+                moment(shown["at"]),
                 {uid: _known(each) for uid, each in remembered["known"].items()},
                 frozenset(remembered["running"]),
             ),
             currency=shown["currency"],
             total=heard(shown["total"]),
             month=shown["month"],
-            zone=shown["timeZone"],
+            zone=ZoneInfo(shown["timeZone"]).key,
             items=dict(map(_item, shown["items"])),
             clients=_heard(shown["clients"]),
             routes=_heard(shown["routes"]),
-            unpriced=tuple(shown["unpriced"]),
-            unread_seconds=shown["unreadSeconds"],
+            unpriced=tuple(map(str, shown["unpriced"])),
+            unread_seconds=max(0, shown["unreadSeconds"]),
         )
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError, OSError, EOFError) as error:
+    except _NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
         raise ValueError(f"ConfigMap {name} holds no spending: {error!r}") from error
 
 
+_NO_BOOK = (
+    KeyError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    OSError,
+    EOFError,
+    RecursionError,
+    zlib.error,
+)
+
+
 def _known(each: Mapping[str, Any]) -> Known:
-    counters = {Series(client, route, target, kind): n for client, route, target, kind, n in each["counters"]}
-    return Known(datetime.fromisoformat(each["at"]), counters)
+    counters = {
+        Series(client, route, target, kind): int(n) for client, route, target, kind, n in each["counters"]
+    }
+    return Known(moment(each["at"]), counters)
 
 
 def _shown(item: Item, amount: Amount) -> dict[str, str | None]:

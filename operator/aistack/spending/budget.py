@@ -7,13 +7,13 @@ nothing, a stack that goes leaves behind what it spent, and one that moves is co
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
 from aistack.kinds import Manifest
 from aistack.spending.book import Book
 from aistack.spending.money import PicoUnits, heard, said
-from aistack.spending.month import day_name, month_name
+from aistack.spending.month import day_name, moment, month_name
 
 BOOK = "spending.json"
 """The key of the ConfigMap."""
@@ -66,8 +66,11 @@ def looked(
     """With what the stacks have spent since the last look.
 
     `stacks` are those that it counts now, by uid, with their names; None where a book could not be read.
-    What was spent over the turn of a month, at most between two looks, is in the new one.
+    What was spent over the turn of a month, at most between two looks, is in the new one. A look into the
+    past, as after a clock was set back, sees nothing.
     """
+    if now < book.at:
+        return book
     month, day = month_name(now, zone), day_name(now, zone)
     shares = {uid: replace(share, seen=None) for uid, share in book.shares.items() if uid not in stacks}
     grown = 0
@@ -86,6 +89,13 @@ def looked(
     shares = _bounded(shares)
     days = {**book.days, day: book.days.get(day, 0) + grown}
     return replace(book, at=now, month=month, shares=shares, days=dict(sorted(days.items())[-MOST_DAYS:]))
+
+
+def as_of(book: BudgetBook, now: datetime, zone: ZoneInfo) -> BudgetBook:
+    """One that was kept while a clock was ahead: it goes on from `now`."""
+    today = day_name(now, zone)
+    days = {day: amount for day, amount in book.days.items() if day <= today}
+    return replace(book, at=now, since=min(book.since, now), days=days)
 
 
 def _bounded(shares: Mapping[str, Share]) -> dict[str, Share]:
@@ -133,14 +143,16 @@ def loaded(manifest: Manifest) -> BudgetBook:
     try:
         shown = json.loads(manifest["data"][BOOK])
         return BudgetBook(
-            at=datetime.fromisoformat(shown["at"]),
+            at=moment(shown["at"]),
             month=shown["month"],
-            since=datetime.fromisoformat(shown["since"]),
+            since=moment(shown["since"]),
             shares={
                 uid: Share(stack, None if seen is None else heard(seen), heard(spent))
                 for uid, (stack, seen, spent) in shown["stacks"].items()
             },
-            days={day: heard(amount) for day, amount in shown["days"].items()},
+            days={
+                date.fromisoformat(day).isoformat(): heard(amount) for day, amount in shown["days"].items()
+            },
         )
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         name = manifest.get("metadata", {}).get("name")

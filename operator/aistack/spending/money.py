@@ -7,6 +7,8 @@ from aistack.cost.money import EXACT, MicroUnits
 PicoUnits = int
 """Millionths of a millionth of a currency unit."""
 PICO = 1_000_000_000_000
+MOST = 10**15
+"""Units: nobody spends more, so who says more says no amount."""
 
 
 def pico_units(amount: Decimal) -> PicoUnits:
@@ -25,4 +27,8 @@ def said(amount: PicoUnits) -> str:
 
 
 def heard(text: str) -> PicoUnits:
-    return int(Decimal(text).scaleb(12, EXACT))
+    """ValueError or ArithmeticError where it is no amount."""
+    amount = Decimal(text)
+    if not 0 <= amount <= MOST:
+        raise ValueError(f"{amount} is no amount of money")
+    return int(amount.scaleb(12, EXACT))

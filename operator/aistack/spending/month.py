@@ -26,6 +26,14 @@ def zone_of(name: str) -> ZoneInfo | None:
         return None
 
 
+def moment(text: str) -> datetime:
+    """ValueError where it is none, or of no time zone."""
+    at = datetime.fromisoformat(text)
+    if at.tzinfo is None:
+        raise ValueError(f"{text} is of no time zone")
+    return at
+
+
 def month_name(now: datetime, zone: ZoneInfo) -> str:
     """`2026-11`."""
     return f"{now.astimezone(zone):%Y-%m}"

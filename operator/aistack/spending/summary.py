@@ -1,6 +1,6 @@
 """What a budget's status says of what was spent."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -28,7 +28,7 @@ class Spent:
     month_to_date: PicoUnits
     forecast: Forecast | None = None
     unpriced: tuple[str, ...] = ()
-    """What was used and has no price: `care/support: model/llama`."""
+    """What was used and has no price: `care/support: model/llama`; or one of another currency."""
     silent: tuple[str, ...] = ()
     """The stacks whose gateways have not all been read lately."""
     stale_since: datetime | None = None
@@ -38,13 +38,23 @@ class Spent:
 
 
 def summary(
-    book: BudgetBook, stacks: Iterable[tuple[str, Book]], zone: ZoneInfo, patience: timedelta
+    book: BudgetBook,
+    stacks: Iterable[tuple[str, Book]],
+    zone: ZoneInfo,
+    patience: timedelta,
+    *,
+    currency: str,
+    missing: Mapping[str, datetime],
 ) -> Spent:
-    """`stacks` are those that the budget counts; a gateway may be silent for so long as `patience`."""
+    """`stacks` are those that the budget counts; a gateway may be silent for so long as `patience`.
+
+    `missing` are those that run and are not metered, with since when.
+    """
     known = list(stacks)
-    read = {
+    read: dict[str, datetime | None] = {
         name: min((each.at for each in spent.meter.known.values()), default=None) for name, spent in known
     }
+    read.update(missing)
     stale = {name: at for name, at in read.items() if at and book.at - at > patience}
     return Spent(
         at=book.at,
@@ -52,11 +62,18 @@ def summary(
         since=book.since,
         month_to_date=book.month_to_date,
         forecast=forecast(book, zone),
-        unpriced=tuple(f"{name}: {part}" for name, spent in known for part in spent.unpriced),
+        unpriced=tuple(line for name, spent in known for line in _unpriced(name, spent, currency)),
         silent=tuple(sorted(stale)),
         stale_since=min(stale.values(), default=None),
         unread_seconds=sum(spent.unread_seconds for _, spent in known),
     )
+
+
+def _unpriced(name: str, spent: Book, currency: str) -> Iterator[str]:
+    if spent.currency == currency:
+        yield from (f"{name}: {part}" for part in spent.unpriced)
+    else:
+        yield f"{name}: counted in {spent.currency}"
 
 
 def says_more(terms: AIBudgetSpec, told: Spent, spent: Spent) -> bool:
@@ -66,6 +83,8 @@ def says_more(terms: AIBudgetSpec, told: Spent, spent: Spent) -> bool:
     """
     if (told.month, told.silent, told.unpriced) != (spent.month, spent.silent, spent.unpriced):
         return True
+    if spent.at < told.at:
+        return True  # a clock was ahead
     if reached(terms, told.month_to_date) != reached(terms, spent.month_to_date):
         return True
     more = micro(spent.month_to_date - told.month_to_date)

@@ -1,0 +1,114 @@
+"""What torn books, faults, clocks and other currencies do to metering: it goes on, and says what is missing.
+
+A million tokens that are read cost 2.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from aistack.runtime import metering
+from tests.metered import Front, World
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        {"total": "torn"},
+        {"total": "1e330"},
+        {"total": "-1"},
+        {"timeZone": "Europe"},
+        {"at": "2026-11-10T12:01:00"},
+        {"unreadSeconds": "long"},
+    ],
+    ids=lambda broken: "=".join(map(str, *broken.items())),
+)
+async def test_a_book_that_somebody_has_torn_is_begun_anew_and_the_budget_goes_on(
+    front: Front, broken: Mapping[str, Any]
+) -> None:
+    world = World(thresholds=[{"percent": 50, "action": "Stop"}])
+    front.tokens = 10_000_000
+    await world.looks()
+    world.edits(**broken)
+    world.restarts()
+    for tokens in (10_000_000, 10_000_000, 30_000_000):
+        front.tokens = tokens
+        status = await world.looks()
+    assert (status["monthToDate"], status["action"]) == ("60.00", "Stop")
+    assert world.metered()[0] == "Metered"
+
+
+async def test_a_stack_that_runs_and_can_not_be_metered_is_said(front: Front) -> None:
+    world = World()
+    theirs = {"metadata": {"uid": "uid-x", "resourceVersion": "1"}, "data": {"mine": "yes"}}
+    world.cluster.maps["care", "support-spending"] = theirs
+    for _ in range(7):
+        await world.looks()
+    assert world.metered() == ("MetricsMissing", "not read since 2026-11-10T12:01:00Z: care/support")
+    world.cluster.maps.clear()
+    world.metering._budgets.clear()
+    for _ in range(3):
+        front.tokens = 20_000_000
+        await world.looks()
+    assert world.metered()[0] == "Metered"
+
+
+async def test_a_fault_ends_nobody_elses_metering(
+    front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = World()
+
+    def fails(*_: object) -> None:
+        raise RuntimeError("a fault")
+
+    for name in ("rates_of", "looked"):
+        with monkeypatch.context() as patched:
+            patched.setattr(metering, name, fails)
+            await world.looks()
+    assert "only care/support is not metered" in caplog.text
+    assert "only budget care is not added up" in caplog.text
+    await world.looks()
+    front.tokens = 20_000_000
+    assert (await world.looks())["monthToDate"] == "40.00"
+
+
+@pytest.mark.parametrize("restarts", [False, True])
+async def test_a_clock_that_was_ahead_stops_no_metering_when_it_is_right_again(
+    front: Front, restarts: bool
+) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    right = world.now
+    await world.looks(after=60 * 24 * 60)
+    world.now = right
+    if restarts:
+        world.restarts()
+    front.tokens = 20_000_000
+    status = await world.looks()
+    assert (status["month"], status["monthToDate"]) == ("2026-11", "0.00")
+    assert status["meteredAt"] == "2026-11-10T12:02:00Z"
+    front.tokens = 30_000_000
+    assert (await world.looks())["monthToDate"] == "40.00"
+
+
+async def test_what_is_counted_in_another_currency_is_named(front: Front) -> None:
+    world = World()
+    world.prices = replace(world.prices, currency="EUR")
+    front.tokens = 20_000_000
+    assert (await world.looks())["monthToDate"] == "0.00"
+    assert world.metered() == ("PriceUnknown", "not counted, without a price; care/support: counted in EUR")
+
+
+@pytest.mark.usefixtures("front")
+async def test_a_budget_that_gets_a_time_zone_that_nobody_knows_says_so() -> None:
+    world = World()
+    await world.looks()
+    stored = world.cluster.stored["care"]
+    changed = {**stored, "spec": {**stored["spec"], "timeZone": "Europe/Berlim"}}
+    world.cluster.stored["care"] = world.cluster.cache["care"] = changed
+    await world.looks()
+    await world.accounts["care"].take(lambda ledger: (ledger, None), shows=True)
+    assert world.metered()[0] == "InvalidSpec"
