@@ -1,10 +1,12 @@
 """A stack that is metered, and its budget, in a cluster that tests write by hand."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from aistack.accounts import Accounts
@@ -16,6 +18,7 @@ from aistack.images import default_images
 from aistack.kinds import CONFIG_MAP, Kind, Manifest
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
 from aistack.platform import Platform
+from aistack.runtime import fronts
 from aistack.runtime.metering import Metering
 from aistack.runtime.store import Key, Store
 from tests.budget_server import Server
@@ -61,6 +64,23 @@ class Cluster(Server):
         written = {"uid": f"uid-{meta['name']}", "resourceVersion": str(int(version or 0) + 1)}
         self.maps[key] = {**manifest, "metadata": {**meta, **written}}
         return self.maps[key]
+
+
+@asynccontextmanager
+async def serving(
+    metrics: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[None]:
+    """Every gateway's pod is asked for its metrics here."""
+    app = web.Application()
+    app.router.add_get("/metrics", metrics)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    monkeypatch.setattr(fronts, "PORT", runner.addresses[0][1])
+    try:
+        yield
+    finally:
+        await runner.cleanup()
 
 
 class Front:

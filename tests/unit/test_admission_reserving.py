@@ -96,6 +96,15 @@ async def test_the_requester_sees_the_names_of_the_own_namespace_only() -> None:
     assert "secret" not in line
 
 
+async def test_a_budget_over_its_limit_is_said_to_be_that() -> None:
+    server = Server(manifest(limit="1460"))
+    assert (await asked(server, costing(2))).allowed
+    server.stored["care"]["spec"]["limit"]["amount"] = "730"
+    another = {"metadata": {"name": "another", "namespace": "care", "uid": "uid-another"}}
+    (line,) = (await asked(server, {**costing(1), **another})).problems
+    assert "budget care of 730.00 USD a month is 730.00 over its limit: reserved 1460.00" in line
+
+
 async def test_a_dry_run_is_told_the_cost_and_what_would_become_of_it() -> None:
     server = Server(manifest(limit="730"))
     fits = await asked(server, costing(1), dryRun=True)

@@ -6,9 +6,9 @@ import pytest
 from aiohttp import web
 
 from aistack.observed import Pod
-from aistack.runtime import fronts
 from aistack.runtime.fronts import Fronts
 from aistack.spending.counters import Series
+from tests.metered import serving
 
 LINE = 'aistack_prompt_tokens_total{client="web",route="chat",target="gpt"} 12\n'
 
@@ -27,14 +27,9 @@ class Front:
 
 @pytest.fixture
 async def front(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Front]:
-    found, app = Front(), web.Application()
-    app.router.add_get("/metrics", found.metrics)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    monkeypatch.setattr(fronts, "PORT", runner.addresses[0][1])
-    yield found
-    await runner.cleanup()
+    found = Front()
+    async with serving(found.metrics, monkeypatch):
+        yield found
 
 
 def pod(uid: str, address: str = "127.0.0.1") -> Pod:

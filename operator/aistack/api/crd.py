@@ -122,7 +122,6 @@ DEFINITIONS = (
         columns=(
             Column("Action", ".spec.action"),
             Column("From", ".spec.effectiveFrom"),
-            Column("Ready", _ready("status")),
             Column("Rules", ".spec.rules[*].id", wide=True),
             Column("Description", ".spec.description", wide=True),
             AGE,

@@ -54,10 +54,11 @@ def _told(obstacle: Obstacle) -> str:
 
 def _standing(ledger: Ledger, asking: str) -> str:
     """What is reserved by whom, as far as the one who asks may know."""
-    limit, reserved = _money(ledger.limit, ledger), cents(ledger.reserved)
-    return f"budget {ledger.name} of {limit} a month has {cents(ledger.left)} left: reserved {reserved}" + (
-        _holders(ledger, asking)
+    room = (
+        f"has {cents(ledger.left)} left" if ledger.left >= 0 else f"is {cents(-ledger.left)} over its limit"
     )
+    held = f"{cents(ledger.reserved)}{_holders(ledger, asking)}"
+    return f"budget {ledger.name} of {_money(ledger.limit, ledger)} a month {room}: reserved {held}"
 
 
 def _holders(ledger: Ledger, asking: str) -> str:
