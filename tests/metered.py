@@ -53,7 +53,7 @@ class Cluster(Server):
             raise NotFound(404, "NotFound", name)
         return self.maps[namespace, name]
 
-    async def apply(self, manifest: Manifest, *, uid: str | None, manager: str = "") -> Manifest:  # noqa: ARG002
+    async def apply(self, manifest: Manifest, *, uid: str | None, manager: str = "") -> Manifest:  # noqa: ARG002  Kube's
         if self.refusing:
             raise self.refusing
         meta = manifest["metadata"]

@@ -93,10 +93,11 @@ def drain(admin: Admin, state: State, leave_seconds: float, drain_seconds: float
     active, told = "http.gateway.downstream_cx_active", False
     while (passed := time.monotonic() - begin) < drain_seconds:
         try:
+            over = admin.stats([active]).get(active) == "0"
+            answered = time.monotonic()
             if not told:
                 admin.begin_drain()
-            told, over = True, admin.stats([active]).get(active) == "0"
-            answered = time.monotonic()
+                told = True
         except EnvoyDown as problem:
             over = time.monotonic() - answered >= SILENT_SECONDS
             if over and passed >= leave_seconds:

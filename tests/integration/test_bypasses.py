@@ -69,7 +69,7 @@ def guarded(installed: ControlPlane, webhook: Process, controller: Process) -> I
     installed.kubectl("create", "namespace", NAMESPACE)
     apply(installed, *accelerator_classes())
     for obj in policies():  # a webhook without a moment to try one asks for it again
-        eventually(lambda obj=obj: created(installed, obj), "the policy is there")  # type: ignore[misc]
+        eventually(lambda obj=obj: created(installed, obj), "the policy is there")  # type: ignore[misc]  # a bound default
     broken = changed(sound(), "spec", {"spec.governance": {}, "spec.models.llama.selfHosted.revision": None})
     broken["spec"]["governance"] = {"useCases": ["social-scoring"]}
     broken["spec"]["gateway"]["routes"][0]["fallbacks"] = ["abroad"]

@@ -40,6 +40,21 @@ async def test_a_book_that_somebody_has_torn_is_begun_anew_and_the_budget_goes_o
     assert world.metered()[0] == "Metered"
 
 
+async def test_a_budgets_book_that_is_torn_is_begun_anew_with_what_its_status_says(front: Front) -> None:
+    world = World(thresholds=[{"percent": 50, "action": "Stop"}])
+    front.tokens = 30_000_000
+    assert (await world.looks())["action"] == "Stop"
+    world.cluster.maps["aistack-system", "budget-care-spending"]["data"] = {"spending.json": "{"}
+    world.restarts()
+    front.tokens = 40_000_000
+    await world.looks()
+    front.tokens = 45_000_000
+    status = await world.looks()
+    assert (status["monthToDate"], status["action"]) == ("70.00", "Stop"), "of one look nothing is known"
+    status = await world.looks(after=30 * 24 * 60)
+    assert (status["month"], status.get("action")) == ("2026-12", None)
+
+
 async def test_a_stack_that_runs_and_can_not_be_metered_is_said(front: Front) -> None:
     world = World()
     theirs = {"metadata": {"uid": "uid-x", "resourceVersion": "1"}, "data": {"mine": "yes"}}

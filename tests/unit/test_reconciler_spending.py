@@ -35,7 +35,13 @@ class Cluster(Server):
         self.stack = {**made, "metadata": {**made["metadata"], **meta}}
         self.store.update(self.stack)
 
-    async def apply(self, manifest: Manifest, *, uid: str | None = None, manager: str = "") -> Manifest:  # noqa: ARG002
+    async def apply(
+        self,
+        manifest: Manifest,
+        *,
+        uid: str | None = None,
+        manager: str = "",  # noqa: ARG002  Kube's
+    ) -> Manifest:
         self.version += 1
         if manifest["kind"] == "ConfigMap":
             self.configuration = str(manifest["data"])

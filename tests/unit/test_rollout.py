@@ -190,7 +190,7 @@ def leaving(name: str, created: str = MADE, *, since: timedelta) -> Pod:
 
 
 @pytest.mark.parametrize(
-    ("since", "rerouted"), [(timedelta(seconds=5), False), (timedelta(minutes=1), True)], ids=str
+    ("since", "rerouted"), [(timedelta(seconds=5), False), (timedelta(minutes=2), True)], ids=str
 )
 def test_an_older_front_that_was_just_deleted_still_routes_for_a_while(
     since: timedelta, rerouted: bool

@@ -35,7 +35,7 @@ from aistack.spending import Book, BudgetBook, micro
 from aistack.spending import book as stack_books
 from aistack.spending import budget as budget_books
 from aistack.spending.book import entered, is_news
-from aistack.spending.budget import looked, opened
+from aistack.spending.budget import looked, opened, reopened
 from aistack.spending.counters import Counters
 from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
@@ -247,7 +247,7 @@ class Metering:
             self._accounts.spent.pop(meta.uid, None)
             return
         try:
-            kept = self._budgets.get(meta.uid) or await self._opened_budget(meta, zone, now)
+            kept = self._budgets.get(meta.uid) or await self._opened_budget(budget, zone, now)
             counted = dict(self._counted(budget, platform))
             before = (
                 budget_books.as_of(kept.book, now, zone) if self._is_ahead(kept.book.at, now) else kept.book
@@ -298,11 +298,16 @@ class Metering:
                     await self._kube.create(EVENT, warning(about, problem, book.at))
                 self._warned.add((meta.uid, told))
 
-    async def _opened_budget(self, budget: Metadata, zone: ZoneInfo, now: datetime) -> _Kept[BudgetBook]:
-        place, found = await fetch(place_of(AIBUDGET, budget, self._namespace), self._kube)
-        if found:
+    async def _opened_budget(self, budget: AIBudget, zone: ZoneInfo, now: datetime) -> _Kept[BudgetBook]:
+        meta = budget.metadata
+        place, found = await fetch(place_of(AIBUDGET, meta, self._namespace), self._kube)
+        if not found:
+            return _Kept(place, opened(self._beginning(meta.creation_timestamp, now), zone))
+        try:
             return _Kept(place, budget_books.loaded(found))
-        return _Kept(place, opened(self._beginning(budget.creation_timestamp, now), zone))
+        except ValueError as error:
+            logger.warning("budget %s is added up anew: %s", meta.name, error)
+            return _Kept(place, reopened(budget.status, now, zone))
 
     def _counted(self, budget: AIBudget, platform: Platform) -> Iterator[tuple[str, tuple[str, Book | None]]]:
         """The stacks that it counts; those of another currency are in no sum."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, datetime
 from zoneinfo import ZoneInfo
 
+from aistack.api.budgets import AIBudgetStatus
 from aistack.kinds import Manifest
 from aistack.spending.book import Book
 from aistack.spending.money import PicoUnits, heard, said
@@ -58,6 +59,14 @@ class BudgetBook:
 
 def opened(now: datetime, zone: ZoneInfo) -> BudgetBook:
     return BudgetBook(at=now, month=month_name(now, zone), since=now)
+
+
+def reopened(status: AIBudgetStatus, now: datetime, zone: ZoneInfo) -> BudgetBook:
+    """One whose book can't be read any more: of this month it knows what its status says."""
+    book = opened(now, zone)
+    if status.month != book.month or not status.month_to_date:
+        return book
+    return replace(book, shares={OTHERS: Share(OTHERS, None, heard(status.month_to_date))})
 
 
 def looked(
