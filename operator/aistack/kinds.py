@@ -76,7 +76,6 @@ NAMESPACE = Kind("", "v1", "Namespace", "namespaces", namespaced=False)
 POD = Kind("", "v1", "Pod", "pods")
 EVENT = Kind("", "v1", "Event", "events")
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
-SECRET = Kind("", "v1", "Secret", "secrets")
 
 ADMISSION_POLICY = Kind(
     "admissionregistration.k8s.io",

@@ -212,12 +212,6 @@ def observe(manifest: Manifest) -> Child:
     )
 
 
-def owned_fields(meta: Manifest) -> Manifest:
-    """The part of managedFields that our server-side apply owns."""
-    fields: Manifest = _our_entry(meta).get("fieldsV1", {})
-    return fields
-
-
 def _our_entry(meta: Manifest) -> Manifest:
     entries: Iterable[Manifest] = meta.get("managedFields", ())
     ours = (item for item in entries if item.get("manager") == FIELD_MANAGER and item["operation"] == "Apply")

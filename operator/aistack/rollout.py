@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from aistack.kinds import CONFIG_MAP, Manifest
 from aistack.labels import GATEWAY, SYNC_ANNOTATION
 from aistack.observed import Awaited, Child, Observed, Pod, Report, digest
-from aistack.render.gateway.bootstrap import IDLE_SECONDS
 from aistack.resolve import ResolvedStack
 
-LEAVES_WITHIN = timedelta(seconds=IDLE_SECONDS + 30)
-"""How long a deleted front may get new requests: over idle connections until it closes them, and news of its
-leaving take their time."""
+LEAVES_WITHIN = timedelta(seconds=90)
+"""How long a deleted front may get new requests: over connections until they have been idle for a minute,
+and news of its leaving take their time."""
 STARTS_WITHIN = timedelta(minutes=2)
 """How long after a change a front that started before it may become ready: one that never does holds nothing
 up for longer."""

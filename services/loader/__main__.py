@@ -141,7 +141,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--leave-seconds", type=float, default=10, help="how long new requests may still come"
     )
-    parser.add_argument("--drain-seconds", type=float, default=600, help="how long requests may take to end")
+    parser.add_argument("--drain-seconds", type=float, default=3600, help="how long requests may take to end")
     return parser.parse_args(arguments)
 
 

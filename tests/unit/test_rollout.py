@@ -10,8 +10,10 @@ from aistack.api import AIStack, Reason
 from aistack.health import Part, assess
 from aistack.observed import Child, Observed, Pod, Report, Workload
 from aistack.render import render
+from aistack.render.gateway.bootstrap import IDLE_SECONDS
+from aistack.render.gateway.front_pod import LEAVE_SECONDS
 from aistack.resolve import ResolvedStack, resolve
-from aistack.rollout import Rollout, rollout, started_with
+from aistack.rollout import LEAVES_WITHIN, Rollout, rollout, started_with
 from tests.stacks import catalog, stack
 
 SETTLED = Workload(current=True, wanted=2, replicas=2, updated=2, available=2, failure=None)
@@ -212,3 +214,7 @@ def test_an_older_front_that_is_not_ready_may_become_so_and_is_not_waited_for_fo
     assert seen(starting, pod("b", LATER), now=NOW + timedelta(minutes=2), was_ready=True).rerouted
     assert seen(replace(starting, created=LATER), pod("b", LATER)).rerouted
     assert seen(replace(starting, ended=True), pod("b", LATER)).rerouted
+
+
+def test_a_leaving_front_is_waited_for_until_its_idle_connections_are_closed() -> None:
+    assert timedelta(seconds=IDLE_SECONDS + LEAVE_SECONDS) < LEAVES_WITHIN

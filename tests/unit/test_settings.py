@@ -1,5 +1,6 @@
 """The environment becomes one frozen object, or an error that says what to write."""
 
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -39,11 +40,18 @@ def test_every_variable_is_read() -> None:
             "AISTACK_LOG_LEVEL": "debug",
             "AISTACK_ADMISSION_POLICIES": "on",
             "AISTACK_DECISIONS": "decisions.jsonl",
+            "AISTACK_METERING_SECONDS": "60",
+            "AISTACK_RESERVATION_SECONDS": "5",
+            "AISTACK_WEBHOOK_PORT": "8443",
+            "AISTACK_WEBHOOK_CERTIFICATE": "my.crt",
+            "AISTACK_WEBHOOK_KEY": "my.key",
         }
     )
+    defaults = asdict(read_settings({}))
+    assert [name for name, value in asdict(settings).items() if value == defaults[name]] == []
     assert (settings.namespace, settings.lease, settings.identity) == ("ops", "mine", "pod-0")
     assert (settings.workers, settings.resync, settings.metrics_port) == (4, 30.5, 0)
-    assert settings.loader_patience == 1
+    assert (settings.loader_patience, settings.metering, settings.reservation) == (1, 60, 5)
     assert (settings.log_format, settings.log_level) == ("json", "debug")
     assert settings.admission_policies
     assert settings.decisions == Path("decisions.jsonl")

@@ -179,18 +179,6 @@ class LabelSelector(Model):
     """Requirements that all must hold; default none."""
 
 
-class OwnerReference(Model):
-    """Who owns an object, as the API server writes it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    api_version: str
-    kind: str
-    name: str
-    uid: str
-    controller: bool = False
-
-
 class Metadata(Model):
     """What the operator reads of an object's metadata; the API server owns the rest."""
 

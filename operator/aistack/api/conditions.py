@@ -68,7 +68,6 @@ class Reason(StrEnum):
     # autoscaling
     METRICS_API_MISSING = "MetricsApiMissing"
     AUTOSCALER_FAILED = "AutoscalerFailed"
-    FIXED_REPLICAS = "FixedReplicas"
     # publication
     GATEWAY_API_MISSING = "GatewayApiMissing"
     ROUTE_NOT_ACCEPTED = "RouteNotAccepted"

@@ -352,7 +352,8 @@ def _webhook(commands: Commands) -> None:
     parser = commands.add_parser(
         "webhook",
         help="run the operator's admission webhook",
-        description="Refuses stacks that can't be served. Settings come from the environment.",
+        description="Refuses what can't be served, may not run or isn't paid for. "
+        "Settings come from the environment.",
     )
     add_log_format(parser)
     parser.set_defaults(run=_run_webhook)

@@ -25,6 +25,7 @@ from aistack.errors import ApiError, Conflict, NotLeader, Refused
 from aistack.events import warning
 from aistack.kinds import AIBUDGET, AISTACK, EVENT
 from aistack.kube import Kube
+from aistack.labels import GATEWAY
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
 from aistack.problem import Problem
@@ -47,7 +48,6 @@ from aistack.status import of_budget
 
 logger = logging.getLogger(__name__)
 
-GATEWAY = "gateway"
 AT_ONCE = 16
 """Stacks that are priced before others have a turn: some 5 ms."""
 NEW_FOR = 2
