@@ -5,12 +5,21 @@ A million tokens that are read cost 2.
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
+from aistack.cost import Prices
+from aistack.resolve import ResolvedStack
 from aistack.runtime import metering
-from tests.metered import Front, World
+from aistack.runtime.metering import Stacks
+from aistack.spending.budget import BudgetBook, looked
+from aistack.spending.rates import Rates, rates_of
+from tests.budgets import manifest
+from tests.metered import CHAT, Front, World
+from tests.stacks import stack
 
 
 @pytest.mark.parametrize(
@@ -74,19 +83,29 @@ async def test_a_fault_ends_nobody_elses_metering(
     front: Front, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     world = World()
+    for cache in (world.cluster.stored, world.cluster.cache):
+        cache["faulty"] = {**manifest("faulty"), "metadata": {"name": "faulty", "uid": "uid-faulty"}}
+        cache["care"] = cache.pop("care")  # the other one has its turn first
+    faulty = stack("faulty", **CHAT)
+    world.has({**faulty, "metadata": {**faulty["metadata"], "uid": "uid-of-the-faulty"}})
+    turns = iter(range(2))
 
-    def fails(*_: object) -> None:
-        raise RuntimeError("a fault")
+    def rates(meaning: ResolvedStack, prices: Prices) -> Rates:
+        if meaning.ref.name == "faulty":
+            raise RuntimeError("a fault")
+        return rates_of(meaning, prices)
 
-    for name in ("rates_of", "looked"):
-        with monkeypatch.context() as patched:
-            patched.setattr(metering, name, fails)
-            await world.looks()
-    assert "only care/support is not metered" in caplog.text
-    assert "only budget care is not added up" in caplog.text
-    await world.looks()
+    def looks(book: BudgetBook, stacks: Stacks, now: datetime, zone: ZoneInfo) -> BudgetBook:
+        if next(turns) == 0:
+            raise RuntimeError("a fault")
+        return looked(book, stacks, now, zone)
+
+    monkeypatch.setattr(metering, "rates_of", rates)
+    monkeypatch.setattr(metering, "looked", looks)
     front.tokens = 20_000_000
     assert (await world.looks())["monthToDate"] == "40.00"
+    assert "only care/faulty is not metered" in caplog.text
+    assert "only budget faulty is not added up" in caplog.text
 
 
 @pytest.mark.parametrize("restarts", [False, True])

@@ -337,7 +337,7 @@ class AIModel(Model):
     """Most tokens of a request and its answer; default is the model's own."""
 
     dimensions: Count | None = None
-    """Length of an embedding's vector; only with task embedding."""
+    """Length of an embedding's vector; only with task embedding. Recorded: the model's own is what comes."""
 
     license: Line | None = None
     """Licence of the weights, such as apache-2.0; policies read it."""

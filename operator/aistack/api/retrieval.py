@@ -276,7 +276,7 @@ class Traffic(Model):
     """Mean tokens of an answer."""
 
     peak_factor: Annotated[float, Field(ge=1, le=1000)] = 1.0
-    """The busiest minute's requests over the mean minute's; default 1."""
+    """The busiest minute's requests over the mean minute's; default 1. Recorded: nothing is sized by it."""
 
     cache_hit_ratio: Share = 0.0
     """Part of the requests that a cache answers, 0 to 1; default 0."""
