@@ -179,7 +179,7 @@ def test_a_lowered_limit_stops_nothing_and_admits_nothing(stacks: Stacks, budget
     budget.apply("100")
     eventually(lambda: budget.condition()["reason"] == "OverLimit", "the budget says so")
     assert stacks.condition("support")["status"] == "True"
-    assert "has -1360.00 left" in refusal(stacks, costing(1, "second"))
+    assert "is 1360.00 over its limit" in refusal(stacks, costing(1, "second"))
     stacks.apply(costing(1))
     budget.holds("730.00")
 
