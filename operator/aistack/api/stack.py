@@ -10,7 +10,7 @@ from aistack.api.governance import Decision, Governance, Objectives, ValueMetric
 from aistack.api.invariants import Invariant, ListMap
 from aistack.api.models import AIModel
 from aistack.api.retrieval import Agent, Pipeline, Tracking, Traffic, VectorStore
-from aistack.api.scalars import Amount, Currency, Line, Name, Timestamp
+from aistack.api.scalars import Amount, Currency, Line, Timestamp
 
 Environment = Literal["production", "staging", "development"]
 Message = Annotated[str, Field(max_length=4096)]
@@ -201,22 +201,6 @@ class PolicyStatus(Model):
     """Name of the report with a row a rule."""
 
 
-class ValueStatus(Model):
-    """What a value metric shows."""
-
-    name: Name
-    """The metric's name in spec.value."""
-
-    current: float
-    """Its value over the last month."""
-
-    monthly_value: Amount | None = None
-    """That times its value per unit, a decimal string."""
-
-    roi: float | None = None
-    """Monthly value over monthly cost."""
-
-
 class RecordsStatus(Model):
     """Where the records are."""
 
@@ -264,9 +248,6 @@ class AIStackStatus(Model):
 
     policy: PolicyStatus | None = None
     """How many rules were kept."""
-
-    value: Annotated[tuple[ValueStatus, ...], Field(max_length=32), ListMap("name")] = ()
-    """What the value metrics show."""
 
     records: RecordsStatus | None = None
     """Where the records are."""
