@@ -9,7 +9,7 @@ from typing import Any
 from aiohttp import web
 
 USAGE = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
-"""What every answer says that it took; a stream only when it's asked to."""
+"""What every answer says at least that it took; a stream only when it's asked to."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,8 @@ class StandIn:
     """Between the headers of a stream and its first token, as in vLLM."""
     seconds_between_tokens: float = 0
     breaks_after_first_token: bool = False
+    cached_tokens: int | None = None
+    """How many of a prompt's tokens it says it had in its cache."""
     bytes_of_padding: int = 0
     """What makes a whole answer longer, as a large batch of embeddings does."""
     tls: ssl.SSLContext | None = None
@@ -67,6 +69,12 @@ class StandIn:
         self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
         self.breaks_after_first_token = False
         self.bytes_of_padding = 0
+        self.cached_tokens = None
+
+    @property
+    def usage(self) -> dict[str, Any]:
+        cached = None if self.cached_tokens is None else {"cached_tokens": self.cached_tokens}
+        return {**USAGE, "prompt_tokens_details": cached}
 
     async def _health(self, _: web.Request) -> web.Response:
         return web.Response()
@@ -81,7 +89,7 @@ class StandIn:
             return await self._stream(request, body)
         await asyncio.sleep(self.seconds_to_answer)
         padding = "x" * self.bytes_of_padding
-        answer = {"answered_by": self.name, "model": body["model"], "padding": padding, "usage": USAGE}
+        answer = {"answered_by": self.name, "model": body["model"], "padding": padding, "usage": self.usage}
         return web.json_response(answer)
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -95,7 +103,9 @@ class StandIn:
                     request.transport.abort()
                 await asyncio.sleep(self.seconds_between_tokens)
             if body.get("stream_options", {}).get("include_usage"):
-                await response.write(f'data: {{"choices": [], "usage": {json.dumps(USAGE)}}}\n\n'.encode())
+                await response.write(
+                    f'data: {{"choices": [], "usage": {json.dumps(self.usage)}}}\n\n'.encode()
+                )
             await response.write_eof(b"data: [DONE]\n\n")
         except ConnectionError:
             pass  # the gateway turned to another target

@@ -40,15 +40,15 @@ async def test_each_token_is_metered_once_over_a_change_and_a_restart(
 
         await front.ask("chat")
         first = await reads({})
-        assert first == {PROMPT: 11, ANSWER: 3}
+        assert (first[PROMPT], first[ANSWER]) == (11, 3)
         changed = {**SPEC, "gateway": {"routes": [{**SPEC["gateway"]["routes"][0], "retries": 0}]}}
         await front.change(changed)
         await front.ask("chat")
         second = await reads(first)
-        assert increments(first, second) == {PROMPT: 11, ANSWER: 3}, "a change goes on counting"
+        assert increments(first, second) == first, "a change goes on counting"
         await front.restart_envoy(changed)
         await front.until_ready()
         await front.eventually(lambda: front.answered_by("chat"), "it answers again", tolerated=Exception)
         answered = len(claude.asked) - 2
-        third = await reads({PROMPT: 0, ANSWER: 0})
-        assert increments(second, third) == {PROMPT: 11 * answered, ANSWER: 3 * answered}
+        third = await reads({})
+        assert increments(second, third) == {series: count * answered for series, count in first.items()}

@@ -40,6 +40,28 @@ async def test_a_providers_tokens_are_counted(front: Front) -> None:
     assert after == before + 22
 
 
+@pytest.mark.parametrize("stream", [True, False])
+async def test_what_a_provider_had_in_its_cache_is_counted_where_it_says_so(
+    front: Front, claude: StandIn, stream: bool
+) -> None:
+    before = await counted(front, "aistack_cached_tokens_total", route="provider", target="claude")
+    for cached in (7, None, 0):
+        claude.cached_tokens = cached
+        await front.ask("provider", stream=stream)
+    after = await counted(front, "aistack_cached_tokens_total", route="provider", target="claude")
+    assert after == before + 7
+
+
+async def test_what_is_sent_and_answered_is_counted_in_bytes(front: Front) -> None:
+    names = ("aistack_request_bytes_total", "aistack_answer_bytes_total")
+    labels = {"route": "provider", "target": "claude"}
+    before = [await counted(front, name, **labels) for name in names]
+    reply = await front.ask(None, raw=(body := b'{"model": "provider", "messages": []}'))
+    await front.logged(bytesIn=len(body), bytesOut=len(reply.text))
+    after = [await counted(front, name, **labels) for name in names]
+    assert [new - old for new, old in zip(after, before, strict=True)] == [len(body), len(reply.text)]
+
+
 async def test_a_stream_is_asked_for_its_usage(front: Front, llama: StandIn) -> None:
     await front.ask("alone", stream=True, seed=17, temperature=0.1)
     await front.ask("alone", seed=17)

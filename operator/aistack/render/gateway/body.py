@@ -17,6 +17,8 @@ READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
 CHANGE_TYPE = "filters.http.transform.v3.TransformConfig"
 TOKENS = ("prompt_tokens", "completion_tokens")
 """The fields of an answer's `usage` that are read."""
+CACHED = "cached_tokens"
+"""The field of its `prompt_tokens_details`: how many of those it read a provider had in its cache."""
 LENGTHS = ("max_completion_tokens", "max_tokens")
 """The fields of a request that bound its answer's length: the first of chats only."""
 LARGEST_EVENT = 1024 * 1024
@@ -108,9 +110,13 @@ def _request() -> Manifest:
 
 
 def _usage() -> list[Manifest]:
+    fields = {name: (name,) for name in TOKENS} | {CACHED: ("prompt_tokens_details", CACHED)}
     return [
-        {"selectors": [{"key": "usage"}, {"key": name}], "on_present": _remember(name, type="NUMBER")}
-        for name in TOKENS
+        {
+            "selectors": [{"key": key} for key in ("usage", *path)],
+            "on_present": _remember(name, type="NUMBER"),
+        }
+        for name, path in fields.items()
     ]
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import TOKENS
+from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
 
 SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
@@ -17,6 +17,7 @@ def loggers() -> Iterator[Manifest]:
     yield log()
     yield requests()
     yield tokens()
+    yield cached_tokens()
     yield broken_answers()
 
 
@@ -43,6 +44,7 @@ def log() -> Manifest:
                 "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
                 "inputTokens": _read("prompt_tokens"),
                 "outputTokens": _read("completion_tokens"),
+                "cachedTokens": _read(CACHED),
                 "bytesIn": "%BYTES_RECEIVED%",
                 "bytesOut": "%BYTES_SENT%",
             }
@@ -51,13 +53,17 @@ def log() -> Manifest:
 
 
 def requests() -> Manifest:
-    """How many there were and how long they took, by names that the stack declares: never by what a client
+    """How many there were, how large and how long, by names that the stack declares: never by what a client
     writes, or anyone could fill the memory with names.
     """
     labels = _labels()
     status = {"name": "status", "value_format": "%RESPONSE_CODE%"}
     return _stats(
-        counters=[{"stat": {"name": "requests_total", "tags": [*labels, status]}, "value_fixed": 1}],
+        counters=[
+            {"stat": {"name": "requests_total", "tags": [*labels, status]}, "value_fixed": 1},
+            {"stat": {"name": "request_bytes_total", "tags": labels}, "value_format": "%BYTES_RECEIVED%"},
+            {"stat": {"name": "answer_bytes_total", "tags": labels}, "value_format": "%BYTES_SENT%"},
+        ],
         histograms=[
             {
                 "stat": {"name": "request_milliseconds", "tags": labels},
@@ -69,21 +75,29 @@ def requests() -> Manifest:
 
 
 def tokens() -> Manifest:
-    """Only where an answer said how many: Envoy would complain of every other one."""
-    said = {"filter": METADATA, "path": [{"key": "prompt_tokens"}], "value": {"present_match": True}}
-    labels = _labels()
-    counters = [
-        {"stat": {"name": f"{name}_total", "tags": labels}, "value_format": _read(name)} for name in TOKENS
-    ]
     first_byte = {
-        "stat": {"name": "first_byte_milliseconds", "tags": labels},
+        "stat": {"name": "first_byte_milliseconds", "tags": _labels()},
         "unit": "Milliseconds",
         "value_format": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
     }
-    return {
-        **_stats(counters=counters, histograms=[first_byte]),
-        "filter": {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}},
-    }
+    return _where_said(
+        TOKENS[0], _stats(counters=[_counter(name) for name in TOKENS], histograms=[first_byte])
+    )
+
+
+def cached_tokens() -> Manifest:
+    """Those of the prompts that a provider had in its cache, and that cost less."""
+    return _where_said(CACHED, _stats(counters=[_counter(CACHED)]))
+
+
+def _where_said(name: str, logger: Manifest) -> Manifest:
+    """Only where an answer said how many: Envoy would complain of every other one."""
+    said = {"filter": METADATA, "path": [{"key": name}], "value": {"present_match": True}}
+    return {**logger, "filter": {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}}}
+
+
+def _counter(name: str) -> Manifest:
+    return {"stat": {"name": f"{name}_total", "tags": _labels()}, "value_format": _read(name)}
 
 
 def broken_answers() -> Manifest:
