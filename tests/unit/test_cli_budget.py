@@ -9,7 +9,7 @@ from rich.console import Console
 from aistack.api import AIBudget
 from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
-from aistack.cli.budget import WIDTH, bar, document, report
+from aistack.cli.budget import WIDTH, BudgetError, bar, document, report, run
 from aistack.spending.forecast import Forecast
 from aistack.spending.summary import Spent
 from aistack.status import of_budget
@@ -55,6 +55,11 @@ def test_it_says_what_was_really_spent_and_where_the_month_leads() -> None:
     )
     assert shown(metered())[1] == "  12.35 USD spent in 2026-11, as of 2026-11-01T00:00:45Z"
     assert document(metered(forecast=leads))["spent"]["forecastHigh"] == "50.00"
+
+
+def test_the_month_before_is_told_as_a_bill_only() -> None:
+    with pytest.raises(BudgetError, match="write --output csv with it, or leave it out"):
+        run("care", "", "text", last_month=True)
 
 
 def test_it_says_what_is_wrong_with_the_budget() -> None:

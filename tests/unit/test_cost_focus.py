@@ -189,7 +189,7 @@ def test_what_was_really_used_is_in_the_same_columns() -> None:
     tokens = {Series("web", "chat", "gpt", "prompt"): 1_500_000}
     use = Use(7200, {"model/llama": 7200.0, "gateway": 7200.0}, tokens)
     book = entered(Book(begun(since), "USD"), meter, use, costs(use, rates), ZoneInfo("Europe/Berlin"))
-    written = read(table(showback.rows(STACK.ref, book, TAGS)))
+    written = read(table(showback.rows(STACK.ref, book, book.now, TAGS)))
     for row in written:
         assert row.keys() == set(COLUMNS)
         assert all(row[name] for name in MANDATORY - {"ChargeClass"})
@@ -207,8 +207,24 @@ def test_what_was_really_used_is_in_the_same_columns() -> None:
         product = Decimal(row["PricingQuantity"]) * Decimal(row["ListUnitPrice"])
         assert abs(product - Decimal(row["ListCost"])) <= Decimal("0.000001")
         assert row["x_Estimate"] == "false"
+    assert list(showback.rows(STACK.ref, book, book.last, TAGS)) == [], "nothing is known of the month before"
     used = {row["SkuId"]: row["ConsumedQuantity"] for row in written}
     assert (used["nvidia-l4 on demand"], used["gpt-x input tokens"]) == ("2", "1.5")
     assert sum(micro_units(Decimal(row["BilledCost"])) for row in written) == pytest.approx(
-        micro(book.month_to_date), abs=len(written)
+        micro(book.now.cost), abs=len(written)
+    )
+
+
+def test_the_bill_of_the_month_before_ends_with_it() -> None:
+    rates, since = rates_of(STACK, prices()), datetime(2026, 11, 30, 20, tzinfo=UTC)
+    book = Book(begun(since), "USD")
+    for hours in (2, 4, 6):
+        use = Use(7200, {"model/llama": 7200.0})
+        meter = Meter(since, since + timedelta(hours=hours))
+        book = entered(book, meter, use, costs(use, rates), ZoneInfo("Europe/Berlin"))
+    (before,) = (row for row in showback.rows(STACK.ref, book, book.last, TAGS) if "nvidia" in row["SkuId"])
+    assert (before["ChargePeriodStart"], before["ChargePeriodEnd"], before["ConsumedQuantity"]) == (
+        "2026-11-30T20:00:00Z",
+        "2026-11-30T23:00:00Z",
+        "2",
     )

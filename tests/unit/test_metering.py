@@ -9,6 +9,7 @@ import pytest
 
 from aistack.cost.prices import NO_PRICES
 from aistack.errors import Conflict
+from aistack.runtime.metrics import Spending
 from tests.costs import managed
 from tests.metered import CHAT, CREATED, START, Front, World
 from tests.stacks import hosted, stack
@@ -196,6 +197,27 @@ async def test_a_status_is_written_when_what_was_spent_doubles_or_an_hour_has_pa
     assert said == [None, 200, 200, 220, 220, 460]
     assert len(world.told) == 3
     assert world.metering.metered("uid-of-another-with-this-name") is None
+
+
+async def test_a_stack_that_is_deleted_costs_as_long_as_somebody_holds_it(front: Front) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    made = stack(**CHAT)
+    world.has({**made, "metadata": {**made["metadata"], "deletionTimestamp": CREATED}})
+    front.tokens = 20_000_000
+    assert (await world.looks())["monthToDate"] == "40.00"
+
+
+async def test_what_a_stack_spends_can_be_watched_in_prometheus(front: Front) -> None:
+    world = World()
+    await world.looks()
+    front.tokens = 20_000_000
+    await world.looks(after=2 * 24 * 60)
+    shown = Spending(world.metering.spent, world.accounts.spent, world.cluster.budgets)
+    found = {family.name: round(sample.value) for family in shown.collect() for sample in family.samples}
+    assert found["aistack_stack_cost_month_to_date"] == found["aistack_budget_month_to_date"] == 40
+    assert found["aistack_stack_cost_forecast"] > 300 < found["aistack_budget_forecast"]
 
 
 async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:

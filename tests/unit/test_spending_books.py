@@ -19,13 +19,28 @@ from aistack.spending.counters import Series
 from aistack.spending.meter import Known, Meter, Use, begun
 from aistack.spending.money import PICO, micro
 from aistack.spending.month import month_name, month_of
-from aistack.spending.rates import Amount, Costs, Item
+from aistack.spending.rates import Amount, Call, Called, Costs, Item
+from aistack.spending.tally import Tally
 
 PRICE = Price(Decimal("0.03"), "PriceBook default", "https://prices.example", "2026-11-01")
 CPU = Item("gateway", "CPU", Category.COMPUTE, "Core-Hours", PRICE, None, "Kubernetes")
 TOKENS = Item("model/gpt", "gpt-x input tokens", Category.AI, "1000000 Tokens", PRICE, "eu", "openai")
 UTC_ZONE, BERLIN = ZoneInfo("UTC"), ZoneInfo("Europe/Berlin")
 START = datetime(2026, 11, 10, tzinfo=UTC)
+USED = {CPU: Amount(1, 3), TOKENS: Amount(2, 5)}
+CALLERS = st.builds(
+    Call, st.sampled_from(["", "web"]), st.sampled_from("ab"), st.sampled_from(["llama", "gpt"])
+)
+
+
+def months_of(*days: tuple[int, int]) -> Book:
+    """One that is looked at on these days of months, and each time has used the same."""
+    spent = Costs(USED, {Call("web", "chat", "gpt"): Called(0, 5)}, frozenset({"tier"}))
+    book = Book(begun(START), "USD")
+    for month, day in days:
+        meter = Meter(START, datetime(2026, month, day, tzinfo=UTC))
+        book = entered(book, meter, Use(60, unread_seconds=7), spent, UTC_ZONE)
+    return book
 
 
 def stack(total: int, since: datetime = START) -> Book:
@@ -59,22 +74,67 @@ def test_a_month_is_the_budgets_own() -> None:
 
 
 def test_a_stacks_month_is_by_item_client_and_route_and_begins_anew() -> None:
-    used = {CPU: Amount(1, 3), TOKENS: Amount(2, 5)}
-    spent = Costs(used, {"web": 5}, {"chat": 5}, frozenset({"tier"}))
+    book = months_of((11, 11), (11, 20), (12, 1))
+    assert (book.total, book.now.cost, book.now.month) == (24, 8, "2026-12")
+    assert (book.now.components, book.now.clients) == ({"gateway": 3, "model/gpt": 5}, {"web": 5})
+    assert (book.now.routes, book.now.items) == ({"chat": 5}, USED)
+    assert (book.now.unpriced, book.now.unread_seconds) == (("tier",), 7)
+    assert (book.last.month, book.last.cost) == ("2026-11", 16), "the bill of the month before can be had"
+
+
+def test_a_clock_that_was_ahead_over_a_months_turn_takes_no_month_away() -> None:
+    book = months_of((11, 11), (12, 1), (11, 12))
+    assert (book.now.month, book.now.cost) == ("2026-11", 16)
+    assert (book.last.month, book.last.cost) == ("2026-12", 8)
+    turned = months_of((11, 11), (12, 1), (11, 12), (12, 2))
+    assert (turned.now.cost, turned.last.cost) == (16, 16), "each once"
+
+
+def test_what_a_self_hosted_model_costs_is_shared_out_by_the_tokens_of_the_month() -> None:
+    llama = Item("model/llama", "nvidia-l4 on demand", Category.COMPUTE, "Hours", PRICE, None, "Kubernetes")
+    calls = {
+        Call("web", "chat", "llama"): Called(75, 0),
+        Call("batch", "chat", "llama"): Called(15, 0),
+        Call("batch", "search", "llama"): Called(10, 2),
+        Call("web", "chat", "gpt"): Called(0, 5),
+    }
+    used = Tally("2026-11", {llama: Amount(1, 1000), CPU: Amount(1, 3), TOKENS: Amount(2, 5)}, calls)
+    assert used.clients == {"web": 755, "batch": 252}
+    assert used.routes == {"chat": 905, "search": 102}
+    idle = Tally("2026-11", {llama: Amount(1, 1000)})
+    assert (idle.clients, idle.cost) == ({}, 1000), "what nobody has used is nobody's"
+
+
+@given(st.lists(st.tuples(CALLERS, st.integers(0, 10**9), st.integers(0, 10**15)), max_size=20))
+def test_no_more_is_shared_out_than_was_spent(looks: list[tuple[Call, int, int]]) -> None:
+    llama = Item("model/llama", "cpu", Category.COMPUTE, "Hours", PRICE, None, "Kubernetes")
+    tally, used_by_somebody = Tally("2026-11"), False
+    for call, tokens, cost in looks:
+        hosted = call.target == "llama"
+        called = Called(tokens, 0) if hosted else Called(0, cost)
+        tally = tally.plus(Costs({llama if hosted else TOKENS: Amount(1, cost)}, {call: called}), 0)
+        used_by_somebody |= hosted and tokens > 0
+    for shared in (sum(tally.clients.values()), sum(tally.routes.values())):
+        left = tally.cost - shared
+        assert 0 <= left <= (len(tally.calls) if used_by_somebody else tally.components.get("model/llama", 0))
+
+
+def test_the_throughput_is_that_of_the_busiest_look_that_missed_nothing() -> None:
     book = Book(begun(START), "USD")
-    for month, day in ((11, 11), (11, 20), (12, 1)):
-        meter = Meter(START, datetime(2026, month, day, tzinfo=UTC))
-        book = entered(book, meter, Use(60, unread_seconds=7), spent, UTC_ZONE)
-    assert (book.total, book.month_to_date, book.month) == (24, 8, "2026-12")
-    assert (book.components, book.clients) == ({"gateway": 3, "model/gpt": 5}, {"web": 5})
-    assert book.items == used
-    assert (book.unpriced, book.unread_seconds) == (("tier",), 7)
+    for minute, (tokens, whole) in enumerate([(600, True), (6000, True), (90000, False), (0, True)], 1):
+        meter = Meter(START, START + timedelta(minutes=minute))
+        use = Use(60, {"model/llama": 120}, whole=whole)
+        spent = Costs({}, {Call("web", "chat", "llama"): Called(tokens, 0)})
+        book = entered(book, meter, use, spent, UTC_ZONE)
+    assert book.throughput == {"llama": 50}
 
 
 def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
     known = {"uid-a": Known(START, {Series("web", "chat", "gpt", "prompt"): 12})}
     meter, used = Meter(START, START + timedelta(seconds=1.5), known), {CPU: Amount(7, 3)}
-    book = Book(meter, "EUR", 10**21 + 7, "2026-11", "Europe/Berlin", used, {"web": 2}, {"chat": 1})
+    calls = {Call("web", "chat", "gpt"): Called(0, 2), Call("", "chat", "llama"): Called(7, 1)}
+    now, last = Tally("2026-11", used, calls, ("tier",), 1.5), Tally("2026-10", {TOKENS: Amount(1, 1)})
+    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": 900})
     kept = stack_book.dumped(book)
     assert stack_book.loaded(kept) == book
     assert stack_book.dumped(stack_book.loaded(kept)) == kept

@@ -3,16 +3,17 @@
 import time
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistack.spending.counters import Series, increments, read_counters
-from aistack.spending.meter import Source, begun, read
+from aistack.spending.counters import Kind, Series, increments, read_counters
+from aistack.spending.meter import Source, Use, begun, read
 from aistack.spending.money import PICO
-from aistack.spending.rates import costs, rates_of
-from tests.costs import TRAFFIC, managed, priced, prices, shared
+from aistack.spending.rates import Call, Called, costs, rates_of
+from tests.costs import TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -35,7 +36,7 @@ def counted(*looks: tuple[float, list[Source]], since: float = 0) -> tuple[int, 
     meter, tokens, unread = begun(at(since)), 0, 0.0
     for minute, sources in looks:
         meter, use = read(meter, sources, at(minute))
-        tokens, unread = tokens + sum(use.tokens.values()), unread + use.unread_seconds
+        tokens, unread = tokens + sum(use.counted.values()), unread + use.unread_seconds
     return tokens, unread
 
 
@@ -47,10 +48,18 @@ def test_counters_are_read_by_their_labels_and_everything_else_is_left() -> None
             'aistack_completion_tokens_total{client="web",route="chat",target="gpt"} 30',
             'aistack_prompt_tokens_total{client="-",route="a,\\"b",target="gpt"} 7',
             'aistack_requests_total{client="web",route="chat",target="gpt",status="200"} 4',
+            'aistack_request_bytes_total{client="web",route="chat",target="gpt"} 812',
+            'aistack_cached_tokens_total{client="web",route="chat",target="gpt"} 9',
             "aistack_prompt_tokens_total{broken",
         ]
     )
-    assert read_counters(text) == {PROMPT: 120, ANSWER: 30, Series("", 'a,\\"b', "gpt", "prompt"): 7}
+    assert read_counters(text) == {
+        PROMPT: 120,
+        ANSWER: 30,
+        Series("", 'a,\\"b', "gpt", "prompt"): 7,
+        PROMPT._replace(kind="sent"): 812,
+        PROMPT._replace(kind="cached"): 9,
+    }
 
 
 def test_what_no_gateway_would_say_is_read_in_no_time() -> None:
@@ -93,6 +102,17 @@ def test_one_that_was_silent_for_a_while_loses_nothing() -> None:
     assert counted(*((minute, [front("a", created=1, tokens=n)]) for minute, n in looks)) == (170, 0)
 
 
+def test_a_look_that_missed_nothing_says_so() -> None:
+    def wholes(*answers: int | None) -> list[bool]:
+        meter, found = begun(START), []
+        for minute, tokens in enumerate(answers, 1):
+            meter, use = read(meter, [front("a", created=0.5, tokens=tokens)], at(minute))
+            found.append(use.whole)
+        return found
+
+    assert wholes(1, 2, None, 4, 5) == [True, True, False, False, True]
+
+
 def test_one_that_ended_unread_is_said_as_a_gap() -> None:
     assert counted((10.0, [front("a", created=1, tokens=100)]), (12.0, [])) == (100, 120)
     assert counted((10.0, [front("a", created=4, tokens=None)]), (12.0, [])) == (0, 480), "never read"
@@ -119,11 +139,11 @@ def test_whatever_restarts_and_falls_silent_nothing_is_counted_twice(
     for minute, (more, restarts, answers) in enumerate(steps, 1):
         value, served = (more if restarts else value + more), served + more
         meter, use = read(meter, [front("a", created=0, tokens=value if answers else None)], at(minute))
-        tokens += sum(use.tokens.values())
+        tokens += sum(use.counted.values())
         assert tokens <= served
     if not any(restarts for _, restarts, _ in steps):
         _, use = read(meter, [front("a", created=0, tokens=value)], at(len(steps) + 1))
-        assert tokens + sum(use.tokens.values()) == served
+        assert tokens + sum(use.counted.values()) == served
 
 
 def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
@@ -146,8 +166,41 @@ def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
         item.name: amount.quantity / PICO for item, amount in spent.items.items() if item.unit == "Hours"
     }
     assert hours == {"nvidia-l4 on demand": pytest.approx(1)}
-    assert (spent.clients, spent.routes) == ({"web": 2 * PICO}, {"chat": 2 * PICO})
+    assert spent.calls == {Call("web", "chat", "gpt"): Called(0, 2 * PICO)}
     assert spent.unpriced == frozenset()
+
+
+def test_a_model_that_is_cached_sent_to_and_answers_outside_is_charged_for_each() -> None:
+    public = {"expose": {"type": "Ingress", "host": "ai.example.com"}}
+    routes = [route(("gpt", 1), ("llama", 1))]
+    stack = priced(models=[hosted(), managed()], gateway={"routes": routes, **public})
+    counted = {
+        ("gpt", "prompt"): 1_000_000,
+        ("gpt", "cached"): 400_000,
+        ("gpt", "completion"): 100_000,
+        ("gpt", "sent"): 2 * 2**30,
+        ("gpt", "answered"): 2**30,
+        ("llama", "prompt"): 700,
+        ("llama", "cached"): 300,
+        ("llama", "completion"): 70,
+        ("llama", "sent"): 2**30,
+        ("llama", "answered"): 2**30,
+    }
+    series = {Series("web", "chat", target, cast("Kind", kind)): n for (target, kind), n in counted.items()}
+    spent = costs(Use(60, counted=series), rates_of(stack, prices()))
+    cost = {item.name: Decimal(amount.cost) / PICO for item, amount in spent.items.items()}
+    a_gib = Decimal("0.09")
+    assert cost == {
+        "gpt-x input tokens": Decimal("1.2"),
+        "gpt-x cached input tokens": Decimal("0.2"),
+        "gpt-x output tokens": Decimal("0.8"),
+        "traffic to the provider": 2 * a_gib,
+        "traffic to clients": 2 * a_gib,
+    }
+    assert spent.calls == {
+        Call("web", "chat", "gpt"): Called(0, int((Decimal("2.2") + 3 * a_gib) * PICO)),
+        Call("web", "chat", "llama"): Called(770, int(a_gib * PICO)),
+    }
 
 
 def test_what_has_no_price_is_named_and_in_no_sum() -> None:

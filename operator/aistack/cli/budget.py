@@ -29,10 +29,12 @@ class BudgetError(AIStackError):
     """A budget can't be shown; the message says why."""
 
 
-def run(name: str, kubeconfig: str, output: str) -> Exit:
+def run(name: str, kubeconfig: str, output: str, *, last_month: bool) -> Exit:
+    if last_month and output != "csv":
+        raise BudgetError("--last-month is of the bill: write --output csv with it, or leave it out")
     budgets = [_parsed(each) for each in asyncio.run(_found(name, kubeconfig))]
     if output == "csv":
-        return showback.run(budgets, kubeconfig)
+        return showback.run(budgets, kubeconfig, last_month=last_month)
     if output == "text":
         now = datetime.now(UTC)
         show(*(line for budget in budgets for line in report(budget, now)) if budgets else ["no AIBudget"])

@@ -1,4 +1,4 @@
-"""`aistack budget --output csv`: what a budget's stacks have really cost this month, in FOCUS."""
+"""`aistack budget --output csv`: what a budget's stacks have really cost in a month, in FOCUS."""
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,18 +16,23 @@ from aistack.observed import owning_stack
 from aistack.resolve import StackRef
 from aistack.spending.book import Book, loaded
 from aistack.spending.showback import rows
+from aistack.spending.tally import Tally
 
 BOOKS = "app.kubernetes.io/managed-by=aistack,app.kubernetes.io/component=spending"
 
 
-def run(budgets: Sequence[AIBudget], kubeconfig: str) -> Exit:
+def run(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool) -> Exit:
     """Of the stacks that hold something of a budget now; what has no price is told beside it."""
     counted = {entry.uid for budget in budgets for entry in budget.status.stacks}
     stacks, books = asyncio.run(_found(kubeconfig))
-    known = {uid: (stack, books[uid]) for uid, stack in stacks.items() if uid in counted and uid in books}
-    emit(table(row for stack, book in known.values() for row in _rows(stack, book)))
-    for stack, book in known.values():
-        for part in book.unpriced:
+    known = [
+        (stack, books[uid], books[uid].last if last_month else books[uid].now)
+        for uid, stack in stacks.items()
+        if uid in counted and uid in books
+    ]
+    emit(table(row for each in known for row in _rows(*each)))
+    for stack, _, tally in known:
+        for part in tally.unpriced:
             remark(f"{stack.metadata.namespace}/{stack.metadata.name}: {part} has no price and is left out")
     return Exit.FINE
 
@@ -60,6 +65,6 @@ def _books(found: Sequence[Manifest]) -> Iterator[tuple[str, Book]]:
                 remark(str(error))
 
 
-def _rows(stack: AIStack, book: Book) -> Iterator[Row]:
+def _rows(stack: AIStack, book: Book, tally: Tally) -> Iterator[Row]:
     meta: Metadata = stack.metadata
-    return rows(StackRef(meta.name, meta.namespace, meta.uid), book, tags_of(stack))
+    return rows(StackRef(meta.name, meta.namespace, meta.uid), book, tally, tags_of(stack))

@@ -17,7 +17,7 @@ PORT = 9902
 AT_ONCE = 64
 PATIENCE = aiohttp.ClientTimeout(total=2)
 LARGEST = 16 * 1024 * 1024
-"""Bytes of an answer: 20,000 series are some 3 MB."""
+"""Bytes of an answer: 50,000 series are some 8 MB."""
 MOST_SKIPPED = 16
 """Looks for which one is left out that never answered when it was asked."""
 

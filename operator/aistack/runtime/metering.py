@@ -124,11 +124,11 @@ class Metering:
         """What the status of the stack with this uid is to say of its month."""
         return self._shown[uid][0] if uid in self._shown else None
 
-    def spent(self) -> Iterator[tuple[Key, str, int]]:
-        """Of each stack its currency and what it has spent this month, in millionths."""
+    def spent(self) -> Iterator[tuple[Key, str, Metered]]:
+        """Of each stack its currency and its month."""
         for kept in self._stacks.values():
             owner = kept.place.owner
-            yield (owner.namespace, owner.name), kept.book.currency, micro(kept.book.month_to_date)
+            yield (owner.namespace, owner.name), kept.book.currency, _month(kept.book)
 
     async def look(self, now: datetime) -> None:
         """Once at every stack, side by side, then at every budget. `now` is UTC."""
@@ -205,7 +205,7 @@ class Metering:
     def _rates(self, key: Key, platform: Platform) -> Rates | None:
         """None where nobody knows what the stack means."""
         manifest = self._store.stack(key)
-        if manifest is None or "deletionTimestamp" in manifest["metadata"]:
+        if manifest is None:
             return None
         try:
             meaning = platform.resolve(AIStack.read({**manifest, "status": {}})).meaning
@@ -215,7 +215,7 @@ class Metering:
 
     def _tell(self, stack: Metadata, book: Book) -> None:
         month, now = _month(book), book.meter.at
-        before, since = self._shown.get(stack.uid, (Metered(book.month, 0, None), now))
+        before, since = self._shown.get(stack.uid, (Metered(book.now.month, 0, None), now))
         if before.month != month.month or _is_notable(month.spent, before.spent, abs(now - since)):
             self._shown[stack.uid] = month, now
             self._on_spent({(stack.namespace, stack.name)})
@@ -336,8 +336,9 @@ def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool
 
 
 def _month(book: Book) -> Metered:
-    line = linear(book.month_to_date, book.meter.since, book.meter.at, ZoneInfo(book.zone))
-    return Metered(book.month, micro(book.month_to_date), None if line is None else micro(line))
+    spent = book.now.cost
+    line = linear(spent, book.meter.since, book.meter.at, ZoneInfo(book.zone))
+    return Metered(book.now.month, micro(spent), None if line is None else micro(line))
 
 
 def _zone(platform: Platform, stack: Metadata) -> ZoneInfo:

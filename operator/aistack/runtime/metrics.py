@@ -10,7 +10,7 @@ from prometheus_client.registry import Collector
 from aistack.api import AIBudget
 from aistack.api.stack import CostStatus
 from aistack.budget import Ledger
-from aistack.cost.money import MicroUnits
+from aistack.observed import Metered
 from aistack.runtime.store import Key
 from aistack.spending import micro
 from aistack.spending.summary import Spent
@@ -158,7 +158,7 @@ class Spending(Collector):
 
     def __init__(
         self,
-        stacks: Callable[[], Iterable[tuple[Key, str, MicroUnits]]],
+        stacks: Callable[[], Iterable[tuple[Key, str, Metered]]],
         budgets: Mapping[str, Spent],
         known: Callable[[], Mapping[str, AIBudget]],
     ) -> None:
@@ -172,8 +172,15 @@ class Spending(Collector):
             "What a stack has really cost since the month began.",
             labels=["namespace", "stack", "currency"],
         )
-        for key, currency, spent in self._stacks():
-            of_stacks.add_metric([*key, currency], spent / MICRO)
+        ends = GaugeMetricFamily(
+            "aistack_stack_cost_forecast",
+            "What a stack will have cost at the month's end, if it goes on so.",
+            labels=["namespace", "stack", "currency"],
+        )
+        for key, currency, month in self._stacks():
+            of_stacks.add_metric([*key, currency], month.spent / MICRO)
+            if month.forecast is not None:
+                ends.add_metric([*key, currency], month.forecast / MICRO)
         labels = ["budget", "currency"]
         to_date = GaugeMetricFamily(
             "aistack_budget_month_to_date", "What was really spent since the month began.", labels=labels
@@ -184,12 +191,12 @@ class Spending(Collector):
             labels=labels,
         )
         for name, budget in self._known().items():
-            if month := self._budgets.get(budget.metadata.uid):
+            if spent := self._budgets.get(budget.metadata.uid):
                 said = [name, budget.spec.limit.currency]
-                to_date.add_metric(said, micro(month.month_to_date) / MICRO)
-                if month.forecast:
-                    forecast.add_metric(said, micro(month.forecast.expected) / MICRO)
-        yield from (of_stacks, to_date, forecast)
+                to_date.add_metric(said, micro(spent.month_to_date) / MICRO)
+                if spent.forecast:
+                    forecast.add_metric(said, micro(spent.forecast.expected) / MICRO)
+        yield from (of_stacks, ends, to_date, forecast)
 
 
 class UnreadableObjects(Collector):

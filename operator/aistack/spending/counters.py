@@ -1,21 +1,29 @@
-"""What a gateway's replica counts: tokens by client, route and target, since it was started.
+"""What a gateway's replica counts: tokens and bytes by client, route and target, since it was started.
 
 The same text that Prometheus reads; https://prometheus.io/docs/instrumenting/exposition_formats.
 """
 
 import re
 from collections.abc import Mapping
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple
 
-Kind = Literal["prompt", "completion"]
-"""Tokens that were read, and those that were written."""
-MOST_SERIES = 20_000
+Kind = Literal["prompt", "completion", "cached", "sent", "answered"]
+"""Tokens that were read, those that were written, and those of the former that a provider had in its cache;
+bytes of requests, and of their answers."""
+COUNTED: Mapping[str, Kind] = {
+    "prompt_tokens": "prompt",
+    "completion_tokens": "completion",
+    "cached_tokens": "cached",
+    "request_bytes": "sent",
+    "answer_bytes": "answered",
+}
+MOST_SERIES = 50_000
 """Of one replica: what is beyond is not counted. It counts by declared names only."""
 
 ABSENT = "-"
 """What Envoy writes for a header that a request doesn't have."""
 
-_LINE = re.compile(r"^aistack_(prompt|completion)_tokens_total\{(.*)\} ([0-9]+)$", re.MULTILINE)
+_LINE = re.compile(rf"^aistack_({'|'.join(COUNTED)})_total\{{(.*)\}} ([0-9]+)$", re.MULTILINE)
 _LABEL = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
 
 
@@ -34,12 +42,12 @@ Counters = Mapping[Series, int]
 
 
 def read_counters(text: str) -> Counters:
-    """The counters of tokens in a replica's metrics."""
+    """The counters in a replica's metrics that money hangs on."""
     found: dict[Series, int] = {}
-    for kind, labels, value in _LINE.findall(text)[:MOST_SERIES]:
+    for name, labels, value in _LINE.findall(text)[:MOST_SERIES]:
         named = dict(_LABEL.findall(labels))
         client = "" if (said := named.get("client", "")) == ABSENT else said
-        series = Series(client, named.get("route", ""), named.get("target", ""), cast("Kind", kind))
+        series = Series(client, named.get("route", ""), named.get("target", ""), COUNTED[name])
         found[series] = found.get(series, 0) + int(value)
     return found
 

@@ -57,9 +57,12 @@ class Use:
     """Between them."""
     replica_seconds: Mapping[str, float] = field(default_factory=dict)
     """Of each part."""
-    tokens: Mapping[Series, int] = field(default_factory=dict)
+    counted: Mapping[Series, int] = field(default_factory=dict)
+    """By how much each counter grew."""
     unread_seconds: float = 0
     """How long gateways that have ended counted without being read: what came then is not known."""
+    whole: bool = True
+    """Every gateway was read at both looks, so that nothing of `counted` came before the first."""
 
 
 def begun(now: datetime) -> Meter:
@@ -71,7 +74,8 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     if now <= before.at:
         return before, Use(seconds=0)
     replica_seconds: dict[str, float] = {}
-    tokens: dict[Series, int] = {}
+    counted: dict[Series, int] = {}
+    whole = True
     known: dict[str, Known] = {}
     for source in sources:
         ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
@@ -79,11 +83,12 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
         if source.counts:
             last = _last(source, before)
             known[source.uid] = _read(source, last, now)
+            whole = whole and source.counters is not None and last.at >= before.at
             for series, grown in _grown(source, last).items():
-                tokens[series] = tokens.get(series, 0) + grown
+                counted[series] = counted.get(series, 0) + grown
     ended = before.known.keys() - known.keys()
     unread = sum((now - before.known[uid].at).total_seconds() for uid in ended)
-    use = Use((now - before.at).total_seconds(), replica_seconds, tokens, unread)
+    use = Use((now - before.at).total_seconds(), replica_seconds, counted, unread, whole)
     running = frozenset(source.uid for source in sources)
     return Meter(before.since, now, known, running), use
 

@@ -44,6 +44,12 @@ def day_name(now: datetime, zone: ZoneInfo) -> str:
     return now.astimezone(zone).date().isoformat()
 
 
+def month_named(name: str, zone: ZoneInfo) -> Month:
+    """That of `2026-11`. ValueError where it is none."""
+    year, month = map(int, name.split("-"))
+    return month_of(datetime(year, month, 15, tzinfo=UTC), zone)
+
+
 def month_of(now: datetime, zone: ZoneInfo) -> Month:
     first = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
     later = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)

@@ -9,11 +9,12 @@ from typing import NamedTuple
 from aistack.cost.assumptions import SECONDS
 from aistack.cost.charges import MILLION, Category, Charge, a_replica, volumes
 from aistack.cost.money import EXACT
-from aistack.cost.prices import AnyPrice, Price, Prices, token_prices
+from aistack.cost.prices import AnyPrice, Price, Prices, token_prices, traffic_price
 from aistack.resolve import ManagedModel, ResolvedStack
 from aistack.spending.counters import Kind, Series
 from aistack.spending.meter import Use
 from aistack.spending.money import PicoUnits, pico_units
+from aistack.units import GIB
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,24 +54,48 @@ class Amount(NamedTuple):
 NOTHING = Amount(0, 0)
 
 
+class Call(NamedTuple):
+    """Who asked, by which route, and which model answered."""
+
+    client: str
+    """Empty where clients have no keys."""
+    route: str
+    target: str
+
+
+class Called(NamedTuple):
+    """What came of such calls."""
+
+    tokens: int
+    """Of a self-hosted model, read and written: by them its cost is shared out."""
+    cost: PicoUnits
+    """Of a managed model, and of traffic: what the calls alone have cost."""
+
+    def plus(self, other: "Called") -> "Called":
+        return Called(self.tokens + other.tokens, self.cost + other.cost)
+
+
+NO_CALL = Called(0, 0)
+
+
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """What a replica uses, what a volume does, and what a million tokens of a model are."""
+    """What a replica uses, what a volume does, and what is paid for as it is counted."""
 
     replicas: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)
     """By part; one without a price is not there."""
     volumes: tuple[Rate, ...] = ()
-    tokens: Mapping[tuple[str, Kind], Item | None] = field(default_factory=dict)
-    """Of managed models, None without a price. A self-hosted one's cost nothing beyond its replicas."""
+    counted: Mapping[tuple[str, Kind], Item | None] = field(default_factory=dict)
+    """By the model that answered; None without a price. A self-hosted one's tokens cost nothing beyond its
+    replicas."""
 
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What was used, in money. Clients and routes have what their tokens cost at providers."""
+    """What was used, in money."""
 
     items: Mapping[Item, Amount]
-    clients: Mapping[str, PicoUnits]
-    routes: Mapping[str, PicoUnits]
+    calls: Mapping[Call, Called]
     unpriced: frozenset[str] = frozenset()
     """What was used and has no price."""
 
@@ -85,8 +110,11 @@ def rates_of(stack: ResolvedStack, prices: Prices) -> Rates:
     replicas: defaultdict[str, tuple[Rate, ...]] = defaultdict(tuple)
     for rate in _rates(charge for charge in running if charge.component not in unpriced):
         replicas[rate.item.component] += (rate,)
-    tokens = {key: item for model in stack.managed for key, item in _tokens(model, prices).items()}
-    return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), tokens)
+    counted = {key: item for model in stack.managed for key, item in _of_managed(model, prices).items()}
+    if stack.spec.gateway.expose.type != "ClusterIP":
+        answers = _traffic("gateway", "traffic to clients", prices)
+        counted |= {(model.name, "answered"): answers for model in stack.models}
+    return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), counted)
 
 
 def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:
@@ -105,15 +133,24 @@ def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:
             yield Rate(item, EXACT.divide(charge.quantity.max, SECONDS))
 
 
-def _tokens(model: ManagedModel, prices: Prices) -> dict[tuple[str, Kind], Item | None]:
+def _of_managed(model: ManagedModel, prices: Prices) -> dict[tuple[str, Kind], Item | None]:
     known = token_prices(prices, model.managed)
     return {
-        (model.name, "prompt"): _tokens_item(model, "input tokens", known.input),
-        (model.name, "completion"): _tokens_item(model, "output tokens", known.output),
+        (model.name, "prompt"): _tokens(model, "input tokens", known.input),
+        (model.name, "cached"): _tokens(model, "cached input tokens", known.cached_input),
+        (model.name, "completion"): _tokens(model, "output tokens", known.output),
+        (model.name, "sent"): _traffic(f"model/{model.name}", "traffic to the provider", prices),
     }
 
 
-def _tokens_item(model: ManagedModel, name: str, price: AnyPrice) -> Item | None:
+def _traffic(component: str, name: str, prices: Prices) -> Item | None:
+    price = traffic_price(prices)
+    if not isinstance(price, Price):
+        return None
+    return Item(component, name, Category.NETWORKING, "GiB", price, None, "Kubernetes")
+
+
+def _tokens(model: ManagedModel, name: str, price: AnyPrice) -> Item | None:
     if not isinstance(price, Price):
         return None
     managed = model.managed
@@ -131,31 +168,54 @@ def _tokens_item(model: ManagedModel, name: str, price: AnyPrice) -> Item | None
 def costs(use: Use, rates: Rates) -> Costs:
     """What it costs; what has no price is named, and in no sum."""
     items: defaultdict[Item, Amount] = defaultdict(lambda: NOTHING)
-    clients: defaultdict[str, PicoUnits] = defaultdict(int)
-    routes: defaultdict[str, PicoUnits] = defaultdict(int)
+    calls: dict[Call, Called] = {}
     unpriced = {part for part in use.replica_seconds if part not in rates.replicas}
     for part, seconds in use.replica_seconds.items():
         for rate in rates.replicas.get(part, ()):
             items[rate.item] = items[rate.item].plus(_over(seconds, rate))
     for rate in rates.volumes:
         items[rate.item] = items[rate.item].plus(_over(use.seconds, rate))
-    for series, count in use.tokens.items():
-        item = _item(series, rates, unpriced)
-        if item:
-            amount = _amount(item, EXACT.divide(Decimal(count), MILLION))
-            items[item] = items[item].plus(amount)
-            clients[series.client] += amount.cost
-            routes[series.route] += amount.cost
-    return Costs(dict(items), dict(clients), dict(routes), frozenset(unpriced))
+    for call, counted in _by_call(use.counted).items():
+        cost = 0
+        for kind, count in _charged(counted).items():
+            item = rates.counted.get((call.target, kind))
+            if item:
+                amount = _amount(item, EXACT.divide(Decimal(count), UNITS[kind]))
+                items[item], cost = items[item].plus(amount), cost + amount.cost
+            elif (call.target, kind) in rates.counted:
+                unpriced.add("traffic" if kind in TRAFFIC else f"model/{call.target}")
+        is_managed = (call.target, "prompt") in rates.counted
+        calls[call] = Called(0 if is_managed else _tokens_of(counted), cost)
+    return Costs(dict(items), calls, frozenset(unpriced))
 
 
-def _item(series: Series, rates: Rates, unpriced: set[str]) -> Item | None:
-    """None where it isn't paid by the token, or nobody knows how much: that is added to `unpriced`."""
-    key = series.target, series.kind
-    item = rates.tokens.get(key)
-    if item is None and key in rates.tokens:
-        unpriced.add(f"model/{series.target}")
-    return item
+UNITS: Mapping[Kind, Decimal] = {
+    "prompt": MILLION,
+    "cached": MILLION,
+    "completion": MILLION,
+    "sent": Decimal(GIB),
+    "answered": Decimal(GIB),
+}
+"""How much is counted of what a price is for."""
+TRAFFIC: frozenset[Kind] = frozenset({"sent", "answered"})
+
+
+def _by_call(counted: Mapping[Series, int]) -> Mapping[Call, Mapping[Kind, int]]:
+    found: defaultdict[Call, dict[Kind, int]] = defaultdict(dict)
+    for (client, route, target, kind), count in counted.items():
+        found[Call(client, route, target)][kind] = count
+    return found
+
+
+def _charged(counted: Mapping[Kind, int]) -> Mapping[Kind, int]:
+    """What a provider had in its cache is part of what it read, and isn't paid twice."""
+    uncached = max(0, counted.get("prompt", 0) - counted.get("cached", 0))
+    found: dict[Kind, int] = {**counted, "prompt": uncached}
+    return {kind: count for kind, count in found.items() if count}
+
+
+def _tokens_of(counted: Mapping[Kind, int]) -> int:
+    return counted.get("prompt", 0) + counted.get("completion", 0)
 
 
 def _over(seconds: float, rate: Rate) -> Amount:

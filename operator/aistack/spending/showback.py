@@ -1,4 +1,4 @@
-"""What a stack has really cost this month, as rows of FOCUS 1.2."""
+"""What a stack has really cost in a month, as rows of FOCUS 1.2."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -11,24 +11,29 @@ from aistack.cost.money import EXACT
 from aistack.resolve import StackRef
 from aistack.spending.book import Book
 from aistack.spending.money import micro
-from aistack.spending.month import month_of
+from aistack.spending.month import month_named
+from aistack.spending.tally import Tally
 
 
-def rows(ref: StackRef, book: Book, tags: Mapping[str, str]) -> Iterator[Row]:
-    """One for each item and price: from the month's beginning, or that of metering, to the last look."""
-    month = month_of(book.meter.at, ZoneInfo(book.zone))
+def rows(ref: StackRef, book: Book, tally: Tally, tags: Mapping[str, str]) -> Iterator[Row]:
+    """One for each item and price of one of the book's months: from its beginning, or that of metering, to
+    its end, or the last look; none where nothing was used.
+    """
+    if not tally.items:
+        return
+    month = month_named(tally.month, ZoneInfo(book.zone))
     whole = {
         "BillingCurrency": book.currency,
         "BillingPeriodStart": _time(month.begin),
         "BillingPeriodEnd": _time(month.end),
         "ChargePeriodStart": _time(max(month.begin, book.meter.since)),
-        "ChargePeriodEnd": _time(book.meter.at),
+        "ChargePeriodEnd": _time(min(month.end, book.meter.at)),
         "Tags": json.dumps(tags, sort_keys=True),
         "x_Estimate": "false",
         "x_MaxCost": "",
         "x_MinCost": "",
     }
-    for item, amount in book.items.items():
+    for item, amount in tally.items.items():
         used = Usage(
             component=item.component,
             item=item.name,

@@ -65,13 +65,13 @@ def summary(
         unpriced=tuple(line for name, spent in known for line in _unpriced(name, spent, currency)),
         silent=tuple(sorted(stale)),
         stale_since=min(stale.values(), default=None),
-        unread_seconds=sum(spent.unread_seconds for _, spent in known),
+        unread_seconds=sum(spent.now.unread_seconds for _, spent in known),
     )
 
 
 def _unpriced(name: str, spent: Book, currency: str) -> Iterator[str]:
     if spent.currency == currency:
-        yield from (f"{name}: {part}" for part in spent.unpriced)
+        yield from (f"{name}: {part}" for part in spent.now.unpriced)
     else:
         yield f"{name}: counted in {spent.currency}"
 
