@@ -6,7 +6,7 @@ Level-triggered: it looks at what is, never at what happened; running it twice c
 import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -57,8 +57,8 @@ class Outcome:
     ready: bool
     reason: str
     deleted: tuple[Child, ...] = ()
-    results: Mapping[tuple[str, str], int] = field(default_factory=dict)
-    """How many rules of each policy came out how."""
+    results: Mapping[tuple[str, str], int] | None = None
+    """How many rules of each policy came out how; None where the spec could not be judged."""
     cost: CostStatus | None = None
     """What a month costs; None where the spec could not be priced."""
     failed: bool = False
@@ -88,8 +88,10 @@ async def reconcile(
         return await refuse(found, stops=raw.get("spec", {}).get("suspend") is True)
     resolution = platform.resolve(stack)
     if resolution.stack is None:
-        suspensions = judged(resolution.meaning, platform)[1].suspensions if resolution.meaning else ()
-        return await refuse(resolution.problems, stops=stack.spec.suspend or bool(suspensions))
+        said = judged(resolution.meaning, platform)[1] if resolution.meaning else None
+        return await refuse(
+            resolution.problems, stops=stack.spec.suspend, verdict=said, records=before.records
+        )
     resolved = resolution.stack
     estimated, verdict = judged(resolved, platform)
     if verdict.suspensions and before.inventory:
@@ -195,14 +197,14 @@ async def _refuse(
     counting = platform.budgets.counting(stack)
     reservation = await accounts.hold(standing_claim(stack, before), counting)
     shown, deleted = before, tuple[Child, ...]()
-    if stops and before.inventory:
+    if (stops or (verdict and verdict.suspensions)) and before.inventory:
         deleted = await apply.stop(StackRef(stack.name, stack.namespace, stack.uid), observed, kube)
         shown, found = status.stopped(before), (*found, STOPPED)
     after = status.refused(
         stack.generation, found, shown, now, verdict=verdict, reservation=reservation, records=records
     )
     outcome = await _write(raw, before, after, kube, now)
-    return replace(outcome, deleted=deleted, results=verdict.tally if verdict else {})
+    return replace(outcome, deleted=deleted, results=verdict.tally if verdict else None)
 
 
 def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:

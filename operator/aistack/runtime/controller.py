@@ -264,7 +264,8 @@ class Controller:
         for child in outcome.deleted:
             self._store.deleted(key, child)
         self._loaders.ask(key, outcome.awaited)
-        self._results.set(key, outcome.results)
+        if outcome.results is not None:
+            self._results.set(key, outcome.results)
         if outcome.cost:
             self._costs.set(key, outcome.cost)
         if self._states.set(key, outcome.ready, outcome.reason):
