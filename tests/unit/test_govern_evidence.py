@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from aistack.cli.parser import main
 from aistack.govern import evaluate
 from aistack.govern.evidence import Assessed, markdown, oscal
 from aistack.kinds import Manifest
+from tests import formats
 from tests.rulebook import OWNED, exception, policy
 from tests.stacks import resolved
 
@@ -32,9 +32,6 @@ EVALUATION = {
     "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08",
     "date": "2026-11-01",
 }
-UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[45][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-TOKEN = re.compile(r"[^\W\d][\w.\-]*")
-INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
 def assessed(*, declared: bool = True, waived: bool = False) -> Assessed:
@@ -43,6 +40,11 @@ def assessed(*, declared: bool = True, waived: bool = False) -> Assessed:
     exceptions = [exception()] if waived else []
     verdict = evaluate(stack, [policy(rules=[OWNED, TESTED])], exceptions, {}, NOW)
     return Assessed("care/support", [Evidence.parse(each) for each in evidence], verdict)
+
+
+def bare() -> Assessed:
+    """A stack that declares nothing and that no policy is about."""
+    return Assessed("care/support", [], evaluate(resolved(), [], [], {}, NOW))
 
 
 def test_the_reader_sees_every_rule_and_every_piece_of_evidence_with_its_age() -> None:
@@ -80,8 +82,7 @@ def test_a_finding_points_to_the_evidence_that_was_declared_for_it() -> None:
 
 def test_a_stack_without_evidence_or_policies_has_no_empty_lists() -> None:
     """OSCAL's schema refuses them."""
-    bare = Assessed("care/support", [], evaluate(resolved(), [], [], {}, NOW))
-    (result,) = oscal([bare], NOW)["assessment-results"]["results"]
+    (result,) = oscal([bare()], NOW)["assessment-results"]["results"]
     assert {"observations", "findings"} & result.keys() == set()
     assert result["reviewed-controls"] == {"control-selections": [{"include-all": {}}]}
 
@@ -95,30 +96,57 @@ def shipped(capsys: pytest.CaptureFixture[str]) -> Manifest:
     """What the command makes of the shipped policies' own stack."""
     stack = str(POLICIES / "tests/base.yaml")
     main(["check", stack, f"--policies={POLICIES}", "--date=2026-11-23", "--output=oscal"])
-    document: Manifest = json.loads(capsys.readouterr().out)["assessment-results"]
+    document: Manifest = json.loads(capsys.readouterr().out)
     return document
 
 
-def test_every_identifier_has_the_form_that_oscal_asks_for(shipped: Manifest) -> None:
-    for name, value in _leaves(shipped):
-        if name in {"uuid", "observation-uuid"}:
-            assert UUID.fullmatch(value), value
-        if name in {"control-id", "target-id"}:
-            assert TOKEN.fullmatch(value), value
-        if name in {"start", "end", "collected", "last-modified"}:
-            assert INSTANT.fullmatch(value), value
-    (result,) = shipped["results"]
-    assert len(result["findings"]) == 52
+def test_the_shipped_policies_give_what_the_schema_of_oscal_takes(shipped: Manifest) -> None:
+    assert formats.problems(shipped, formats.OSCAL) == []
+    (result,) = shipped["assessment-results"]["results"]
     assert len({finding["uuid"] for finding in result["findings"]}) == 52
 
 
-def _leaves(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield from _leaves(item, key)
-    elif isinstance(value, list):
-        assert value, f"{name} is an empty list"
-        for item in value:
-            yield from _leaves(item, name)
-    else:
-        yield name, value
+@pytest.mark.parametrize("declared", [True, False])
+@pytest.mark.parametrize("waived", [True, False])
+def test_what_is_broken_waived_or_not_declared_keeps_the_schema_too(*, declared: bool, waived: bool) -> None:
+    stacks = [assessed(declared=declared, waived=waived), bare()]
+    assert formats.problems(oscal(stacks, NOW), formats.OSCAL) == []
+
+
+def test_the_schema_tells_what_is_not_oscal() -> None:
+    assert formats.problems(oscal([], NOW), formats.OSCAL) == [
+        "assessment-results/results: [] should be non-empty"
+    ]
+    document = oscal([assessed()], NOW)
+    finding = document["assessment-results"]["results"][0]["findings"][0]
+    finding["uuid"], finding["target"]["target-id"] = "1", "mine/owner"
+    assert [problem.partition(": ")[2][:12] for problem in formats.problems(document, formats.OSCAL)] == [
+        "'1' does not",
+        "'mine/owner'",
+    ]
+
+
+def test_an_observation_has_the_digest_the_date_and_the_age_as_values() -> None:
+    (result,) = oscal([assessed()], NOW)["assessment-results"]["results"]
+    (observation,) = result["observations"]
+    assert {prop["name"]: prop["value"] for prop in observation["props"]} == {
+        "sha256": EVALUATION["sha256"],
+        "date": "2026-11-01",
+        "age-days": "22",
+    }
+
+
+def test_evidence_of_which_only_the_place_is_known_has_no_empty_properties() -> None:
+    declared = Evidence.parse({"id": "evaluation", "ref": "mlflow://care/17"})
+    known = Assessed("care/support", [declared], bare().verdict)
+    (result,) = oscal([known], NOW)["assessment-results"]["results"]
+    assert "props" not in result["observations"][0]
+    assert formats.problems(oscal([known], NOW), formats.OSCAL) == []
+
+
+@pytest.mark.parametrize("output", ["oscal", "evidence"])
+def test_without_a_stack_there_is_nothing_to_assess(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(POLICIES / "baseline.yaml"), f"--output={output}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert told.err.startswith("error: nothing to assess: ")

@@ -12,7 +12,7 @@ from aistack.api import AIBudget, AIPolicy, AIPolicyException, AIStack
 from aistack.budget import Budgets, claim_of
 from aistack.catalog import Catalog
 from aistack.cli import exchange
-from aistack.cli.files import Document, accelerator_classes, price_books, read
+from aistack.cli.files import Document, InputError, accelerator_classes, price_books, read
 from aistack.cli.findings import Checked, Finding, Sort
 from aistack.cli.output import Exit, as_json, emit, show, write
 from aistack.cli.reserving import identified, reserve
@@ -85,13 +85,19 @@ def run(
 
 
 def _assessed(checked: Sequence[Checked]) -> list[evidence.Assessed]:
-    return [
+    """Raises InputError where there is none: OSCAL knows no assessment of nothing."""
+    found = [
         evidence.Assessed(
             f"{stack.metadata.namespace}/{stack.metadata.name}", stack.spec.governance.evidence, each.verdict
         )
         for each in checked
         if isinstance(stack := each.document.parsed, AIStack)
     ]
+    if not found:
+        raise InputError(
+            "nothing to assess: these files have no AIStack that can be read; --output text says why"
+        )
+    return found
 
 
 def check(

@@ -21,6 +21,8 @@ from aistack.markdown import cell
 OSCAL_VERSION = "1.0.4"
 NAMESPACE = UUID("5f8f1f0e-7f6b-4f6e-9c0f-2a3d6a3b9b1c")
 """Of the UUIDs here: the same finding on the same stack has the same one."""
+PROPERTIES = "https://aistack.dev/ns/oscal"
+"""The namespace of the properties that OSCAL has no name for."""
 DISCLAIMER = (
     "Evidence declared: these rules were evaluated on the object and on what it declares. Nobody has examined"
     " the evidence, and whether a law is kept is for people to say."
@@ -134,16 +136,30 @@ def _selection(stack: Assessed) -> Manifest:
 
 
 def _observation(stack: Assessed, evidence: Evidence, now: datetime) -> Manifest:
-    told = {"dated": evidence.date, "SHA-256": evidence.sha256, "about revision": evidence.model_revision}
-    known = ", ".join(f"{name} {value}" for name, value in told.items() if value)
-    return {
+    observation: Manifest = {
         "uuid": _uuid("observation", stack.name, evidence.id),
         "title": evidence.id,
-        "description": f"Evidence {evidence.id} is declared{f' ({known})' if known else ''}; not examined.",
+        "description": f"Evidence {evidence.id} is declared; not examined.",
         "methods": ["EXAMINE"],
         "collected": _timestamp(now),
-        "relevant-evidence": [{"href": evidence.ref, "description": known or "declared in the AIStack"}],
+        "relevant-evidence": [{"href": evidence.ref, "description": "declared in the AIStack"}],
     }
+    if known := list(_properties(evidence, now)):
+        observation["props"] = known
+    return observation
+
+
+def _properties(evidence: Evidence, now: datetime) -> Iterator[Manifest]:
+    """What is known of the document: its digest, its day, the days since then, the revision it is about."""
+    told = {
+        "sha256": evidence.sha256,
+        "date": evidence.date,
+        "age-days": _age(evidence, now),
+        "model-revision": evidence.model_revision,
+    }
+    for name, value in told.items():
+        if value:
+            yield {"name": name, "ns": PROPERTIES, "value": value}
 
 
 def _finding(stack: Assessed, result: Result) -> Manifest:
