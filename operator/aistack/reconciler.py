@@ -217,6 +217,8 @@ def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
 def _retry_after(
     failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation, *, lingering: bool
 ) -> float | None:
+    if any(failure.transient for failure in failures):
+        return None  # the queue's own back-off begins far sooner
     if unexplained or lingering or any(failure.reason is Reason.TERMINATING for failure in failures):
         return SOON
     return LATER if failures or reservation.denied else None
