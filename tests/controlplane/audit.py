@@ -19,7 +19,8 @@ WRITES = frozenset({"create", "update", "patch", "delete", "deletecollection"})
 class Request:
     """One request to the API server; `time` is when it arrived, `seconds` how long its answer took.
 
-    A watch counts once, when it begins. `resource` is the plural; `code` is the HTTP status.
+    A watch counts once, when it begins. `resource` is the plural; `code` is the HTTP status;
+    `annotations` are what admission noted.
     """
 
     time: datetime
@@ -32,6 +33,7 @@ class Request:
     namespace: str
     name: str
     code: int
+    annotations: dict[str, str]
 
     @property
     def is_write(self) -> bool:
@@ -107,4 +109,5 @@ def request(event: dict[str, Any]) -> Request:
         namespace=target.get("namespace", ""),
         name=target.get("name", ""),
         code=event.get("responseStatus", {}).get("code", 0),
+        annotations=event.get("annotations", {}),
     )

@@ -2,15 +2,23 @@
 
 import json
 import ssl
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
+from datetime import UTC, datetime
 from pathlib import Path
 
 import aiohttp
 import pytest
 
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import Verdict, operator_users
+from aistack.admission.review import Verdict, operator_users, review
+from aistack.admission.server import Decide
+from aistack.api import AcceleratorClass, AIPolicy, AIPolicyException
+from aistack.catalog import Catalog
+from aistack.govern import Policies
+from aistack.images import default_images
+from aistack.platform import Platform
+from tests import rulebook
 from tests.controlplane import ControlPlane, RequestFailed
 from tests.reviews import Object, broken_stack, price_book
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack
@@ -162,6 +170,41 @@ def test_an_internal_error_denies_and_names_itself(webhook: LocalWebhook, kubect
     assert "denied the request: internal error in the aistack webhook (id " in shown
     assert "s3cr3t" not in shown
     assert "NotFound" in kubectl("get", "aistack", "support")
+
+
+def test_the_audit_log_says_which_rules_were_denied_warned_reported_and_waived(
+    webhook: LocalWebhook, kubectl: Kubectl
+) -> None:
+    mine = rulebook.policy()
+    warning, reporting = rulebook.policy("warns", action="Warn"), rulebook.policy("reports", action="Audit")
+    excused = rulebook.exception(kubectl.namespace)
+
+    def judging(*policies: AIPolicy, exceptions: Sequence[AIPolicyException] = ()) -> Decide:
+        known = Policies(policies, exceptions, now=datetime(2026, 11, 23, tzinfo=UTC))
+        classes = {"nvidia-l4": AcceleratorClass.parse(accelerator_class())}
+        platform = Platform(Catalog(default_images(), classes), policies=known)
+
+        async def decide(request: AdmissionRequest) -> Verdict:
+            return review(request, platform)
+
+        return decide
+
+    mark = webhook.cluster.audit.mark()
+    try:
+        webhook.decide_instead = judging(mine, warning, reporting)
+        assert "is invalid" in kubectl("create", obj=stack())
+        webhook.decide_instead = judging(mine, exceptions=[excused])
+        assert "created" in kubectl("create", obj=stack())
+    finally:
+        webhook.decide_instead = None
+    noted = [
+        {key.rpartition("/")[2]: value for key, value in request.annotations.items() if "aistack" in key}
+        for request in webhook.cluster.audit.requests(mark, namespace=kubectl.namespace, verb="create")
+    ]
+    assert noted == [
+        {"denied": "mine/owner", "warned": "warns/owner", "audited": "reports/owner"},
+        {"waived": "mine/owner by waiver"},
+    ]
 
 
 def test_a_large_object_gets_the_right_verdict(kubectl: Kubectl) -> None:

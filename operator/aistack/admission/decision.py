@@ -3,19 +3,17 @@
 import hashlib
 import logging
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 import orjson
 
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import Verdict
+from aistack.admission.review import MOST_NAMED, Verdict
 from aistack.trail import Link, Trail
 
 logger = logging.getLogger(__name__)
-
-MOST_NAMED = 50
-"""Rules and budgets of one decision that are named; a record stays as small as an event."""
 
 
 def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict[str, Any]:
@@ -31,7 +29,7 @@ def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict
         "spec": spec_digest(request.object),
         "verdict": "allowed" if verdict.allowed else "denied",
         "problems": len(verdict.problems),
-        "rules": list(verdict.rules[:MOST_NAMED]),
+        "rules": asdict(verdict.rules),
         "budgets": _budgets(verdict),
     }
 

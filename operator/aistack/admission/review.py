@@ -5,7 +5,7 @@ exactly what could not be served. Nothing here reads the clock, the network or t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from pydantic import ValidationError
 
@@ -29,6 +29,8 @@ MOST_PROBLEMS = 50
 MOST_WARNINGS = 15
 LONGEST_WARNING = 256
 """The API server cuts a warning at 256 characters and drops those beyond 4,096 in all."""
+MOST_NAMED = 50
+"""Rules that are named for one reason; an annotation and a record stay as small as an event."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +45,25 @@ class Priced:
 
 
 @dataclass(frozen=True, slots=True)
+class BrokenRules:
+    """The rules that a stack breaks, as `policy/rule`, by what comes of that; MOST_NAMED of each."""
+
+    denied: tuple[str, ...] = ()
+    warned: tuple[str, ...] = ()
+    audited: tuple[str, ...] = ()
+    """Their policies only report."""
+    waived: tuple[str, ...] = ()
+    """`policy/rule by exception`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
     """What is wrong with an object, a line each; an object without problems is allowed."""
 
     problems: tuple[str, ...] = ()
     """`<field path>: <what is wrong>; <what to write instead>`."""
     warnings: tuple[str, ...] = ()
-    rules: tuple[str, ...] = ()
-    """The rules of policies among what is wrong, as policy/rule."""
+    rules: BrokenRules = BrokenRules()
     unknown_classes: frozenset[str] = frozenset()
     """Accelerator classes that the stack names and the catalog doesn't have: it may lag behind."""
     priced: Priced | None = None
@@ -114,7 +127,7 @@ def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
     return Verdict(
         problems=tuple(map(str, problems)),
         warnings=tuple(map(str, (*_warnings(said, refusals), *resolution.warnings))),
-        rules=tuple(result.name for result in said.failed("Deny") if result.problem() in refusals),
+        rules=_broken_rules(said, refusals),
         unknown_classes=frozenset(name for name in named if platform.catalog.accelerator(name) is None),
         priced=None if problems or not served else _priced(stack, served, estimated, platform),
     )
@@ -139,6 +152,15 @@ def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Pro
     yield from (denial for denial in said.denials if denial not in refusals)
     yield from said.warnings
     yield from said.waivers(soon=True)
+
+
+def _broken_rules(said: govern.Verdict, refusals: Sequence[Problem]) -> BrokenRules:
+    denied = [result.name for result in said.failed("Deny") if result.problem() in refusals]
+    standing = [result.name for result in said.failed("Deny") if result.name not in denied]
+    warned = [*standing, *(result.name for result in said.failed("Warn"))]
+    audited = [result.name for result in said.failed("Audit")]
+    waived = [f"{each.name} by {each.waived_by.metadata.name}" for each in said.not_kept if each.waived_by]
+    return BrokenRules(*(tuple(names[:MOST_NAMED]) for names in (denied, warned, audited, waived)))
 
 
 def _move(request: AdmissionRequest, platform: Platform) -> Verdict:
@@ -193,9 +215,12 @@ def _judge_exception(exception: AIPolicyException, platform: Platform, requester
 def answer(request: AdmissionRequest, verdict: Verdict) -> Manifest:
     """The AdmissionReview that carries a verdict back to the API server.
 
-    A denial comes without the warnings: they would stand above what has to be mended first.
+    A denial comes without the warnings: they would stand above what has to be mended first. The API server's
+    audit log shows the rules as `validate.aistack.dev/denied` and the like.
     """
     response: Manifest = {"uid": request.uid, "allowed": verdict.allowed}
+    if noted := {name: ", ".join(rules) for name, rules in asdict(verdict.rules).items() if rules}:
+        response["auditAnnotations"] = noted
     if not verdict.allowed:
         response["status"] = _status(request, verdict)
     elif verdict.warnings:
