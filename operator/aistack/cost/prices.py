@@ -7,6 +7,7 @@ are no exchange rates here.
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cache
 from importlib import resources
 from typing import TypeVar
 
@@ -83,6 +84,7 @@ def shipped_text() -> str:
     return resources.files("aistack").joinpath("prices/default.yaml").read_text()
 
 
+@cache
 def shipped_book() -> PriceBook:
     return PriceBook.parse(yaml.load(shipped_text(), Loader=yaml.CSafeLoader))
 
