@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 
 from aistack.api import AIStack
 from aistack.api.base import Metadata
@@ -13,7 +14,8 @@ from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import NO_PRICES
-from aistack.govern import NO_POLICIES, Policies, Verdict, judge
+from aistack.govern import NO_POLICIES, Money, Policies, Verdict, facts_of, judge
+from aistack.govern.facts import Facts
 from aistack.kinds import AIBUDGET
 from aistack.problem import Problem
 from aistack.resolve import Resolution, ResolvedStack, resolve
@@ -57,8 +59,18 @@ def judged(
 ) -> tuple[Estimate, Verdict]:
     """What a stack costs, and what policies say of it, its cost included; `old` is it before an update."""
     estimated = priced(stack, platform)
-    fits = _fits(stack, estimated, platform) if platform.policies.policies else {}
-    return estimated, judge(stack, platform.policies, money(stack, estimated, platform.prices, fits), old)
+    if not platform.policies.policies:
+        return estimated, Verdict()
+    return estimated, judge(stack, platform.policies, _money(stack, estimated, platform), old)
+
+
+def facts(stack: ResolvedStack, platform: Platform, today: date) -> Facts:
+    """What policies can ask of a stack, its cost included. `today` is UTC's."""
+    return facts_of(stack, today, _money(stack, priced(stack, platform), platform))
+
+
+def _money(stack: ResolvedStack, estimated: Estimate, platform: Platform) -> Money:
+    return money(stack, estimated, platform.prices, _fits(stack, estimated, platform))
 
 
 def priced(stack: ResolvedStack, platform: Platform) -> Estimate:

@@ -57,8 +57,8 @@ async def test_without_time_to_find_out_a_policy_is_refused_and_told_so(
     assert (await tried(asked(policy().dump()), ALLOWED, Semaphore())).problems == (trying.NO_TIME,)
 
 
-def with_rule(expression: str) -> AIPolicy:
-    hostile = {"id": "hostile", "expression": expression, "message": "It is."}
+def with_rule(expression: str, **fields: str) -> AIPolicy:
+    hostile = {"id": "hostile", "expression": expression, "message": "It is.", **fields}
     return policy(rules=[OWNED, hostile, {**OWNED, "id": "after"}])
 
 
@@ -70,9 +70,17 @@ def asked(obj: dict[str, object]) -> AdmissionRequest:
 async def test_a_rule_that_takes_too_much_is_named(why: str) -> None:
     hostile = with_rule(HOSTILE[why])
     assert not isinstance(condition(HOSTILE[why], "mine").compiled, Failure)
-    assert await excessive(hostile) == "hostile"
+    assert await excessive(hostile) == "hostile.expression"
     (told,) = (await tried(asked(hostile.dump()), ALLOWED, Semaphore())).problems
     assert told.startswith("spec.rules[hostile].expression: on a large stack it takes more than")
+
+
+@pytest.mark.parametrize("expression", ["object.metadata.name == 'large'", "object.metadata.name != 'large'"])
+async def test_what_is_found_is_tried_whether_the_rule_is_kept_or_broken(expression: str) -> None:
+    hostile = with_rule(expression, found=GROWING)
+    assert await excessive(hostile) == "hostile.found"
+    (told,) = (await tried(asked(hostile.dump()), ALLOWED, Semaphore())).problems
+    assert told.startswith("spec.rules[hostile].found: on a large stack it takes more than")
 
 
 @pytest.mark.parametrize("why", BOUNDED)

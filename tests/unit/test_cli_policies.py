@@ -9,6 +9,7 @@ import yaml
 
 from aistack.cli.parser import main
 from aistack.kinds import Manifest
+from tests import budgets, costs
 from tests.rulebook import OWNED
 
 STACK: Manifest = {
@@ -281,6 +282,24 @@ def test_the_facts_of_a_stack_are_printed_for_readers_and_programs(
     main(["facts", path, "--output=json"])
     found = json.loads(capsys.readouterr().out)
     assert found["AIStack care/hello"]["sources"] == ["hf://a/b"]
+
+
+def test_the_facts_say_what_a_stack_costs_and_whether_it_fits_into_its_budgets(
+    check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = {"secretKeyRef": {"name": "openai", "key": "key"}}
+    managed = {"provider": "openai", "model": "gpt-x", "credentials": key}
+    spec = {"models": [{"name": "gpt", "managed": managed}], "traffic": costs.TRAFFIC}
+    asked = {**STACK, "spec": spec}
+    book = costs.book(**costs.CLUSTER, tokens=[{**costs.GPT, "retires": "2026-11-30"}]).dump()
+    files = [check.write(f"{each['kind']}.yaml", each) for each in (asked, book, budgets.manifest(limit="1"))]
+    assert main(["facts", *files, "--date=2026-11-23", "--output=json"]) == 0
+    found = json.loads(capsys.readouterr().out)["AIStack care/hello"]
+    assert found["monthlyCost"] > 1
+    assert found["unknownPrices"] == []
+    assert found["oldestPriceDays"] == 22
+    assert found["retirements"] == {"gpt": 7}
+    assert found["budgets"] == [{"name": "care", "fits": False}]
 
 
 def test_facts_of_a_stack_whose_names_lead_nowhere_are_not_told(

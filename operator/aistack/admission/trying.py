@@ -31,14 +31,14 @@ async def tried(request: AdmissionRequest, verdict: Verdict, room: asyncio.Semap
         return verdict
     try:
         async with asyncio.timeout(PATIENCE), room:
-            rule = await excessive(AIPolicy.read(request.object))
+            where = await excessive(AIPolicy.read(request.object))
     except TimeoutError:
         return replace(verdict, problems=(NO_TIME,))
-    return replace(verdict, problems=(str(_problem(rule)),)) if rule else verdict
+    return replace(verdict, problems=(str(_problem(where)),)) if where else verdict
 
 
 async def excessive(policy: AIPolicy) -> str:
-    """The id of the rule that exceeds the bounds; empty when none does."""
+    """The rule and field that exceed the bounds, `regions.found`; empty when none does."""
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*ARGV, stdin=pipe, stdout=pipe, stderr=nowhere)
     try:
@@ -53,9 +53,10 @@ async def excessive(policy: AIPolicy) -> str:
     return "" if begun[-1] == DONE else begun[-1]
 
 
-def _problem(rule: str) -> Problem:
+def _problem(where: str) -> Problem:
+    rule, _, field = where.partition(".")
     message = (
         f"on a large stack it takes more than {CPU_SECONDS} s or {MEMORY >> 20} MiB; "
         "write it so that no text and no list grows from step to step"
     )
-    return Problem(f"spec.rules[{rule}].expression", Reason.INVALID_SPEC, message)
+    return Problem(f"spec.rules[{rule}].{field}", Reason.INVALID_SPEC, message)

@@ -23,7 +23,7 @@ from aistack.images import default_images
 from aistack.platform import Platform, judged, overspending, unaffordable
 from aistack.problem import Problem
 
-__all__ = ["Checked", "check", "lines", "rulebook", "run", "verdict"]
+__all__ = ["Checked", "check", "described", "lines", "rulebook", "run", "verdict"]
 
 COLOURS = {Sort.INVALID: "red", Sort.DENIED: "red", Sort.WARNING: "yellow", Sort.AUDIT: "blue"}
 FORMS: Mapping[str, Callable[[Sequence[Checked]], str]] = {
@@ -40,11 +40,15 @@ NO_RULES = Platform(Catalog({}))
 
 
 def rulebook(documents: Sequence[Document], now: datetime) -> Platform:
-    """What the policies, budgets, exceptions, namespaces and prices among the documents hold stacks to."""
+    """What the documents hold stacks to; without policies and budgets nobody asks for prices, either."""
+    asks = any(isinstance(each.parsed, AIPolicy | AIBudget) for each in documents)
+    return described(documents, now) if asks else NO_RULES
+
+
+def described(documents: Sequence[Document], now: datetime) -> Platform:
+    """The policies, budgets, exceptions, namespaces and prices of the documents, and the shipped prices."""
     policies = tuple(each.parsed for each in documents if isinstance(each.parsed, AIPolicy))
     budgets = tuple(each.parsed for each in documents if isinstance(each.parsed, AIBudget))
-    if not (policies or budgets):
-        return NO_RULES
     labels = {each.name: each.labels for each in documents if each.kind == "Namespace"}
     places = {*labels, *(each.namespace for each in documents)}
     namespaces = {name: {**labels.get(name, {}), NAMESPACE_NAME: name} for name in places}

@@ -1,28 +1,33 @@
 """`aistack facts`: what rules can ask of the stacks in files, and the table of all facts."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
 from aistack.api import AIStack
-from aistack.cli.check import check, lines, verdict
+from aistack.cli.check import check, described, lines, verdict
 from aistack.cli.files import read
 from aistack.cli.output import Exit, as_yaml, complain, remark, show, write
-from aistack.govern import facts_of
 from aistack.govern.facts import Facts
+from aistack.platform import facts
 
 
-def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, today: date) -> Exit:
-    """Prints nothing when a name in one of the stacks leads nowhere: half the facts would be wrong."""
-    checked = check(read(files, namespace), read(catalog))
+def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str, *, now: datetime) -> Exit:
+    """Prints nothing when a name in one of the stacks leads nowhere: half the facts would be wrong.
+
+    Each stack is looked at as if it came alone, with the prices and budgets among the files.
+    """
+    documents, referred = read(files, namespace), read(catalog)
+    platform = described([*referred, *documents], now)
+    checked = check(documents, referred, platform)
     stacks = [each for each in checked if isinstance(each.document.parsed, AIStack) or each.document.problems]
     if not stacks:
         complain("no AIStack in these files")
         return Exit.BAD_INPUT
     known = {
-        each.document.title: facts_of(each.resolution.meaning, today).dump()
+        each.document.title: facts(each.resolution.meaning, platform, now.date()).dump()
         for each in stacks
         if each.resolution and each.resolution.meaning
     }
@@ -30,14 +35,14 @@ def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: st
         remark(*lines(stacks))
         return verdict(stacks, strict=False)
     if output == "text":
-        show(*(line for title, facts in known.items() for line in _lines(title, facts)))
+        show(*(line for title, found in known.items() for line in _lines(title, found)))
     else:
         write(known, output)
     return Exit.FINE
 
 
-def _lines(title: str, facts: Mapping[str, Any]) -> list[Text]:
-    told = as_yaml([{name: value for name, value in facts.items() if value not in ([], {})}])
+def _lines(title: str, found: Mapping[str, Any]) -> list[Text]:
+    told = as_yaml([{name: value for name, value in found.items() if value not in ([], {})}])
     return [Text(title, "bold"), *(Text(f"  {line}") for line in told.splitlines())]
 
 

@@ -137,7 +137,7 @@ def _run_facts(arguments: argparse.Namespace) -> int:
         arguments.catalog,
         arguments.namespace,
         arguments.output,
-        today=arguments.date.date(),
+        now=arguments.date,
     )
 
 

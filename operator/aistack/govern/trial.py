@@ -1,8 +1,9 @@
 """Evaluates a policy's rules once on a large stack, in a process that may not take much: `python -m` runs it.
 
 The library bounds an expression's depth and steps, not what one step builds up: four `replace` in a row make
-gigabytes of a word. So a policy is tried before it is stored. It reads an AIPolicy as JSON and writes the id
-of each rule before that is evaluated, and DONE in the end; who started it sees at which rule it was ended.
+gigabytes of a word. So a policy is tried before it is stored. It reads an AIPolicy as JSON and writes each
+expression's rule and field (`regions.found`) before it is evaluated, and DONE in the end; who started it sees
+at which one it was ended.
 """
 
 import resource
@@ -22,7 +23,7 @@ from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, resolve
 
 DONE = "/"
-"""No rule's id."""
+"""No rule's field."""
 CPU_SECONDS = 1
 MEMORY = 128 * 1024 * 1024
 """Bytes of address space besides what Python and the library take."""
@@ -34,13 +35,21 @@ TEXT = 1024
 def main() -> None:
     policy, stack = AIPolicy.parse(_stdin()), large_stack()
     _bound()
-    for rule in policy.spec.rules:
-        sys.stdout.write(f"{rule.id}\n")
+    for where, rule in _expressions(policy):
+        sys.stdout.write(f"{where}\n")
         sys.stdout.flush()
         verdict = evaluate(stack, [_alone(policy, rule)], (), {}, datetime.now(UTC))
-        if any(OUT_OF_MEMORY.why in result.found for result in verdict.results):
-            raise MemoryError(rule.id)
+        if any(OUT_OF_MEMORY.why in found for result in verdict.results for found in result.found):
+            raise MemoryError(where)
     sys.stdout.write(f"{DONE}\n")
+
+
+def _expressions(policy: AIPolicy) -> Iterator[tuple[str, Rule]]:
+    """Each with a rule that evaluates it alone: what was found is asked for where a rule is broken."""
+    for rule in policy.spec.rules:
+        yield f"{rule.id}.expression", rule.model_copy(update={"found": None})
+        if rule.found:
+            yield f"{rule.id}.found", rule.model_copy(update={"expression": "false"})
 
 
 def _stdin() -> Manifest:
