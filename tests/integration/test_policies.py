@@ -1,7 +1,7 @@
 """What a policy denies cannot run: not past the webhook, not past the controller when there is no webhook."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -141,6 +141,14 @@ def test_a_policy_that_suspends_stops_what_runs_and_lets_it_on_when_it_is_mended
     assert replicas() == 1
 
 
+def counted(stacks: Stacks, policy: Mapping[str, Any]) -> dict[str, int]:
+    """What the policy's status says."""
+    told = stacks.cluster.kubectl(
+        "get", "aipolicies", policy["metadata"]["name"], "--output=jsonpath={.status}"
+    )
+    return dict(json.loads(told or "{}"))
+
+
 def test_the_end_of_an_exception_is_told_before_and_stops_nothing(
     stacks: Stacks, policy: dict[str, Any]
 ) -> None:
@@ -152,6 +160,10 @@ def test_the_end_of_an_exception_is_told_before_and_stops_nothing(
     stacks.apply(stack())
     stacks.wait_ready("support")
     assert stacks.condition("support", "PolicyWaived")["reason"] == "ExceptionEnds"
+    eventually(
+        lambda: counted(stacks, policy) == {"stacks": 1, "violating": 0},
+        "it is about one stack, which is excused",
+    )
     before = stacks.children()
     eventually(
         lambda: stacks.condition("support", "PolicyCompliant")["status"] == "False",
@@ -159,6 +171,9 @@ def test_the_end_of_an_exception_is_told_before_and_stops_nothing(
         patience=120,
     )
     assert datetime.now(UTC) >= ends - timedelta(seconds=1)
+    eventually(
+        lambda: counted(stacks, policy) == {"stacks": 1, "violating": 1}, "it says how many stacks break it"
+    )
     assert stacks.condition("support")["status"] == "True", "what runs goes on"
     assert stacks.condition("support", "PolicyWaived") == {}
     assert {name: item["metadata"]["uid"] for name, item in stacks.children().items()} == {

@@ -109,7 +109,7 @@ def test_every_rule_says_what_to_write_instead() -> None:
     [
         ("AIStack", "ais", ["Ready", "Reason", "Models", "Cost/Mo", "Budget", "Risk", "Age"]),
         ("AIBudget", "aib", ["Limit", "Currency", "Reserved", "%", "Stacks", "MTD", "Enforcement", "Age"]),
-        ("AIPolicy", "aip", ["Action", "From", "Age"]),
+        ("AIPolicy", "aip", ["Action", "From", "Stacks", "Violating", "Age"]),
         ("AIPolicyException", "aipx", ["Policies", "Stacks", "Expires", "Ticket", "Age"]),
         ("AcceleratorClass", "acc", ["Resource", "Memory", "Hourly", "Currency", "Age"]),
         ("PriceBook", "pb", ["Currency", "As-Of", "Age"]),

@@ -6,7 +6,6 @@ from pydantic import Field, StringConstraints
 
 from aistack.api.base import Metadata, Model
 from aistack.api.invariants import Invariant, ListMap
-from aistack.api.policies import PlatformStatus
 from aistack.api.scalars import Amount, Currency, Date, Labels, Line, ObjectName, Quantity, ResourceName, Uri
 
 
@@ -114,9 +113,6 @@ class AcceleratorClass(Model):
     spec: AcceleratorClassSpec
     """What is offered."""
 
-    status: PlatformStatus = PlatformStatus()
-    """What is true; written by the operator."""
-
 
 class TokenPrice(Model):
     """What a managed model's tokens cost, as decimal strings a million tokens."""
@@ -215,6 +211,3 @@ class PriceBook(Model):
     metadata: Metadata
     spec: PriceBookSpec
     """The prices."""
-
-    status: PlatformStatus = PlatformStatus()
-    """What is true; written by the operator."""

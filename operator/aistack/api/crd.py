@@ -122,6 +122,8 @@ DEFINITIONS = (
         columns=(
             Column("Action", ".spec.action"),
             Column("From", ".spec.effectiveFrom"),
+            Column("Stacks", ".status.stacks", type="integer"),
+            Column("Violating", ".status.violating", type="integer"),
             Column("Rules", ".spec.rules[*].id", wide=True),
             Column("Description", ".spec.description", wide=True),
             AGE,
@@ -194,7 +196,7 @@ def custom_resource_definition(definition: Definition) -> dict[str, Any]:
                     "served": True,
                     "storage": True,
                     "schema": {"openAPIV3Schema": root_schema(definition.model)},
-                    "subresources": {"status": {}},
+                    **({"subresources": {"status": {}}} if "status" in definition.model.model_fields else {}),
                     "additionalPrinterColumns": [printer_column(column) for column in definition.columns],
                 }
             ],
@@ -215,7 +217,7 @@ def root_schema(model: type[Model]) -> Schema:
     """The structural schema of a whole object; what Kubernetes itself defines of it is left to Kubernetes."""
     raw = model.model_json_schema()
     schema = structural(raw, raw["$defs"])
-    own = {name: schema["properties"][name] for name in ("spec", "status")}
+    own = {name: schema["properties"][name] for name in ("spec", "status") if name in schema["properties"]}
     kubernetes: Schema = {
         "apiVersion": {"type": "string"},
         "kind": {"type": "string"},

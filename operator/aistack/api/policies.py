@@ -8,20 +8,20 @@ from aistack.api.base import LabelSelector, Metadata, Model
 from aistack.api.governance import RiskTier
 from aistack.api.invariants import ListMap, ListSet
 from aistack.api.scalars import KEYS, Date, Line, Name, ObjectName, Text, Timestamp
-from aistack.api.stack import Condition, Environment, Generation
+from aistack.api.stack import Environment
 
 Expression = Annotated[str, StringConstraints(min_length=1, max_length=4096)]
 ParamValue = Annotated[tuple[Line, ...], Field(max_length=256)]
 
 
-class PlatformStatus(Model):
-    """What is true of an object that others read."""
+class PolicyStatus(Model):
+    """What came of a policy, counted again when a stack was judged anew."""
 
-    observed_generation: Generation = 0
-    """The metadata.generation that this status is about; default 0."""
+    stacks: Annotated[int, Field(ge=0)] | None = None
+    """Stacks that it is about; absent until every stack was judged."""
 
-    conditions: Annotated[tuple[Condition, ...], Field(max_length=16), ListMap("type")] = ()
-    """One a concern."""
+    violating: Annotated[int, Field(ge=0)] | None = None
+    """Of these, the ones that break a rule which no exception waives, or on which a rule has no answer."""
 
 
 class PolicyMatch(Model):
@@ -108,7 +108,7 @@ class AIPolicy(Model):
     spec: AIPolicySpec
     """What is wanted."""
 
-    status: PlatformStatus = PlatformStatus()
+    status: PolicyStatus = PolicyStatus()
     """What is true; written by the operator."""
 
 
@@ -152,6 +152,3 @@ class AIPolicyException(Model):
     metadata: Metadata
     spec: AIPolicyExceptionSpec
     """What is wanted."""
-
-    status: PlatformStatus = PlatformStatus()
-    """What is true; written by the operator."""

@@ -57,6 +57,7 @@ from aistack.runtime.metrics import (
     UnreadableObjects,
     count_request,
 )
+from aistack.runtime.policystatus import tell_of_policies
 from aistack.runtime.queue import Next, Priority, Queue
 from aistack.runtime.store import Key, Store
 from aistack.runtime.watches import Watches
@@ -167,6 +168,7 @@ class Controller:
                 tasks.create_task(self._bookkeeping.run())
                 tasks.create_task(self._metering.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
+                tasks.create_task(tell_of_policies(self._store, self._results, self._kube))
                 held = self._admission_policies
                 tasks.create_task(
                     held.run() if self._settings.admission_policies else held.tell_of_leftovers()

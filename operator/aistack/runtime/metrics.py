@@ -1,15 +1,17 @@
 """What the controller counts, for Prometheus."""
 
 from collections import Counter as Tally
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 
 from prometheus_client import Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
 from aistack.api import AIBudget
+from aistack.api.policies import PolicyStatus
 from aistack.api.stack import CostStatus
 from aistack.budget import Ledger
+from aistack.govern import Outcome
 from aistack.observed import Metered
 from aistack.runtime.store import Key
 from aistack.spending import micro
@@ -17,6 +19,7 @@ from aistack.spending.summary import Spent
 from aistack.unreadable import Unreadable
 
 MICRO = 1_000_000
+BROKEN = frozenset({Outcome.FAILED.value, Outcome.ERROR.value})
 
 RECONCILE_SECONDS = Histogram(
     "aistack_reconcile_seconds",
@@ -61,6 +64,21 @@ class PolicyResults(Collector):
 
     def clear(self) -> None:
         self._results.clear()
+
+    def cover(self, keys: Set[Key]) -> bool:
+        """Whether each of these stacks was judged."""
+        return keys <= self._results.keys()
+
+    def statuses(self) -> Mapping[str, PolicyStatus]:
+        """Of each policy that is about a stack: how many there are, and how many of them break it."""
+        stacks: Tally[str] = Tally()
+        violating: Tally[str] = Tally()
+        for results in self._results.values():
+            stacks.update({policy for policy, _ in results})
+            violating.update({policy for policy, outcome in results if outcome in BROKEN})
+        return {
+            name: PolicyStatus(stacks=number, violating=violating[name]) for name, number in stacks.items()
+        }
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         family = GaugeMetricFamily(
