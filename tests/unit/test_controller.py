@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime, timedelta, tzinfo
+from typing import Any
 
 import pytest
 
+from aistack.api import AIPolicy, AIPolicyException
 from aistack.catalog import Catalog
 from aistack.errors import NotLeader, Unavailable
 from aistack.kinds import AISTACK, Kind, Manifest
@@ -18,6 +20,7 @@ from aistack.runtime import controller
 from aistack.runtime.controller import Controller
 from aistack.runtime.store import Store
 from aistack.settings import read_settings
+from tests.rulebook import exception, policy
 from tests.virtual_time import in_virtual_time
 
 READY = Outcome(ready=True, reason="Ready")
@@ -25,10 +28,10 @@ Run = Callable[[Manifest, Observed, Catalog], Awaitable[Outcome]]
 
 
 class Cluster:
-    """Stands in for the API server: it holds these stacks, and nothing ever happens unless `tell` says so."""
+    """Stands in for the API server: it holds these objects; nothing happens unless `tell` says so."""
 
-    def __init__(self, *stacks: Manifest, groups: frozenset[str] = frozenset()) -> None:
-        self.stacks = list(stacks)
+    def __init__(self, *objects: Manifest, groups: frozenset[str] = frozenset()) -> None:
+        self.objects = objects
         self._groups = groups
         self._events: asyncio.Queue[WatchEvent] = asyncio.Queue()
 
@@ -39,7 +42,7 @@ class Cluster:
         return self._groups
 
     async def pages(self, kind: Kind, **_selectors: str) -> AsyncGenerator[Page, None]:
-        yield Page(self.stacks if kind is AISTACK else [], "100")
+        yield Page([item for item in self.objects if item["kind"] == kind.kind], "100")
 
     async def watch(self, kind: Kind, _version: str, **_selectors: str) -> AsyncGenerator[WatchEvent, None]:
         if kind is not AISTACK:
@@ -168,3 +171,49 @@ async def test_a_stack_that_appears_later_is_looked_at(monkeypatch: pytest.Monke
     asyncio.get_running_loop().call_later(10, cluster.tell, "DELETED", stack("b", 102))
     await led(monkeypatch, cluster, runs, 60)
     assert runs.names == ["a", "b"]
+
+
+class Clock(datetime):
+    """The last minutes of a day, and what the loop's clock has added to them."""
+
+    START = datetime(2027, 12, 1, 23, 50, tzinfo=UTC)
+
+    @classmethod
+    def now(cls, tz: tzinfo | None = None) -> "Clock":
+        return cls.fromtimestamp(cls.START.timestamp() + asyncio.get_running_loop().time(), tz)
+
+
+def known(rules: AIPolicy | AIPolicyException) -> Manifest:
+    """As the API server would list it."""
+    found: dict[str, Any] = rules.model_dump(mode="json", by_alias=True, exclude_unset=True)
+    return {**found, "metadata": {**found["metadata"], "uid": "uid-rules", "resourceVersion": "1"}}
+
+
+MIDNIGHT, ENDS = datetime(2027, 12, 2, tzinfo=UTC), datetime(2027, 12, 1, 23, 54, tzinfo=UTC)
+BEGINS = known(policy(effectiveFrom="2027-12-02"))
+
+
+@pytest.mark.parametrize(
+    ("objects", "dates"),
+    [
+        ((), ()),
+        ((BEGINS,), (MIDNIGHT,)),
+        ((BEGINS, known(exception(expiresAt="2027-12-01T23:54:00Z"))), (ENDS, MIDNIGHT)),
+        ((BEGINS, known(exception(expiresAt="2027-12-15T23:54:00Z"))), (ENDS, MIDNIGHT)),
+    ],
+    ids=["without policies", "the day a policy begins", "an exception ends", "14 days before it ends"],
+)
+def test_a_date_has_every_stack_looked_at_again_within_its_bound(
+    monkeypatch: pytest.MonkeyPatch, objects: tuple[Manifest, ...], dates: tuple[datetime, ...]
+) -> None:
+    seen: list[datetime] = []
+
+    async def look(_raw: Manifest, _observed: Observed, _catalog: Catalog) -> Outcome:
+        seen.append(Clock.now(UTC))
+        return READY
+
+    monkeypatch.setattr(controller, "datetime", Clock)
+    in_virtual_time(led)(monkeypatch, Cluster(stack("a"), *objects), look, 1200)
+    bound = timedelta(seconds=controller.DATES_SECONDS + 1)
+    assert len(seen) == 1 + len(dates)
+    assert all(date <= at <= date + bound for date, at in zip(dates, seen[1:], strict=True))

@@ -4,7 +4,17 @@ from typing import Any
 
 import pytest
 
-from aistack.kinds import ACCELERATOR_CLASS, AISTACK, DEPLOYMENT, POD, Kind, Manifest
+from aistack.kinds import (
+    ACCELERATOR_CLASS,
+    AIPOLICY,
+    AISTACK,
+    DEPLOYMENT,
+    NAMESPACE,
+    POD,
+    PRICE_BOOK,
+    Kind,
+    Manifest,
+)
 from aistack.runtime.store import Key, Store, identity
 
 SUPPORT: Key = ("care", "support")
@@ -34,6 +44,16 @@ def accelerator_class(version: int, memory: str = "24Gi") -> Manifest:
     return manifest(
         ACCELERATOR_CLASS, "nvidia-l4", version, spec={"resourceName": "nvidia.com/gpu", "memory": memory}
     )
+
+
+def place(name: str, version: int, **labels: str) -> Manifest:
+    return manifest(NAMESPACE, name, version, metadata={"labels": labels})
+
+
+def price_book(version: int, per_gib: str) -> Manifest:
+    traffic = [{"name": "internet", "perGib": per_gib, "source": "contracts/7"}]
+    spec = {"currency": "USD", "asOf": "2026-11-01", "traffic": traffic}
+    return manifest(PRICE_BOOK, "ours", version, spec=spec)
 
 
 @pytest.fixture
@@ -160,6 +180,37 @@ def test_an_accelerator_class_that_cannot_be_read_counts_as_absent(
     assert store.update(broken) == {SUPPORT}
     assert store.accelerator_classes == {}
     assert "AcceleratorClass nvidia-l4 can't be read" in caplog.text
+
+
+def test_the_labels_of_a_namespace_concern_the_stacks_in_it() -> None:
+    """Policies and budgets choose by them."""
+    store = Store()
+    for namespace in ("care", "shop"):
+        store.update(stack("support", 1, uid=f"uid-{namespace}", metadata={"namespace": namespace}))
+    assert store.update(place("care", 20, tier="high")) == {SUPPORT}
+    assert store.update(place("care", 21, tier="high")) == set(), "nothing of it has changed"
+    assert store.update(place("care", 22, tier="low")) == {SUPPORT}
+    assert store.namespaces == {"care": {"tier": "low"}}
+
+
+def test_prices_concern_every_stack(store: Store) -> None:
+    assert store.update(price_book(20, "0.25")) == {SUPPORT, SALES}
+    assert store.update(price_book(21, "0.25")) == set(), "nothing of it has changed"
+    assert store.update(price_book(22, "0.50")) == {SUPPORT, SALES}
+    assert [each.per_gib for each in store.price_books["ours"].spec.traffic] == ["0.50"]
+    assert store.remove(price_book(23, "0.50")) == {SUPPORT, SALES}
+    assert store.price_books == {}
+
+
+def test_a_policy_concerns_every_stack_and_what_stands_beside_its_rules_nobody(store: Store) -> None:
+    spec = {"rules": [{"id": "owner", "expression": "true", "message": "Nobody answers for it."}]}
+    assert store.update(manifest(AIPOLICY, "mine", 20, spec=spec)) == {SUPPORT, SALES}
+    labelled = manifest(AIPOLICY, "mine", 21, spec=spec, metadata={"labels": {"team": "legal"}})
+    assert store.update(labelled) == set()
+    told = manifest(AIPOLICY, "mine", 22, spec=spec, status={"observedGeneration": 1})
+    assert store.update(told) == set()
+    denying = manifest(AIPOLICY, "mine", 23, spec={**spec, "action": "Deny"})
+    assert store.update(denying) == {SUPPORT, SALES}
 
 
 def test_our_own_write_is_known_before_any_watch_tells_of_it(store: Store) -> None:

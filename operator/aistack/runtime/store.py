@@ -245,13 +245,13 @@ class Store:
         kind, namespace, name = known
         if kind == AISTACK.kind:
             return frozenset({(namespace, name)})
+        if kind in SHARED and before and _terms(before.value) == _terms(after.value):
+            return NOBODY
         if kind == ACCELERATOR_CLASS.kind:
             return frozenset(key for key, stack in self._stacks.items() if name in stack.accelerator_classes)
         if kind in {AIPOLICY_EXCEPTION.kind, NAMESPACE.kind}:
             place = namespace or name
             return frozenset(key for key in self._stacks if key[0] == place)
-        if kind == AIBUDGET.kind and before and _terms(before.value) == _terms(after.value):
-            return NOBODY
         if kind in SHARED:
             return frozenset(self._stacks)
         homes = {entry.home for entry in (before, after) if entry and entry.home}
@@ -320,9 +320,11 @@ def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> b
 
 
 def _terms(value: Value) -> object:
-    """What stacks are held to; what they hold concerns the budget alone."""
+    """What an object asks of stacks; its labels and what its status tells concern it alone."""
     if isinstance(value, AIBudget):
         return value.spec, value.status.action
+    if isinstance(value, AcceleratorClass | PriceBook | AIPolicy | AIPolicyException):
+        return value.spec
     return value if isinstance(value, Unreadable) else None
 
 
