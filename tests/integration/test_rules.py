@@ -4,11 +4,9 @@ The shipped rules stand as ValidatingAdmissionPolicies in a real API server, are
 the fixtures there and here, and must not differ once.
 """
 
-import json
 import re
-import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,27 +15,34 @@ from hypothesis import strategies as st
 
 from aistack.api import AIPolicy, AIStack
 from aistack.api.base import LabelSelector
-from aistack.api.policies import PolicyMatch, Rule
+from aistack.api.policies import PolicyMatch
 from aistack.cli.files import read
 from aistack.cli.fixtures import Fixture, changed, fixtures
 from aistack.govern import Outcome, evaluate, wire
-from aistack.govern.admissionpolicy import admission_policies
 from aistack.govern.rules import reads_facts
 from aistack.kinds import Manifest
 from aistack.resolve import ResolvedStack, resolve
+from tests.compiled import (
+    CANARY,
+    LABELS,
+    NAME,
+    NAMESPACE,
+    NOW,
+    broken,
+    compiled,
+    in_force,
+    said,
+    stack,
+    stored,
+)
 from tests.controlplane import ControlPlane
 from tests.generated import resolved_stacks
 from tests.unit.test_govern_functions import TRUE
 
-NAMESPACE = "judged"
-NOW = datetime(2026, 11, 23, tzinfo=UTC)
 POLICIES = Path(__file__).parents[2] / "policies"
-SECONDS_UNTIL_IN_FORCE = 60
 BATCH = 25
+UPDATED = 12
 FUNCTIONS = "functions-of-rules"
-NAME = "kubernetes.io/metadata.name"
-RULE = r"([a-z0-9-]+/[a-z0-9-]+) \((?:low|medium|high|critical)\)"
-CANARY = Rule(id="canary", expression="object.metadata.name != 'canary'", message="It is.")
 OBJECT = "dyn({'numbers': dyn([3, 1, 2]), 'empty': dyn([])})"
 
 
@@ -61,17 +66,6 @@ def denying(policy: AIPolicy) -> AIPolicy | None:
     }
     spec = policy.spec.model_copy(update=changes)
     return policy.model_copy(update={"spec": spec}) if rules else None
-
-
-def of_stacks(policy: AIPolicy) -> list[Manifest]:
-    """As the operator compiles it; but it only warns, says of whom, and nothing owns it."""
-    compiled, binding = admission_policies([policy], (), NOW)
-    (validation,) = compiled["spec"]["validations"]
-    told = validation["messageExpression"]
-    validation["messageExpression"] = f"'BY ' + object.metadata.name + ': ' + {told}"
-    warning = {**binding["spec"], "validationActions": ["Warn"]}
-    metadata = {"name": compiled["metadata"]["name"]}
-    return [{**compiled, "metadata": metadata}, {**binding, "metadata": metadata, "spec": warning}]
 
 
 def of_functions() -> list[Manifest]:
@@ -101,17 +95,6 @@ def of_functions() -> list[Manifest]:
     ]
 
 
-def said(cluster: ControlPlane, *objects: Manifest) -> str:
-    """The warnings of creating the objects, without creating them."""
-    listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": objects})
-    return cluster.kubectl("create", "--dry-run=server", "-f", "-", input=listed, check=False)
-
-
-def stack(name: str, spec: Manifest) -> Manifest:
-    metadata = {"name": name, "namespace": NAMESPACE}
-    return {"apiVersion": "aistack.dev/v1alpha1", "kind": "AIStack", "metadata": metadata, "spec": spec}
-
-
 def config_map(name: str) -> Manifest:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "namespace": NAMESPACE}}
 
@@ -119,18 +102,11 @@ def config_map(name: str) -> Manifest:
 @pytest.fixture(scope="module")
 def judging(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """A cluster in which every rule is in force."""
-    policies = [each for policy in shipped() for each in of_stacks(policy)] + of_functions()
-    everything = json.dumps({"apiVersion": "v1", "kind": "List", "items": policies})
-    cluster.kubectl("create", "namespace", NAMESPACE)
-    cluster.kubectl("create", "-f", "-", input=everything)
+    policies = [each for policy in shipped() for each in compiled(policy)] + of_functions()
     names = {FUNCTIONS, *(policy.metadata.name for policy in shipped())}
-    canaries = stack("canary", rows()[0].base.dump()["spec"]), config_map("canary")
-    until = time.monotonic() + SECONDS_UNTIL_IN_FORCE
-    while missing := names - set(re.findall(r"(\S+)/canary", said(cluster, *canaries))):
-        assert time.monotonic() < until, f"not in force: {missing}"
-        time.sleep(1)
-    yield cluster
-    cluster.kubectl("delete", "-f", "-", input=everything)
+    canary = stack("canary", rows()[0].base.dump()["spec"])
+    with in_force(cluster, policies, names, canary, config_map("canary")):
+        yield cluster
 
 
 def rows() -> list[Fixture]:
@@ -147,25 +123,24 @@ def meaning(row: Fixture) -> ResolvedStack:
     return found
 
 
+def before(row: Fixture) -> ResolvedStack:
+    """The stack that the fixture's changes are made to."""
+    return meaning(replace(row, changes={}))
+
+
 def broken_here(judged: ResolvedStack) -> set[str]:
-    verdict = evaluate(judged, shipped(), (), {NAME: NAMESPACE}, NOW)
+    verdict = evaluate(judged, shipped(), (), LABELS, NOW)
     return {result.name for result in verdict.results if result.outcome is not Outcome.PASSED}
 
 
-def broken_there(cluster: ControlPlane, stacks: Mapping[str, ResolvedStack]) -> dict[str, set[str]]:
-    answer = said(cluster, *(stack(name, wire(judged)["spec"]) for name, judged in stacks.items()))
-    assert answer.count("created (server dry run)") == len(stacks), answer
-    assert "resulted in error" not in answer, answer
-    found: dict[str, set[str]] = {name: set() for name in stacks}
-    for name, told in re.findall(r"BY (\S+): (.*)", answer):
-        found[name] |= set(re.findall(RULE, told))
-    return found
+def written(stacks: Mapping[str, ResolvedStack]) -> list[Manifest]:
+    return [stack(name, wire(judged)["spec"]) for name, judged in stacks.items()]
 
 
 def test_shipped_rules_break_on_the_same_stacks_in_the_api_server(judging: ControlPlane) -> None:
     cases = {f"case-{number}": row for number, row in enumerate(rows())}
     stacks = {name: meaning(row) for name, row in cases.items()}
-    there = broken_there(judging, stacks)
+    there = broken(judging, written(stacks))
     here = {name: broken_here(judged) for name, judged in stacks.items()}
     differing = {cases[name].title: here[name] ^ there[name] for name in cases if here[name] != there[name]}
     assert differing == {}
@@ -178,13 +153,22 @@ def test_shipped_rules_break_on_the_same_stacks_in_the_api_server(judging: Contr
     assert set().union(*there.values()) == every
 
 
+def test_shipped_rules_break_on_the_same_stacks_when_they_are_updated(judging: ControlPlane) -> None:
+    cases = {f"case-{number}": row for number, row in enumerate(rows()[:: len(rows()) // UPDATED])}
+    stacks = {name: meaning(row) for name, row in cases.items()}
+    with stored(judging, written({name: before(row) for name, row in cases.items()})):
+        there = broken(judging, written(stacks), verb="replace")
+    assert there == {name: broken_here(judged) for name, judged in stacks.items()}
+    assert any(there.values())
+
+
 @settings(max_examples=max(12, settings().max_examples // 20))  # each is a batch that kubectl creates at once
 @given(st.lists(resolved_stacks(rows()), min_size=BATCH, max_size=BATCH))
 def test_shipped_rules_break_on_the_same_generated_stacks(
     judging: ControlPlane, made: list[ResolvedStack]
 ) -> None:
     stacks = {f"made-{number}": judged for number, judged in enumerate(made)}
-    there = broken_there(judging, stacks)
+    there = broken(judging, written(stacks))
     here = {name: broken_here(judged) for name, judged in stacks.items()}
     assert here == there
 
