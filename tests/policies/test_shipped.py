@@ -1,15 +1,19 @@
 """The shipped policies make of every fixture what its table says."""
 
 import re
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from aistack.api import AIPolicy
+from aistack.api import AIPolicy, AIStack, Reason
 from aistack.cli.files import read
-from aistack.cli.fixtures import Fixture, fixtures, untested
+from aistack.cli.fixtures import Fixture, changed, fixtures, untested
+from aistack.govern import Outcome, evaluate
 from aistack.govern.rules import problems
+from aistack.resolve import resolve
 
 FOLDER = Path(__file__).parents[2] / "policies"
 FRAMEWORKS = {
@@ -42,6 +46,49 @@ def test_a_rule_comes_out_as_its_fixture_says(fixture: Fixture) -> None:
 
 def test_every_rule_has_a_stack_that_keeps_it_and_one_that_breaks_it() -> None:
     assert untested(policies(), ROWS) == []
+
+
+def test_fallbacks_in_a_circle_are_refused_before_any_rule_is_asked() -> None:
+    """The first part of control 45, which no policy can waive."""
+    row = ROWS[0]
+    circle = [
+        {"name": "screen", "targets": [{"model": "llama"}], "fallbacks": ["second"]},
+        {"name": "second", "targets": [{"model": "claude"}], "fallbacks": ["screen"]},
+    ]
+    stack = changed(row.base.dump(), "spec", {"spec.gateway.routes": circle})
+    found = resolve(AIStack.parse(stack), row.catalog)
+    assert found.meaning is None
+    (problem,) = (each for each in found.problems if each.reason is Reason.INVALID_REFERENCE)
+    assert "the fallbacks go round in a circle (screen → second → screen)" in problem.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "found"),
+    [
+        pytest.param({}, (), id="on the list"),
+        pytest.param({"source": "hf://acme/llama"}, ("hf://acme/llama",), id="of somebody else"),
+        pytest.param({"source": "hf://meta-llama-2/llama"}, ("hf://meta-llama-2/llama",), id="looks like it"),
+        pytest.param(
+            {"adapters": [{"name": "tone", "source": "s3://bucket/tone", "revision": "0e9e39f"}]},
+            ("s3://bucket/tone",),
+            id="an adapter's",
+        ),
+    ],
+)
+def test_a_list_of_sources_that_is_shortened_refuses_the_others(
+    changes: dict[str, Any], found: tuple[str, ...]
+) -> None:
+    """As shipped it has every way to load weights, so that no stack can break it."""
+    (shipped,) = (each for each in policies() if each.metadata.name == "supply-chain")
+    shorter = {**shipped.spec.params, "sources": ("hf://meta-llama/",)}
+    policy = shipped.model_copy(update={"spec": shipped.spec.model_copy(update={"params": shorter})})
+    own = {f"spec.models.llama.selfHosted.{name}": value for name, value in changes.items()}
+    stack = AIStack.parse(changed(ROWS[0].base.dump(), "spec", own))
+    meaning = resolve(stack, ROWS[0].catalog).meaning
+    assert meaning
+    verdict = evaluate(meaning, [policy], (), {}, datetime(2026, 11, 23, tzinfo=UTC))
+    (result,) = (each for each in verdict.results if each.name == "supply-chain/licenses-and-sources")
+    assert (result.outcome, result.found) == (Outcome.FAILED if found else Outcome.PASSED, found)
 
 
 def test_there_is_a_file_a_framework_and_every_control_stands_once() -> None:

@@ -65,6 +65,21 @@ def test_a_region_that_nobody_named_is_unknown_and_not_left_out() -> None:
     assert facts(models=[hosted(), managed("gpt")]).regions == ("unknown",)
 
 
+def test_what_embeds_for_a_cache_or_a_pipeline_reads_the_data_too() -> None:
+    near, far = (managed(name, f"{name}-1", task="embedding", dimensions=384) for name in ("near", "far"))
+    cache = {"mode": "Semantic", "scope": "Client", "embeddingModel": "near"}
+    source = {"name": "lake", "type": "s3", "uri": "s3://lake/docs/", "mode": "Batch"}
+    found = facts(
+        models=[hosted(), near, far],
+        gateway={"routes": [{"name": "chat", "targets": [{"model": "llama"}], "cache": cache}]},
+        vectorStores=[{"name": "docs", "engine": "qdrant", "storage": {"size": "1Gi"}}],
+        pipelines=[{"name": "import", "embeddingModel": "far", "vectorStore": "docs", "sources": [source]}],
+    )
+    ways = {place.region: place.via for place in found.placements}
+    assert {"near-1", "far-1"} <= set(found.regions)
+    assert (ways["near-1"], ways["far-1"]) == (("the cache of route chat",), ("pipeline import",))
+
+
 def test_the_log_sink_is_a_place_where_data_goes() -> None:
     sink = {"secretKeyRef": {"name": "log", "key": "url"}, "region": "us-west-2"}
     assert "us-west-2" in facts(gateway={"logging": {"sink": sink}}).regions

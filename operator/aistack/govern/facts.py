@@ -108,11 +108,12 @@ class Facts(Model):
     """Everything that rules can ask as `facts`."""
 
     regions: tuple[str, ...]
-    """Every region that requests can reach over all targets, fallbacks and long-context fallbacks, and that
-    of the log sink; unknown stands for one that nobody named."""
+    """Every region that data can reach: that of all targets, fallbacks and long-context fallbacks, of the
+    models that embed for caches and pipelines, and of the log sink; unknown stands for one that nobody
+    named."""
 
     placements: tuple[Placement, ...]
-    """The same with the field that says it and the route that leads there."""
+    """The same with the field that says it and the routes, caches and pipelines that lead there."""
 
     unpinned_places: tuple[str, ...]
     """Self-hosted models, caches and vector stores that nothing holds in one region, as sentences."""
