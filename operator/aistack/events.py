@@ -10,9 +10,22 @@ from aistack.kinds import EVENT, Manifest
 from aistack.observed import digest
 from aistack.problem import Problem
 
-TOLD = (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED, ConditionType.WITHIN_THRESHOLDS)
+TOLD = (
+    ConditionType.POLICY_COMPLIANT,
+    ConditionType.POLICY_WAIVED,
+    ConditionType.WITHIN_THRESHOLDS,
+    ConditionType.WITHIN_MONTHLY_LIMITS,
+)
 """The conditions whose changes are events: what people decide about, not what pods do."""
-ALARMING = frozenset({Reason.POLICY_VIOLATED, Reason.EXCEPTION_ENDS, Reason.DEGRADED, Reason.STOPPED})
+ALARMING = frozenset(
+    {
+        Reason.POLICY_VIOLATED,
+        Reason.EXCEPTION_ENDS,
+        Reason.DEGRADED,
+        Reason.STOPPED,
+        Reason.LIMIT_REACHED,
+    }
+)
 MESSAGE_LENGTH = 1024
 """Characters that the API server takes."""
 

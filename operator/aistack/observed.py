@@ -156,6 +156,10 @@ class Metered:
     """Since that month began."""
     forecast: int | None
     """At its end; None before a day of it is known."""
+    limited: Mapping[str, int] = field(default_factory=dict)
+    """What the parts with a monthlyLimit have spent of it: `model/gpt`, `client/web`."""
+    until: str = ""
+    """When the month turns: RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from aistack.budget.refusal import problem, summary
 from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
 from aistack.cost.cheapest import cheapest_first
+from aistack.cost.limits import limit_problems
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Money, Policies, Verdict, facts_of, judge
 from aistack.govern.facts import Facts
@@ -46,12 +47,13 @@ class Platform:
         return (each for each in self.unreadable if each.concerns(stack, labels))
 
     def resolve(self, stack: AIStack) -> Resolution:
-        """Looks up every name in `stack`, and orders the targets of lowestCost by what they cost here."""
+        """Looks up every name in `stack`, and what lowestCost and monthlyLimit ask of the prices."""
         found = resolve(stack, self.catalog)
         if found.meaning is None:
             return found
         ordered = cheapest_first(found.meaning, self.prices)
-        return replace(found, stack=found.stack and ordered, meaning=ordered)
+        problems = (*found.problems, *limit_problems(ordered, self.prices))
+        return replace(found, stack=None if problems else ordered, meaning=ordered, problems=problems)
 
 
 def judged(

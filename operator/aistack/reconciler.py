@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from aistack import apply, health, status
 from aistack.accounts import Accounts
+from aistack.allowances import allowances, exhausted, judgement, limits_status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
 from aistack.api.stack import AIStackStatus, CostStatus, RecordsStatus
@@ -36,7 +37,7 @@ from aistack.records import COMPONENT as RECORDS
 from aistack.records import Content
 from aistack.render import render
 from aistack.resolve import Problem, StackRef
-from aistack.restraint import restrained, restraint_of, standing_restraint
+from aistack.restraint import Hold, restrained, restraint_of, standing_hold
 from aistack.rollout import rollout
 
 SOON, LATER = 10.0, 60.0
@@ -98,16 +99,19 @@ async def reconcile(
         resolved = platform.resolve(stack.suspended()).stack or resolved
         estimated = priced(resolved, platform)
     meant, counting = resolved, platform.budgets.counting(stack.metadata)
-    earlier = standing_restraint(before.conditions)
-    restraint = restraint_of(counting, earlier if platform.may_restrain(stack.metadata) else None)
-    resolved = restrained(meant, restraint, platform.prices)
+    earlier, limits = standing_hold(before), allowances(stack.spec, observed.metered, before.cost, now)
+    hold = Hold(
+        restraint_of(counting, earlier.restraint if platform.may_restrain(stack.metadata) else None),
+        exhausted(limits),
+    )
+    resolved = restrained(meant, hold, platform.prices)
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
     content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
-    as_it_was = manifests if restraint == earlier else render(restrained(meant, earlier, platform.prices))
+    as_it_was = manifests if hold == earlier else render(restrained(meant, earlier, platform.prices))
     running = stops or apply.is_applied(as_it_was, before.inventory)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
@@ -151,14 +155,17 @@ async def reconcile(
         state,
         generation=generation,
         verdict=verdict,
-        cost=cost_status(estimated, content.break_evens, observed.metered, before.cost),
+        cost=cost_status(
+            estimated, content.break_evens, observed.metered, before.cost, limits_status(limits)
+        ),
         reservation=reservation,
         records=await record(replace(content, runs=True)),
         failures=applied.failures,
         inventory=applied.inventory,
         before=before,
         now=now,
-        restraint=restraint,
+        restraint=hold.restraint,
+        limits=judgement(limits),
     )
     outcome = await _write(raw, before, after, kube, now)
     return replace(

@@ -6,7 +6,7 @@ refuses what the controller would report, because both call `resolve`.
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from aistack.api import AIStack, Reason
 from aistack.api.base import Metadata
@@ -141,6 +141,8 @@ class ResolvedRoute:
     targets: tuple[WeightedTarget, ...]
     fallbacks: tuple[ResolvedModel, ...]
     long_context_fallbacks: tuple[ResolvedModel, ...]
+    stopped: bool = False
+    """The money of all its models is spent: it answers every request with an error."""
 
     @property
     def name(self) -> str:
@@ -186,6 +188,8 @@ class ResolvedGateway:
     abilities: Abilities
     stopped: bool = False
     """A budget has ended its traffic: it answers every request with an error."""
+    spent_clients: Mapping[str, str] = field(default_factory=dict)
+    """The clients whose money is spent, and until when (RFC 3339, UTC): they get an error."""
 
     @property
     def object_name(self) -> str:

@@ -4,7 +4,7 @@ kstatus: `Ready` always; `Reconciling` and `Stalled` only while they're true, ne
 the same status to the letter, so that it's written only when something changed.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
 from aistack.api import AIBudget, ConditionType, Reason
@@ -37,6 +37,8 @@ from aistack.spending.thresholds import action_of, reached
 
 MESSAGE_LENGTH = 1000
 NOT_JUDGED = Verdict()
+Judgement = tuple[bool, Cause]
+NOT_LIMITED: Mapping[ConditionType, Judgement] = {}
 
 
 def refused(
@@ -99,6 +101,7 @@ def reported(
     before: AIStackStatus,
     now: datetime,
     restraint: Restraint | None = None,
+    limits: Mapping[ConditionType, Judgement] = NOT_LIMITED,
 ) -> AIStackStatus:
     """The status of a stack that was applied."""
     models = [part for part in health.parts if part.name.startswith("model/")]
@@ -119,6 +122,7 @@ def reported(
                     **_compliance(verdict),
                     **_solvency(reservation),
                     **_restraint(restraint),
+                    **limits,
                 },
             ),
             "policy": _policy(verdict, records),
@@ -154,9 +158,6 @@ def public_endpoint(stack: ResolvedStack) -> str | None:
     if expose.gateway_ref:
         return f"{expose.gateway_ref.scheme}://{expose.host}/v1"
     return f"{'https' if expose.tls_secret_name else 'http'}://{expose.host}/v1"
-
-
-Judgement = tuple[bool, Cause]
 
 
 def _summary(

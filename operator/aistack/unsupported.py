@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aistack.api.gateway import Client, Gateway, Route
+from aistack.api.gateway import Gateway, Route
 from aistack.api.models import AIModel, SelfHosted
 from aistack.api.stack import AIStackSpec
 from aistack.units import seconds
@@ -26,8 +26,6 @@ def unsupported_fields(spec: AIStackSpec) -> Iterator[tuple[str, str]]:
 
 def _in_model(model: AIModel) -> Iterator[tuple[str, str]]:
     path = f"spec.models[{model.name}]"
-    if model.managed and model.managed.monthly_limit:
-        yield f"{path}.managed.monthlyLimit", LATER
     if model.self_hosted:
         yield from _in_self_hosted(f"{path}.selfHosted", model.self_hosted)
 
@@ -69,15 +67,8 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
         yield f"{path}.logging", LATER
     if gateway.queue:
         yield f"{path}.queue", LATER
-    for client in gateway.clients:
-        yield from _in_client(f"{path}.clients[{client.name}]", client)
     for route in gateway.routes:
         yield from _in_route(f"{path}.routes[{route.name}]", route)
-
-
-def _in_client(path: str, client: Client) -> Iterator[tuple[str, str]]:
-    if client.monthly_limit:
-        yield f"{path}.monthlyLimit", LATER
 
 
 def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import Address
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.workload import digest
-from aistack.restraint import Restraint, restrained
+from aistack.restraint import Hold, Restraint, restrained
 from loader.envoy import Admin
 from tests.stacks import resolved
 
@@ -66,6 +66,8 @@ class Front:
     drain_seconds: float = 10
     restraint: Restraint | None = None
     """What a budget does to the next configuration that is mounted."""
+    exhausted: Mapping[str, str] = field(default_factory=dict)
+    """Whose money is spent by then, and until when."""
 
     async def __aenter__(self) -> "Front":
         # not pytest's folder: the path of a socket in it has to be short
@@ -129,7 +131,7 @@ class Front:
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
-        stack = restrained(resolved(**spec), self.restraint, NO_PRICES)
+        stack = restrained(resolved(**spec), Hold(self.restraint, self.exhausted), NO_PRICES)
         files = {**front_files(neutral(stack.gateway), self.site), **replaced}
         version = digest(files)
         self._swap("config", {**files, "version": version})

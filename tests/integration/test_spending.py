@@ -14,7 +14,7 @@ from aistack.cli.parser import main
 from tests import budgets, controllers
 from tests.controllers import Stacks, eventually
 from tests.controlplane import ControlPlane
-from tests.costs import SOURCE, book
+from tests.costs import GPT, SOURCE, book, managed
 from tests.stacks import accelerator_class, hosted, stack
 
 CLASS = "dear-by-the-hour"
@@ -28,7 +28,7 @@ def priced(installed: ControlPlane) -> Iterator[ControlPlane]:
     accelerator = accelerator_class(CLASS, resource=None)
     accelerator["spec"]["price"] = {"onDemandHourly": str(HOURLY), "source": SOURCE, "asOf": "2026-11-01"}
     free = {"name": "default", "cpuHourly": "0", "memoryGibHourly": "0", "source": SOURCE}
-    for obj in (accelerator, book("spending-test", compute=[free]).dump()):
+    for obj in (accelerator, book("spending-test", compute=[free], tokens=[GPT]).dump()):
         installed.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
     yield installed
     installed.kubectl("delete", "acceleratorclass", CLASS)
@@ -95,3 +95,29 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
     assert parts["gateway"] == 0 < parts["model/llama"]
     operators = Stacks(stacks.cluster, controllers.NAMESPACE)
     assert operators.get("configmap", f"budget-{budget}-spending")["metadata"]["ownerReferences"]
+
+
+def test_a_model_without_money_is_not_asked_until_its_limit_is_raised(
+    priced: ControlPlane, stacks: Stacks, tmp_path: Path
+) -> None:
+    """Of a limit of nothing all is spent, so that no model has to be asked."""
+
+    def within_limits() -> str:
+        conditions = stacks.get("aistack", "support").get("status", {}).get("conditions", [])
+        return next((item["reason"] for item in conditions if item["type"] == "WithinMonthlyLimits"), "")
+
+    def routes() -> str:
+        return str(stacks.get("configmap", "support-gateway")["data"]["routes.json"])
+
+    made = stack(models=[managed(monthlyLimit={"amount": "0"})])
+    with controllers.controller(priced, tmp_path, **INTERVAL) as process:
+        stacks.apply(made)
+        eventually(lambda: within_limits() == "LimitReached", "the limit is reached", process)
+        assert "insufficient_quota" in routes()
+        events = priced.kubectl("get", "events", f"--namespace={stacks.namespace}")
+        assert "model/gpt has cost its 0 USD of this month and is not asked until" in events
+    raised = stack(models=[managed(monthlyLimit={"amount": "5"})])
+    with controllers.controller(priced, tmp_path, "again", **INTERVAL) as process:
+        stacks.apply(raised)
+        eventually(lambda: within_limits() == "BelowLimits", "the limit is raised", process)
+        assert "insufficient_quota" not in routes()

@@ -220,6 +220,39 @@ async def test_what_a_stack_spends_can_be_watched_in_prometheus(front: Front) ->
     assert found["aistack_stack_cost_forecast"] > 300 < found["aistack_budget_forecast"]
 
 
+async def test_a_limit_that_is_reached_is_told_at_once_and_again_when_the_month_turns(front: Front) -> None:
+    world = World()
+    web = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}, "monthlyLimit": {"amount": "43"}}
+    limited = stack(
+        models=[hosted(), managed(monthlyLimit={"amount": "41"})],
+        gateway={**CHAT["gateway"], "clients": [web]},
+    )
+    world.has({**limited, "metadata": {**limited["metadata"], "creationTimestamp": CREATED}})
+    told, turns = [], []
+    for tokens, minutes in (
+        (20_000_000, 1),
+        (20_400_000, 1),
+        (20_600_000, 1),
+        (21_600_000, 1),
+        (0, 30 * 24 * 60),
+    ):
+        front.tokens = tokens
+        await world.looks(after=minutes)
+        shown = world.metering.metered("uid-of-the-stack")
+        assert shown
+        turns.append(shown.until)
+        told.append({part: spent / 10**6 for part, spent in shown.limited.items()})
+    assert told == [
+        {"model/gpt": 40, "client/web": 40},
+        {"model/gpt": 40, "client/web": 40},
+        {"model/gpt": 41.2, "client/web": 41.2},
+        {"model/gpt": 43.2, "client/web": 43.2},
+        {"model/gpt": 0, "client/web": 0},
+    ], "what reaches no limit is told later"
+    assert turns == ["2026-12-01T00:00:00Z"] * 4 + ["2027-01-01T00:00:00Z"]
+    assert len(world.told) == 4
+
+
 async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:
     world = World()
     front.tokens = 20_000_000

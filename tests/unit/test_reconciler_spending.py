@@ -22,15 +22,20 @@ SPENT = Metered("2026-11", 40_000_000, 90_000_000)
 
 
 class Cluster(Server):
-    """An API server with a budget that has stopped its stacks, and one stack; what is applied is there."""
+    """An API server with a budget, and one stack; what is applied is there.
 
-    def __init__(self) -> None:
+    The budget has stopped its stacks, unless the stack's model has a `limit` of its own.
+    """
+
+    def __init__(self, limit: str = "") -> None:
         super().__init__(manifest(limit="100000", thresholds=[{"percent": 50, "action": "Stop"}]))
-        self.stored["care"]["status"] = {"action": "Stop", "month": "2026-11"}
+        if not limit:
+            self.stored["care"]["status"] = {"action": "Stop", "month": "2026-11"}
         self.version = 1
         self.store = Store()
         self.configuration = ""
-        made = stack(models=[managed()], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC)
+        model = managed(monthlyLimit={"amount": limit}) if limit else managed()
+        made = stack(models=[model], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC)
         meta = {"generation": 1, "resourceVersion": "1", "creationTimestamp": NOW.isoformat()}
         self.stack = {**made, "metadata": {**made["metadata"], **meta}}
         self.store.update(self.stack)
@@ -99,3 +104,48 @@ async def test_what_was_spent_is_said_until_it_is_known_anew() -> None:
     assert (cost["monthToDate"], cost["forecast"]) == ("40.00", "90.00")
     cost = (await cluster.runs(Metered("2026-12", 10_000, None)))["cost"]
     assert (cost["monthToDate"], cost.get("forecast")) == ("0.01", None)
+
+
+def within_limits(status: Mapping[str, Any]) -> str:
+    (found,) = (item for item in status["conditions"] if item["type"] == "WithinMonthlyLimits")
+    return str(found["reason"])
+
+
+def metered(spent: int, month: str = "2026-11", until: str = "2026-12-01T00:00:00Z") -> Metered:
+    """So many whole units are spent of the model's limit."""
+    return Metered(month, spent * 10**6, None, {"model/gpt": spent * 10**6}, until)
+
+
+async def test_a_limit_stops_a_model_over_a_restart_and_until_the_month_turns() -> None:
+    cluster = Cluster(limit="10")
+    assert within_limits(await cluster.runs(metered(9))) == "BelowLimits"
+    assert "insufficient_quota" not in cluster.configuration
+    status = await cluster.runs(metered(10))
+    assert within_limits(status) == "LimitReached"
+    assert "insufficient_quota" in cluster.configuration
+    assert status["cost"]["limits"] == [
+        {"part": "model/gpt", "spent": "10", "stopped": True, "until": "2026-12-01T00:00:00Z"}
+    ]
+    assert within_limits(await cluster.runs(None)) == "LimitReached", "nothing is metered yet"
+    assert "insufficient_quota" in cluster.configuration
+    status = await cluster.runs(metered(0, "2026-12", "2027-01-01T00:00:00Z"))
+    assert within_limits(status) == "BelowLimits"
+    assert "insufficient_quota" not in cluster.configuration
+
+
+async def test_a_limit_that_is_raised_goes_on_at_once() -> None:
+    cluster = Cluster(limit="10")
+    await cluster.runs(metered(10))
+    await cluster.runs(metered(10))
+    assert "insufficient_quota" in cluster.configuration
+    managed_model = managed(monthlyLimit={"amount": "11"})
+    cluster.stack = {**cluster.stack, "spec": {**cluster.stack["spec"], "models": [managed_model]}}
+    assert within_limits(await cluster.runs(None)) == "BelowLimits"
+    assert "insufficient_quota" not in cluster.configuration
+
+
+async def test_no_doubt_holds_up_that_a_model_is_stopped() -> None:
+    cluster = Cluster(limit="10")
+    await cluster.runs(metered(9))
+    await cluster.runs(metered(10), unreadable())
+    assert "insufficient_quota" in cluster.configuration

@@ -9,7 +9,7 @@ from aistack.api.budgets import Threshold
 from aistack.api.stack import Condition
 from aistack.cost import estimate
 from aistack.resolve import ResolvedRoute
-from aistack.restraint import Restraint, restrained, restraint_of, standing_restraint
+from aistack.restraint import Hold, Restraint, restrained, restraint_of, standing_restraint
 from aistack.spending.thresholds import action_of, reached
 from tests.budgets import UNIT, budget
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route
@@ -35,7 +35,7 @@ def degraded(*targets: str, fallbacks: tuple[str, ...] = (), **fields: Any) -> R
     named = [(target, 1) for target in targets]
     routes = [route(*named, fallbacks=list(fallbacks), **fields)]
     stack = priced(models=models, gateway={"routes": routes}, traffic=TRAFFIC)
-    return restrained(stack, DEGRADED, prices(GPT, MINI)).gateway.routes[0]
+    return restrained(stack, Hold(DEGRADED), prices(GPT, MINI)).gateway.routes[0]
 
 
 def test_the_hardest_action_counts_and_says_which_budget_and_until_when() -> None:
@@ -99,8 +99,8 @@ def test_a_dearer_model_is_no_way_out_for_long_requests_either() -> None:
 
 def test_what_a_stack_may_cost_is_not_changed_by_what_is_done_to_its_gateway() -> None:
     stack = priced(models=[hosted(), managed()], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC)
-    assert restrained(stack, None, prices()) is stack
-    stopped = restrained(stack, STOPPED, prices())
+    assert restrained(stack, Hold(), prices()) is stack
+    stopped = restrained(stack, Hold(STOPPED), prices())
     assert stopped.gateway.stopped
     assert estimate(stopped, prices()) == estimate(stack, prices())
 

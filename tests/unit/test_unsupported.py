@@ -33,10 +33,8 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.models[llama].selfHosted.scaling.schedule",
         "spec.models[llama].selfHosted.spot.share",
         "spec.models[llama].selfHosted.adapters",
-        "spec.models[claude].managed.monthlyLimit",
         "spec.gateway.logging",
         "spec.gateway.queue",
-        "spec.gateway.clients[web].monthlyLimit",
         "spec.gateway.routes[chat].cache.mode",
         "spec.gateway.routes[chat].guardrails",
     }

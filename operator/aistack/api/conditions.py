@@ -17,6 +17,7 @@ class ConditionType(StrEnum):
     WITHIN_LIMIT = "WithinLimit"
     METERED = "Metered"
     WITHIN_THRESHOLDS = "WithinThresholds"
+    WITHIN_MONTHLY_LIMITS = "WithinMonthlyLimits"
 
 
 class Reason(StrEnum):
@@ -47,6 +48,8 @@ class Reason(StrEnum):
     THRESHOLD_REACHED = "ThresholdReached"
     DEGRADED = "Degraded"
     STOPPED = "Stopped"
+    BELOW_LIMITS = "BelowLimits"
+    LIMIT_REACHED = "LimitReached"
     # being brought about
     PROGRESSING = "Progressing"
     TERMINATING = "Terminating"

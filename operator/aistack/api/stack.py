@@ -144,6 +144,22 @@ class MonthlyRange(Model):
     """With the most replicas."""
 
 
+class LimitStatus(Model):
+    """What is spent of a monthlyLimit."""
+
+    part: Line
+    """Whose it is: model/gpt, client/web."""
+
+    spent: Amount
+    """Since the month began, a decimal string."""
+
+    stopped: bool
+    """Whether the gateway asks the model no more, or answers the client with 429."""
+
+    until: Timestamp
+    """When the month turns (UTC)."""
+
+
 class CostStatus(Model):
     """What the stack costs, as decimal strings in `currency`."""
 
@@ -167,6 +183,9 @@ class CostStatus(Model):
 
     unknown_prices: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     """What has no price and is therefore not in the sums; default nothing."""
+
+    limits: Annotated[tuple[LimitStatus, ...], Field(max_length=1056), ListMap("part")] = ()
+    """What is spent of each monthlyLimit; default none is set, or nothing is metered yet."""
 
 
 class BudgetShare(Model):

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import localcontext
 
-from aistack.api.stack import CostStatus, MonthlyRange
+from aistack.api.stack import CostStatus, LimitStatus, MonthlyRange
 from aistack.cost import demand
 from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, used
 from aistack.cost.breakeven import BreakEven
@@ -100,6 +100,7 @@ def cost_status(
     verdicts: Sequence[BreakEven] = (),
     metered: Metered | None = None,
     before: CostStatus | None = None,
+    limits: tuple[LimitStatus, ...] = (),
 ) -> CostStatus:
     """What a stack's status says of its cost; month to date and forecast are metered, not estimated.
 
@@ -116,6 +117,7 @@ def cost_status(
         break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
         price_book=", ".join(estimated.books)[:LINE] or None,
         unknown_prices=tuple(str(gap)[:LINE] for gap in estimated.unknown[:MOST_UNKNOWN]),
+        limits=limits,
     )
 
 

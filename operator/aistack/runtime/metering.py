@@ -16,8 +16,9 @@ from zoneinfo import ZoneInfo
 from pydantic import ValidationError
 
 from aistack.accounts import Accounts
+from aistack.allowances import is_reached, limits_of
 from aistack.api import API_VERSION, AIBudget, AIStack, Reason
-from aistack.api.base import Metadata
+from aistack.api.base import Metadata, Money
 from aistack.budget import Ledger
 from aistack.budget.claim import counts
 from aistack.cost import MicroUnits
@@ -29,6 +30,7 @@ from aistack.labels import GATEWAY
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
 from aistack.problem import Problem
+from aistack.resolve import ResolvedStack
 from aistack.runtime.fronts import Fronts
 from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
@@ -40,11 +42,11 @@ from aistack.spending.budget import looked, opened, reopened
 from aistack.spending.counters import Counters
 from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
-from aistack.spending.month import zone_of
+from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.summary import Spent, says_more, summary
 from aistack.spending.thresholds import reached
-from aistack.status import of_budget
+from aistack.status import of_budget, timestamp
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,8 @@ CENT = 10_000
 SAID_FOR = timedelta(hours=1)
 """So long a stack's status stands while what it has spent doesn't double."""
 
+Limits = Mapping[str, Money]
+"""By part: `model/gpt`, `client/web`."""
 Stacks = Mapping[str, tuple[str, Book | None]]
 """By uid, with their names; without a book those that are not metered."""
 B = TypeVar("B", Book, BudgetBook)
@@ -128,7 +132,7 @@ class Metering:
         """Of each stack its currency and its month."""
         for kept in self._stacks.values():
             owner = kept.place.owner
-            yield (owner.namespace, owner.name), kept.book.currency, _month(kept.book)
+            yield (owner.namespace, owner.name), kept.book.currency, _month(kept.book, {})
 
     async def look(self, now: datetime) -> None:
         """Once at every stack, side by side, then at every budget. `now` is UTC."""
@@ -155,16 +159,17 @@ class Metering:
     async def _go_on(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> None:
         async with self._turns:
             await asyncio.sleep(0)
-            rates = self._rates(key, platform)
-        if rates is None:
+            meaning = self._meaning(key, platform)
+        if meaning is None:
             return  # counters wait
-        kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now)
+        rates, limits = rates_of(meaning, platform.prices), limits_of(meaning.spec)
+        kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now, limits)
         book = await self._read(key, self._dated(kept.book, now), rates, platform, now)
         place, written = kept.place, kept.written
         if book.total and (written is None or is_news(book, written)):
             place, written = await keep(place, stack_books.dumped(book), self._kube), book
         self._stacks[stack.uid] = _Kept(place, book, written)
-        self._tell(stack, book)
+        self._tell(stack, book, limits)
 
     def _is_ahead(self, at: datetime, now: datetime) -> bool:
         """Whether a clock was ahead when this was noted; that of another machine may be, by a little."""
@@ -173,7 +178,9 @@ class Metering:
     def _dated(self, book: Book, now: datetime) -> Book:
         return stack_books.as_of(book, now) if self._is_ahead(book.meter.at, now) else book
 
-    async def _opened(self, key: Key, stack: Metadata, platform: Platform, now: datetime) -> _Kept[Book]:
+    async def _opened(
+        self, key: Key, stack: Metadata, platform: Platform, now: datetime, limits: Limits
+    ) -> _Kept[Book]:
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
         try:
             book = stack_books.loaded(found) if found else None
@@ -182,7 +189,7 @@ class Metering:
             book = None
         if book:
             dated = self._dated(book, now)
-            self._shown[stack.uid] = _month(dated), dated.meter.at  # a status says it already
+            self._shown[stack.uid] = _month(dated, limits), dated.meter.at  # a status says it already
             return _Kept(place, dated, book)
         manifest = self._store.stack(key) or {"metadata": {}}
         since = self._beginning(manifest["metadata"].get("creationTimestamp"), now)
@@ -202,21 +209,24 @@ class Metering:
         stack = self._store.metadata(key) or Metadata()
         return entered(book, meter, use, costs(use, rates), _zone(platform, stack))
 
-    def _rates(self, key: Key, platform: Platform) -> Rates | None:
+    def _meaning(self, key: Key, platform: Platform) -> ResolvedStack | None:
         """None where nobody knows what the stack means."""
         manifest = self._store.stack(key)
         if manifest is None:
             return None
         try:
-            meaning = platform.resolve(AIStack.read({**manifest, "status": {}})).meaning
+            return platform.resolve(AIStack.read({**manifest, "status": {}})).meaning
         except ValidationError:
             return None
-        return rates_of(meaning, platform.prices) if meaning else None
 
-    def _tell(self, stack: Metadata, book: Book) -> None:
-        month, now = _month(book), book.meter.at
+    def _tell(self, stack: Metadata, book: Book, limits: Limits) -> None:
+        month, now = _month(book, limits), book.meter.at
         before, since = self._shown.get(stack.uid, (Metered(book.now.month, 0, None), now))
-        if before.month != month.month or _is_notable(month.spent, before.spent, abs(now - since)):
+        if (
+            before.month != month.month
+            or _is_notable(month.spent, before.spent, abs(now - since))
+            or _reached(month, limits) != _reached(before, limits)
+        ):
             self._shown[stack.uid] = month, now
             self._on_spent({(stack.namespace, stack.name)})
 
@@ -335,10 +345,25 @@ def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool
     return True
 
 
-def _month(book: Book) -> Metered:
-    spent = book.now.cost
-    line = linear(spent, book.meter.since, book.meter.at, ZoneInfo(book.zone))
-    return Metered(book.now.month, micro(spent), None if line is None else micro(line))
+def _month(book: Book, limits: Limits) -> Metered:
+    spent, zone = book.now.cost, ZoneInfo(book.zone)
+    line = linear(spent, book.meter.since, book.meter.at, zone)
+    return Metered(
+        month=book.now.month,
+        spent=micro(spent),
+        forecast=None if line is None else micro(line),
+        limited={part: micro(spent) for part, spent in book.now.limited(limits).items()},
+        until=timestamp(month_of(book.meter.at, zone).end),
+    )
+
+
+def _reached(month: Metered, limits: Limits) -> Mapping[str, bool]:
+    """Of each limit of which it says anything."""
+    return {
+        part: is_reached(limit, month.limited[part])
+        for part, limit in limits.items()
+        if part in month.limited
+    }
 
 
 def _zone(platform: Platform, stack: Metadata) -> ZoneInfo:

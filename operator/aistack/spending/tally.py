@@ -48,6 +48,14 @@ class Tally:
         """The same by route."""
         return summed((call.route, cost) for call, cost in self._costs_of_calls())
 
+    def limited(self, parts: Iterable[str]) -> Sums:
+        """What models have cost (`model/gpt`), and what clients' calls alone have (`client/web`): who asks a
+        self-hosted model makes it no dearer.
+        """
+        asked = summed((f"client/{call.client}", called.cost) for call, called in self.calls.items())
+        known = {**self.components, **asked}
+        return {part: known.get(part, 0) for part in parts}
+
     def _costs_of_calls(self) -> Iterator[tuple[Call, PicoUnits]]:
         """What a self-hosted model costs is shared out by the tokens of the month, idle hours and all; what
         nobody has used is nobody's."""

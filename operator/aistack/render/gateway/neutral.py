@@ -107,7 +107,8 @@ class NeutralGateway:
 
 def neutral(gateway: ResolvedGateway) -> NeutralGateway:
     routes = tuple(
-        replace(_neutral(route, gateway.clients), stopped=gateway.stopped) for route in gateway.routes
+        replace(_neutral(route, gateway.clients), stopped=gateway.stopped or route.stopped)
+        for route in gateway.routes
     )
     return NeutralGateway(gateway, routes, gateway.reached)
 

@@ -44,6 +44,16 @@ MONEY_SPENT = error(
     "insufficient_quota",
     "insufficient_quota",
 )
+
+
+def client_money_spent(until: str) -> Manifest:
+    return error(
+        f"The money of this client is spent until {until}; ask who runs this gateway.",
+        "insufficient_quota",
+        "insufficient_quota",
+    )
+
+
 TOO_SLOW = error("The request did not arrive in time.", "invalid_request_error", "request_timeout")
 TOO_LARGE = error(
     "The request is larger than the gateway accepts.", "invalid_request_error", "request_too_large"
@@ -73,11 +83,17 @@ def front_replies() -> Manifest:
             _mapper("EQ", 403, FORBIDDEN),
             _mapper("EQ", 408, TOO_SLOW),
             _mapper("EQ", 413, TOO_LARGE),
-            _mapper("EQ", 429, TOO_MANY),
+            _rate_limited(_mapper("EQ", 429, TOO_MANY)),
             _mapper("EQ", 431, HEADERS_TOO_LARGE),
             {**_mapper("GE", 500, NO_ANSWER), "status_code": 503},
         ]
     }
+
+
+def _rate_limited(mapper: Manifest) -> Manifest:
+    """Only what a limit a minute refuses: a route says itself why it does."""
+    flagged = {"response_flag_filter": {"flags": ["RL"]}}
+    return {**mapper, "filter": {"and_filter": {"filters": [mapper["filter"], flagged]}}}
 
 
 def egress_replies() -> Manifest:

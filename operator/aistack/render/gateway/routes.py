@@ -9,7 +9,14 @@ from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
-from aistack.render.gateway.replies import MONEY_SPENT, NO_MODEL, NOT_JSON, UNKNOWN_MODEL, UNKNOWN_PATH
+from aistack.render.gateway.replies import (
+    MONEY_SPENT,
+    NO_MODEL,
+    NOT_JSON,
+    UNKNOWN_MODEL,
+    UNKNOWN_PATH,
+    client_money_spent,
+)
 from aistack.render.gateway.shared_limits import shared_limits
 
 PATHS = {
@@ -37,6 +44,7 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
                 "typed_per_filter_config": limits(gateway) | shared_limits(gateway),
                 "routes": [
                     list_of_models(gateway),
+                    *spent_clients(gateway),
                     *bad_bodies(),
                     *(entry for route in routes for entry in route_entries(route)),
                     *unknown(),
@@ -56,13 +64,18 @@ def list_of_models(gateway: NeutralGateway) -> Manifest:
         "name": "models",
         "match": {"path": "/v1/models"},
         "direct_response": {"status": 200, "body": {"inline_string": body}},
-        "response_headers_to_add": [
-            {
-                "header": {"key": "content-type", "value": "application/json"},
-                "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
-            }
-        ],
+        "response_headers_to_add": [_header("content-type", "application/json")],
     }
+
+
+def spent_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
+    """OpenAI's own libraries try a 429 again, unless they are told not to."""
+    for client, until in gateway.resolved.spent_clients.items():
+        match = {**_path(_any_path()), "headers": [_is_client(client)]}
+        yield {
+            **_refusal("client_money_spent", match, 429, client_money_spent(until)),
+            "response_headers_to_add": [_header("x-should-retry", "false")],
+        }
 
 
 def bad_bodies() -> Iterator[Manifest]:
@@ -161,12 +174,18 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
 def _permission(route: NeutralRoute) -> Manifest:
     if route.clients is None:
         return {}
-    clients = [
-        {"header": {"name": CLIENT_HEADER, "string_match": {"exact": client}}} for client in route.clients
-    ]
+    clients = [{"header": _is_client(client)} for client in route.clients]
     policy: Manifest = {"permissions": [{"any": True}], "principals": clients or [{"not_id": {"any": True}}]}
     rules = {"action": "ALLOW", "policies": {"clients": policy}}
     return {"rbac": typed("extensions.filters.http.rbac.v3.RBACPerRoute", rbac={"rules": rules})}
+
+
+def _is_client(name: str) -> Manifest:
+    return {"name": CLIENT_HEADER, "string_match": {"exact": name}}
+
+
+def _header(key: str, value: str) -> Manifest:
+    return {"header": {"key": key, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}
 
 
 def _refusal(name: str, match: Manifest, status: int, body: Manifest) -> Manifest:
