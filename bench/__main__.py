@@ -18,6 +18,7 @@ import orjson
 from bench.admission import admission
 from bench.creation import creation, quieten
 from bench.measure import Measure, table
+from bench.metering import metering
 from bench.readiness import readiness
 from bench.reviews import reviews
 from bench.scene import Scene
@@ -47,9 +48,10 @@ QUICK = Plan({1: 2, 20: 1}, kept=0, ready=5, idle_seconds=5)
 
 
 def measured(plan: Plan) -> Iterator[Measure]:
-    """Reviews, which need no cluster; admission; then each number of stacks against a control plane of its
-    own, whose etcd waits for the disk."""
+    """Reviews and metering, which need no cluster; admission; then each number of stacks against a control
+    plane of its own, whose etcd waits for the disk."""
     yield from reviews(max(plan.rounds.values()))
+    yield from metering(max(plan.rounds.values()))
     with _scene() as scene:
         quieten(scene.cluster)
         yield from admission(scene, max(plan.rounds.values()))
