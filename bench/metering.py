@@ -1,4 +1,4 @@
-"""What metering costs the controller: the CPU of a look at one stack, from what gateways answer to its book."""
+"""What metering costs the controller: the CPU of a look at one stack, from what gateways say to its book."""
 
 import time
 from datetime import UTC, datetime, timedelta

@@ -67,6 +67,13 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
         assert "spent" in capsys.readouterr().out
         assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}", "--output=csv"]) == 0
         bill = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+        alone = ["budget", f"--stack={stacks.namespace}/support", f"--kubeconfig={stacks.cluster.kubeconfig}"]
+        assert main([*alone, "--output=csv"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1 + len(bill)
+        assert main([*alone, "--output=csv", "--last-month"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 1, "there was none"
+        assert main(["budget", "--stack=nobody/knows", alone[2], "--output=csv"]) == 2
+        assert "nothing is metered of it" in capsys.readouterr().err
         assert {row["ResourceName"]: float(row["BilledCost"]) > 0 for row in bill} == {
             "gateway": False,
             "model/llama": True,

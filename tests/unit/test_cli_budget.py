@@ -57,9 +57,13 @@ def test_it_says_what_was_really_spent_and_where_the_month_leads() -> None:
     assert document(metered(forecast=leads))["spent"]["forecastHigh"] == "50.00"
 
 
-def test_the_month_before_is_told_as_a_bill_only() -> None:
-    with pytest.raises(BudgetError, match="write --output csv with it, or leave it out"):
-        run("care", "", "text", last_month=True)
+def test_one_stack_and_the_month_before_are_told_as_bills_only() -> None:
+    with pytest.raises(BudgetError, match="write --output csv with them"):
+        run("care", "", "text", stack="", last_month=True)
+    with pytest.raises(BudgetError, match="write --output csv with them"):
+        run("", "", "json", stack="care/support", last_month=False)
+    with pytest.raises(BudgetError, match="not both"):
+        run("care", "", "csv", stack="care/support", last_month=False)
 
 
 def test_it_says_what_is_wrong_with_the_budget() -> None:

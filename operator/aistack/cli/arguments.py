@@ -58,6 +58,16 @@ def add_output(parser: argparse.ArgumentParser, default: str, *others: str) -> N
     )
 
 
+def add_bill(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--stack",
+        default="",
+        metavar="NAMESPACE/NAME",
+        help="with --output csv: of this stack alone, whether or not a budget counts it",
+    )
+    parser.add_argument("--last-month", action="store_true", help="with --output csv: of the month before")
+
+
 def add_log_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-format", choices=("text", "json"), help="default: text on a terminal, JSON elsewhere"

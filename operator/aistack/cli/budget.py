@@ -29,12 +29,17 @@ class BudgetError(AIStackError):
     """A budget can't be shown; the message says why."""
 
 
-def run(name: str, kubeconfig: str, output: str, *, last_month: bool) -> Exit:
-    if last_month and output != "csv":
-        raise BudgetError("--last-month is of the bill: write --output csv with it, or leave it out")
+def run(name: str, kubeconfig: str, output: str, *, stack: str, last_month: bool) -> Exit:
+    """`stack`, as `care/support`, and `last_month` are about the bill, which is told as csv."""
+    if output != "csv" and (stack or last_month):
+        raise BudgetError("--stack and --last-month are of the bill: write --output csv with them")
+    if stack and name:
+        raise BudgetError("name an AIBudget or a --stack, not both")
+    if stack:
+        return showback.of_stack(stack, kubeconfig, last_month=last_month)
     budgets = [_parsed(each) for each in asyncio.run(_found(name, kubeconfig))]
     if output == "csv":
-        return showback.run(budgets, kubeconfig, last_month=last_month)
+        return showback.of_budgets(budgets, kubeconfig, last_month=last_month)
     if output == "text":
         now = datetime.now(UTC)
         show(*(line for budget in budgets for line in report(budget, now)) if budgets else ["no AIBudget"])

@@ -15,6 +15,7 @@ import shtab
 
 from aistack import __version__
 from aistack.cli.arguments import (
+    add_bill,
     add_date,
     add_files,
     add_kubeconfig,
@@ -288,14 +289,15 @@ def _budget(commands: Commands) -> None:
     parser.add_argument("name", nargs="?", default="", help="the AIBudget's name (default: all)")
     add_kubeconfig(parser)
     add_output(parser, "text", "json", "yaml", "csv")
-    parser.add_argument("--last-month", action="store_true", help="with --output csv: of the month before")
+    add_bill(parser)
     parser.set_defaults(run=_run_budget)
 
 
 def _run_budget(arguments: argparse.Namespace) -> int:
     from aistack.cli.budget import run
 
-    return run(arguments.name, arguments.kubeconfig, arguments.output, last_month=arguments.last_month)
+    which = {"stack": arguments.stack, "last_month": arguments.last_month}
+    return run(arguments.name, arguments.kubeconfig, arguments.output, **which)
 
 
 def _status(commands: Commands) -> None:

@@ -1,13 +1,13 @@
-"""`aistack budget --output csv`: what a budget's stacks have really cost in a month, in FOCUS."""
+"""`aistack budget --output csv`: what stacks have really cost in a month, in FOCUS."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 from pydantic import ValidationError
 
 from aistack.api import AIBudget, AIStack
 from aistack.api.base import Metadata
-from aistack.cli.output import Exit, emit, remark
+from aistack.cli.output import Exit, complain, emit, remark
 from aistack.connection import connect
 from aistack.cost.focus import Row, table, tags_of
 from aistack.kinds import AISTACK, CONFIG_MAP, Manifest
@@ -21,38 +21,54 @@ from aistack.spending.tally import Tally
 BOOKS = "app.kubernetes.io/managed-by=aistack,app.kubernetes.io/component=spending"
 
 
-def run(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool) -> Exit:
-    """Of the stacks that hold something of a budget now; what has no price is told beside it."""
+Known = tuple[AIStack, Book]
+
+
+def of_budgets(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool) -> Exit:
+    """Of the stacks that hold something of a budget now."""
     counted = {entry.uid for budget in budgets for entry in budget.status.stacks}
-    stacks, books = asyncio.run(_found(kubeconfig))
-    known = [
-        (stack, books[uid], books[uid].last if last_month else books[uid].now)
-        for uid, stack in stacks.items()
-        if uid in counted and uid in books
-    ]
-    emit(table(row for each in known for row in _rows(*each)))
-    for stack, _, tally in known:
+    known = asyncio.run(_known(kubeconfig))
+    return _tell([each for each in known if each[0].metadata.uid in counted], last_month=last_month)
+
+
+def of_stack(name: str, kubeconfig: str, *, last_month: bool) -> Exit:
+    """Of `care/support`, whether or not a budget counts it."""
+    known = [each for each in asyncio.run(_known(kubeconfig)) if _title(each[0]) == name]
+    if not known:
+        complain(f"AIStack {name}: nothing is metered of it; write it as namespace/name")
+        return Exit.BAD_INPUT
+    return _tell(known, last_month=last_month)
+
+
+def _tell(known: Sequence[Known], *, last_month: bool) -> Exit:
+    """What has no price is told beside it."""
+    months = [(stack, book, book.last if last_month else book.now) for stack, book in known]
+    emit(table(row for each in months for row in _rows(*each)))
+    for stack, _, tally in months:
         for part in tally.unpriced:
-            remark(f"{stack.metadata.namespace}/{stack.metadata.name}: {part} has no price and is left out")
+            remark(f"{_title(stack)}: {part} has no price and is left out")
     return Exit.FINE
 
 
-async def _found(kubeconfig: str) -> tuple[Mapping[str, AIStack], Mapping[str, Book]]:
-    """The stacks, and what each has cost, by their uids."""
+async def _known(kubeconfig: str) -> list[Known]:
+    """The stacks that are metered, with what each has cost."""
     async with Kube(await connect(kubeconfig)) as kube:
-        stacks = [item async for page in kube.pages(AISTACK) for item in page.items]
+        found = [item async for page in kube.pages(AISTACK) for item in page.items]
         kept = [item async for page in kube.pages(CONFIG_MAP, label_selector=BOOKS) for item in page.items]
-    return dict(_stacks(stacks)), dict(_books(kept))
+    books = dict(_books(kept))
+    return [(stack, books[stack.metadata.uid]) for stack in _stacks(found) if stack.metadata.uid in books]
 
 
-def _stacks(found: Sequence[Manifest]) -> Iterator[tuple[str, AIStack]]:
+def _title(stack: AIStack) -> str:
+    return f"{stack.metadata.namespace}/{stack.metadata.name}"
+
+
+def _stacks(found: Sequence[Manifest]) -> Iterator[AIStack]:
     for each in found:
         try:
-            stack = AIStack.read({**each, "status": {}})
+            yield AIStack.read({**each, "status": {}})
         except ValidationError:
             remark(f"AIStack {each['metadata']['name']}: written for another version of aistack; left out")
-        else:
-            yield stack.metadata.uid, stack
 
 
 def _books(found: Sequence[Manifest]) -> Iterator[tuple[str, Book]]:
