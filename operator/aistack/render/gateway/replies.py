@@ -46,6 +46,10 @@ MONEY_SPENT = error(
 )
 
 
+SPENT = 430
+"""Nobody's status: it becomes 429 and keeps its words, where 429 itself gets those of limits a minute."""
+
+
 def client_money_spent(until: str) -> Manifest:
     return error(
         f"The money of this client is spent until {until}; ask who runs this gateway.",
@@ -83,17 +87,12 @@ def front_replies() -> Manifest:
             _mapper("EQ", 403, FORBIDDEN),
             _mapper("EQ", 408, TOO_SLOW),
             _mapper("EQ", 413, TOO_LARGE),
-            _rate_limited(_mapper("EQ", 429, TOO_MANY)),
+            _mapper("EQ", 429, TOO_MANY),
+            {"filter": _status("EQ", SPENT), "status_code": 429},
             _mapper("EQ", 431, HEADERS_TOO_LARGE),
             {**_mapper("GE", 500, NO_ANSWER), "status_code": 503},
         ]
     }
-
-
-def _rate_limited(mapper: Manifest) -> Manifest:
-    """Only what a limit a minute refuses: a route says itself why it does."""
-    flagged = {"response_flag_filter": {"flags": ["RL"]}}
-    return {**mapper, "filter": {"and_filter": {"filters": [mapper["filter"], flagged]}}}
 
 
 def egress_replies() -> Manifest:
@@ -102,8 +101,9 @@ def egress_replies() -> Manifest:
 
 
 def _mapper(operator: str, status: int, body: Manifest) -> Manifest:
+    return {"filter": _status(operator, status), "body_format_override": body}
+
+
+def _status(operator: str, status: int) -> Manifest:
     value = {"default_value": status, "runtime_key": "aistack.unused"}  # Envoy demands a key
-    return {
-        "filter": {"status_code_filter": {"comparison": {"op": operator, "value": value}}},
-        "body_format_override": body,
-    }
+    return {"status_code_filter": {"comparison": {"op": operator, "value": value}}}

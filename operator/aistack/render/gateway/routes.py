@@ -13,6 +13,7 @@ from aistack.render.gateway.replies import (
     MONEY_SPENT,
     NO_MODEL,
     NOT_JSON,
+    SPENT,
     UNKNOWN_MODEL,
     UNKNOWN_PATH,
     client_money_spent,
@@ -73,7 +74,7 @@ def spent_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
     for client, until in gateway.resolved.spent_clients.items():
         match = {**_path(_any_path()), "headers": [_is_client(client)]}
         yield {
-            **_refusal("client_money_spent", match, 429, client_money_spent(until)),
+            **_refusal("client_money_spent", match, SPENT, client_money_spent(until)),
             "response_headers_to_add": [_header("x-should-retry", "false")],
         }
 
