@@ -1,5 +1,5 @@
-"""Kubernetes events: what changed in a stack's conditions that somebody should hear of, and what is wrong
-with an object that has no conditions of ours."""
+"""Kubernetes events: what changed in a stack's conditions and broken rules that somebody should hear of, and
+what is wrong with an object that has no conditions of ours."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
@@ -26,22 +26,43 @@ ALARMING = frozenset(
         Reason.LIMIT_REACHED,
     }
 )
+MOST_NAMED = 16
+"""Rules that one event names; the rest is counted."""
 MESSAGE_LENGTH = 1024
 """Characters that the API server takes."""
 
 
 def events(raw: Manifest, before: AIStackStatus, after: AIStackStatus, now: datetime) -> Iterator[Manifest]:
-    """One for each condition of `TOLD` that has another reason than before; `raw` is the AIStack."""
+    """One for each condition of `TOLD` that has another reason than before, and one for the rules that are
+    newly broken and in none of those; `raw` is the AIStack."""
     earlier = {condition.type: condition for condition in before.conditions}
-    for condition in after.conditions:
-        if condition.type in TOLD and _is_news(condition, earlier):
-            yield event(raw, condition, now)
+    news = [each for each in after.conditions if each.type in TOLD and _is_news(each, earlier)]
+    yield from (event(raw, condition, now) for condition in news)
+    told = " ".join(condition.message for condition in news)
+    if fresh := [name for name in _newly_broken(before, after) if f"{name} (" not in told]:
+        yield _broken(raw, fresh, now)
 
 
 def _is_news(condition: Condition, earlier: Mapping[str, Condition]) -> bool:
     """What is in order from the beginning is none."""
     old = earlier.get(condition.type)
     return condition.reason in ALARMING if old is None else old.reason != condition.reason
+
+
+def _newly_broken(before: AIStackStatus, after: AIStackStatus) -> list[str]:
+    return [name for name in after.broken if name not in before.broken]
+
+
+def _broken(raw: Manifest, rules: Sequence[str], now: datetime) -> Manifest:
+    more = f" and {len(rules) - MOST_NAMED} more" if len(rules) > MOST_NAMED else ""
+    return _event(
+        raw,
+        told=["broken", *rules, now.strftime("%Y-%m-%dT%H:%M:%SZ")],
+        alarming=True,
+        reason=Reason.POLICY_VIOLATED,
+        message=f"newly broken: {', '.join(rules[:MOST_NAMED])}{more}; the report says what was found",
+        now=now,
+    )
 
 
 def event(raw: Manifest, condition: Condition, now: datetime) -> Manifest:

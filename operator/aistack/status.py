@@ -4,7 +4,7 @@ kstatus: `Ready` always; `Reconciling` and `Stalled` only while they're true, ne
 the same status to the letter, so that it's written only when something changed.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 
 from aistack.api import AIBudget, ConditionType, Reason
@@ -59,6 +59,7 @@ def refused(
     judged = () if verdict is None else (ConditionType.POLICY_COMPLIANT, ConditionType.POLICY_WAIVED)
     said_anew = {*judged, ConditionType.WITHIN_BUDGET}
     message = _joined(str(problem) for problem in problems)
+    broken = before.broken if before.inventory or verdict is None else verdict.broken
     return before.model_copy(
         update={
             "observed_generation": generation,
@@ -74,7 +75,7 @@ def refused(
                 },
                 kept=[item for item in before.conditions if item.type not in said_anew],
             ),
-            "policy": before.policy if verdict is None else _policy(verdict, records),
+            "policy": before.policy if verdict is None else _policy(verdict, records, broken),
             "budgets": reservation.shares,
             "records": records or before.records,
         }
@@ -84,7 +85,9 @@ def refused(
 def stopped(before: AIStackStatus) -> AIStackStatus:
     """Without what ran: it is to be made anew, and to be asked for, when the stack goes on."""
     kept = tuple(item for item in before.inventory if item.kind != DEPLOYMENT.kind)
-    return before.model_copy(update={"inventory": kept, "components": (), "models_ready": None})
+    policy = before.policy and before.policy.model_copy(update={"broken": ()})
+    changes = {"inventory": kept, "components": (), "models_ready": None, "policy": policy}
+    return before.model_copy(update=changes)
 
 
 def reported(
@@ -125,7 +128,7 @@ def reported(
                     **limits,
                 },
             ),
-            "policy": _policy(verdict, records),
+            "policy": _policy(verdict, records, () if stack.spec.suspend else verdict.broken),
             "records": records,
             "budgets": reservation.shares,
             "models_ready": f"{sum(part.ready for part in models)}/{len(models)}",
@@ -137,12 +140,12 @@ def reported(
     )
 
 
-def _policy(verdict: Verdict, records: RecordsStatus | None) -> PolicyStatus | None:
-    """None where no policy is about the stack."""
+def _policy(verdict: Verdict, records: RecordsStatus | None, broken: Collection[str]) -> PolicyStatus | None:
+    """None where no policy is about the stack. A spec that isn't taken says nothing of what runs."""
     if not verdict.results:
         return None
     written = (item.name for item in records.objects if item.kind != CONFIG_MAP.kind) if records else ()
-    return verdict.status.model_copy(update={"report": next(iter(written), None)})
+    return verdict.status(next(iter(written), None), broken)
 
 
 def endpoint(stack: ResolvedStack) -> str:

@@ -70,6 +70,7 @@ def test_a_stack_that_a_policy_denies_gets_no_object(stacks: Stacks, policy: dic
         "failed": 0,
         "warned": 0,
         "waived": 0,
+        "broken": [],
     }
 
 

@@ -212,9 +212,16 @@ def test_what_takes_no_exception_says_so() -> None:
 
 def test_the_status_counts_what_was_kept_what_denies_what_warns_and_what_is_waived() -> None:
     kept_and_broken = policy("mine", rules=[TRUE, OWNED])
-    counts = judge(kept_and_broken, policy("warns", action="Warn"), policy("reports", action="Audit")).status
+    verdict = judge(kept_and_broken, policy("warns", action="Warn"), policy("reports", action="Audit"))
+    counts = verdict.status(None, verdict.broken)
     assert (counts.passed, counts.failed, counts.warned, counts.waived) == (1, 1, 1, 0)
-    assert judge(kept_and_broken, exceptions=(exception(),)).status.waived == 1
+    assert counts.broken == ("mine/owner", "reports/owner", "warns/owner")
+    assert judge(kept_and_broken, exceptions=(exception(),)).status(None, ()).waived == 1
+
+
+def test_the_status_names_as_many_broken_rules_as_it_has_room_for() -> None:
+    broken = [f"mine/rule-{number:03}" for number in range(300)]
+    assert len(judge(policy()).status(None, broken).broken) == 128
 
 
 def test_a_long_finding_is_cut() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from aistack.api import ConditionType, Reason
-from aistack.api.stack import AIStackStatus, BudgetShare, Condition, CostStatus
+from aistack.api.stack import AIStackStatus, BudgetShare, Condition, CostStatus, InventoryItem
 from aistack.budget import NOTHING_RESERVED, Reservation
 from aistack.causes import Cause
 from aistack.govern import Verdict, evaluate
@@ -62,7 +62,7 @@ def status_of(
         stack,
         assess(stack, observed, failures),
         generation=more.get("generation", 1),
-        verdict=Verdict(),
+        verdict=more.get("verdict", Verdict()),
         cost=more.get("cost", CostStatus()),
         reservation=more.get("reservation", NOTHING_RESERVED),
         records=more.get("records"),
@@ -256,3 +256,18 @@ def test_a_spec_that_can_not_be_served_is_stalled_and_says_what_still_runs() -> 
     assert condition(status, ConditionType.MODELS_READY) is not None
     assert status.components == running.components
     assert status.observed_generation == 2
+
+
+def test_the_rules_that_are_named_as_broken_are_those_of_what_runs() -> None:
+    broken = evaluate(resolved(), (policy(),), (), {}, NOW)
+    violation = broken.denials[:1]
+    never = refused(2, violation, NEVER, NOW, verdict=broken)
+    assert never.broken == ("mine/owner",)
+    running = status_of(seeing(SETTLED))
+    running = running.model_copy(
+        update={"inventory": (InventoryItem(kind="Service", name="support", applied="1", owned="1"),)}
+    )
+    assert refused(2, violation, running, NOW, verdict=broken).broken == ()
+    assert status_of(seeing(SETTLED), verdict=broken).broken == ("mine/owner",)
+    suspended = resolved(suspend=True)
+    assert status_of(seeing(SETTLED), suspended, verdict=broken).broken == (), "nothing of it runs"

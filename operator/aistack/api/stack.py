@@ -16,6 +16,7 @@ Environment = Literal["production", "staging", "development"]
 Message = Annotated[str, Field(max_length=4096)]
 Generation = Annotated[int, Field(ge=0)]
 RuleCount = Annotated[int, Field(ge=0, le=100_000)]
+RuleName = Annotated[str, Field(max_length=288)]
 
 
 class AIStackSpec(Model):
@@ -216,6 +217,9 @@ class PolicyStatus(Model):
     waived: RuleCount = 0
     """Rules broken under an exception; default 0."""
 
+    broken: Annotated[tuple[RuleName, ...], Field(max_length=128)] = ()
+    """The rules that what runs breaks, as policy/rule, also those that only report; default none."""
+
     report: Line | None = None
     """Name of the report with a row a rule."""
 
@@ -278,6 +282,11 @@ class AIStackStatus(Model):
             return cls.parse(raw.get("status", {}))
         except ValidationError:
             return cls()
+
+    @property
+    def broken(self) -> tuple[str, ...]:
+        """The rules that what runs breaks."""
+        return self.policy.broken if self.policy else ()
 
 
 class AIStack(Model):

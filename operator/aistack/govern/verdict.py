@@ -1,7 +1,7 @@
 """What policies say of a stack: a result a rule, and what follows from them."""
 
 from collections import Counter
-from collections.abc import Container, Iterator
+from collections.abc import Collection, Container, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +15,8 @@ from aistack.problem import Problem
 
 Action = Literal["Deny", "Warn", "Audit"]
 OnViolation = Literal["Report", "BlockUpdates", "Suspend"]
+MOST_BROKEN = 128
+"""Rules that a status names, as the API has it."""
 
 
 class InForce(NamedTuple):
@@ -162,14 +164,16 @@ class Verdict:
         """The names of the rules that count as broken."""
         return frozenset(result.name for result in self.not_kept if result.counts)
 
-    @property
-    def status(self) -> PolicyStatus:
-        """The counts that the stack's status shows; what only reports is in the report alone."""
+    def status(self, report: str | None, broken: Collection[str]) -> PolicyStatus:
+        """What the stack's status shows: the rules that what runs breaks, and counts. What only reports is
+        counted in the report alone."""
         return PolicyStatus(
             passed=self.count(Outcome.PASSED),
             failed=len(self.denials),
             warned=len(self.warnings),
             waived=self.count(Outcome.WAIVED),
+            broken=tuple(sorted(broken)[:MOST_BROKEN]),
+            report=report,
         )
 
     @property
