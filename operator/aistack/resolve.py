@@ -149,6 +149,16 @@ class ResolvedRoute:
         return self.spec.name
 
     @property
+    def is_cached(self) -> bool:
+        """Whether its answers are given again."""
+        return self.spec.cache.mode != "Off"
+
+    @property
+    def is_intercepted(self) -> bool:
+        """Whether the adapter sees its requests before any model does."""
+        return self.is_cached
+
+    @property
     def ways(self) -> tuple[Way, ...]:
         """Weight 0 takes a target out. An order is one way: the targets, then the fallbacks. By how busy they
         are, each target is taken to get as many requests as the others.
@@ -204,6 +214,8 @@ class ResolvedGateway:
         if self.needs_ratelimit:
             found["ratelimit"] = self._fixed(2)
             found["redis"] = self._fixed(1)
+        if self.needs_cache:
+            found["cache"] = self._fixed(1)
         return found
 
     def _fixed(self, count: int) -> Replicas:
@@ -226,8 +238,15 @@ class ResolvedGateway:
 
     @property
     def needs_adapter(self) -> bool:
-        """Some route leads to a managed model whose provider doesn't speak OpenAI's protocol."""
-        return any(isinstance(model, ManagedModel) and model.needs_adapter for model in self.reached)
+        """Some route leads to a managed model whose provider doesn't speak OpenAI's protocol, or is
+        intercepted."""
+        translated = any(isinstance(model, ManagedModel) and model.needs_adapter for model in self.reached)
+        return translated or any(route.is_intercepted for route in self.routes)
+
+    @property
+    def needs_cache(self) -> bool:
+        """Some route's answers are given again."""
+        return any(route.is_cached for route in self.routes)
 
 
 def _limits_a_minute(limits: RouteLimits | Client) -> bool:

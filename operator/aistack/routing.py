@@ -8,6 +8,7 @@ from aistack.api.retrieval import Traffic
 from aistack.api.stack import AIStackSpec
 from aistack.problem import Problem
 from aistack.references import Names, followed, members_of
+from aistack.units import seconds
 
 
 def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
@@ -19,6 +20,7 @@ def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
         yield from _output_tokens(f"{path}.limits.maxOutputTokens", route, names)
         yield from _when_down(f"{path}.whenDown", route, names)
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
+        yield from _cache(f"{path}.cache", route, names)
 
 
 def exposure_warnings(gateway: Gateway) -> Iterator[Problem]:
@@ -92,6 +94,17 @@ def _when_down(path: str, route: Route, names: Names) -> Iterator[Problem]:
             Reason.INVALID_SPEC,
             f"a text can't stand for what {other.name} answers, whose task is {other.task}; leave it out",
         )
+
+
+def _cache(path: str, route: Route, names: Names) -> Iterator[Problem]:
+    if route.cache.mode == "Off":
+        return
+    if (task := _task(route, names)) not in {"chat", ""}:
+        message = f"only the answers of chats are kept, and its models' task is {task}; leave it out"
+        yield Problem(f"{path}.mode", Reason.INVALID_SPEC, message)
+    if not seconds(route.cache.ttl):
+        message = f"{route.cache.ttl} keeps no answer; write such as 1h, or mode: Off"
+        yield Problem(f"{path}.ttl", Reason.INVALID_SPEC, message)
 
 
 def _long_context(path: str, route: Route, names: Names) -> Iterator[Problem]:

@@ -16,23 +16,29 @@ from aistack.images import default_images
 from aistack.render.gateway.adapter import adapter_files
 from aistack.render.gateway.adapter_pod import litellm
 from aistack.render.gateway.neutral import neutral
+from aistack.render.gateway.site import POD, Site
 from tests.controlplane import binaries
 from tests.controlplane.progress import step
 from tests.gateway.front import HOST, free_ports
 from tests.stacks import resolved
 
+NOTHING: Mapping[str, str] = {}
 LOCK = Path(__file__).parents[2] / "requirements-litellm.lock"
 STARTS_WITHIN = 120  # seconds; 15 are usual
 
 
 @asynccontextmanager
 async def adapter(
-    spec: Mapping[str, Any], folder: Path, secrets: Mapping[str, str], environment: Mapping[str, str]
+    spec: Mapping[str, Any],
+    folder: Path,
+    secrets: Mapping[str, str] = NOTHING,
+    environment: Mapping[str, str] = NOTHING,
+    site: Site = POD,
 ) -> AsyncIterator[int]:
     """Its port. `secrets` are the values of Secrets by their keys; `environment` is what the cluster adds to
-    the pod of an identity."""
+    the pod of an identity; `site` is where it finds the front and the cache."""
     gateway = neutral(resolved(**spec).gateway)
-    for name, text in adapter_files(gateway).items():
+    for name, text in adapter_files(gateway, site).items():
         (folder / name).write_text(text)
     (port,) = free_ports(1)
     variables = {each["name"]: _value(each, secrets) for each in litellm(gateway)["env"]}

@@ -63,6 +63,7 @@ class Front:
     trusted_ca: Path | None = None
     adapter_port: int = 0
     ratelimit_port: int = 0
+    cache_port: int = 0
     drain_seconds: float = 10
     restraint: Restraint | None = None
     """What a budget does to the next configuration that is mounted."""
@@ -74,7 +75,7 @@ class Front:
         self._folder = tempfile.TemporaryDirectory(prefix="front", dir="/tmp")
         self.folder = Path(self._folder.name)
         (self.folder / "live").mkdir()
-        self.listen, self._probe, self.loader_port = free_ports(3)
+        self.listen, self.inner, self._probe, self.loader_port = free_ports(4)
         self._mounts = 0
         self.session = aiohttp.ClientSession(f"http://{HOST}:{self.listen}")
         self._processes: list[asyncio.subprocess.Process] = []
@@ -92,12 +93,15 @@ class Front:
     def site(self) -> Site:
         return Site(
             listen=Address(HOST, self.listen),
+            inner=Address(HOST, self.inner),
             probe=Address(HOST, self._probe),
             config=str(self.folder / "config" / "..data"),
             live=str(self.folder / "live"),
             trusted_ca=str(self.trusted_ca or "/etc/ssl/certs/ca-certificates.crt"),
             adapter_address=lambda _: Address(HOST, self.adapter_port),
             ratelimit_address=lambda _: Address(HOST, self.ratelimit_port),
+            front_address=lambda _: Address(HOST, self.inner),
+            cache_address=lambda _: Address(HOST, self.cache_port),
             model_address=lambda model: Address(HOST, self.ports[model.name]),
             provider_address=lambda provider: Address(HOST, self.ports[provider.address.host]),
         )

@@ -13,7 +13,8 @@ import aiohttp
 from redis.asyncio import Redis
 
 from aistack.render.gateway.neutral import neutral
-from aistack.render.gateway.ratelimit_pod import FOLDER, ratelimit_variables, redis_arguments
+from aistack.render.gateway.ratelimit_pod import FOLDER, ratelimit_variables
+from aistack.render.gateway.redis_pod import COUNTERS, redis_arguments
 from aistack.render.gateway.shared_limits import ratelimit_files
 from tests.controlplane import binaries
 from tests.gateway.front import HOST, free_ports
@@ -39,8 +40,8 @@ class Limiter:
 
     async def start_redis(self) -> None:
         here = ["--port", str(self._redis_port), "--bind", HOST, "--dir", str(self.folder)]
-        await self._start("redis", [str(redis_server()), *here, *redis_arguments()])
-        await _until_listening(self._redis_port)
+        await self._start("redis", [str(redis_server()), *here, *redis_arguments(COUNTERS)])
+        await until_listening(self._redis_port)
 
     async def start_service(self) -> None:
         program = binaries.provide("ratelimit")["ratelimit"]
@@ -106,7 +107,7 @@ def redis_server() -> Path:
     return Path(found.submodule_search_locations[0]) / "bin" / "redis-server"
 
 
-async def _until_listening(port: int) -> None:
+async def until_listening(port: int) -> None:
     async with asyncio.timeout(PATIENCE):
         while True:
             try:

@@ -88,6 +88,9 @@ class StandIn:
         if body.get("stream"):
             return await self._stream(request, body)
         await asyncio.sleep(self.seconds_to_answer)
+        return await self._whole(body)
+
+    async def _whole(self, body: dict[str, Any]) -> web.Response:
         padding = "x" * self.bytes_of_padding
         answer = {"answered_by": self.name, "model": body["model"], "padding": padding, "usage": self.usage}
         return web.json_response(answer)

@@ -9,7 +9,7 @@ import pytest
 from aistack.api.models import Spot
 from aistack.api.stack import CostStatus
 from aistack.cost.assumptions import DEFAULTS, Assumed, Provenance
-from aistack.cost.charges import ADAPTER, DEFAULT_REQUESTS, FRONT, RATELIMIT, REDIS, PodRequests
+from aistack.cost.charges import ADAPTER, CACHE, DEFAULT_REQUESTS, FRONT, RATELIMIT, REDIS, PodRequests
 from aistack.cost.estimate import Estimate, cost_status, estimate
 from aistack.cost.money import cents
 from aistack.cost.prices import NO_PRICES
@@ -249,9 +249,10 @@ def requested(manifest: Manifest) -> PodRequests:
 
 def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
     client = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}, "requestsPerMinute": 5}
+    cached = {"name": "chat", "targets": [{"model": "llama"}], "cache": {"mode": "Exact"}}
     spec = {
         "models": [hosted(accelerator={"class": "cpu"}), managed(provider="anthropic")],
-        "gateway": {"limitScope": "Global", "clients": [client]},
+        "gateway": {"limitScope": "Global", "clients": [client], "routes": [cached]},
     }
     deployments = {
         each["metadata"]["name"]: requested(each)
@@ -263,5 +264,6 @@ def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
         "support-adapter": ADAPTER,
         "support-ratelimit": RATELIMIT,
         "support-redis": REDIS,
+        "support-cache": CACHE,
         "support-llama": DEFAULT_REQUESTS,
     }

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from aistack.kinds import Manifest
-from tests.gateways import ANTHROPIC, BEDROCK, CLIENT, OPENAI, egress, managed, pod, rendered
+from tests.gateways import ANTHROPIC, BEDROCK, CLIENT, OPENAI, containers, egress, managed, pod, rendered
 from tests.stacks import hosted
 
 
@@ -79,6 +79,33 @@ def test_counters_are_reached_by_the_service_that_counts_and_that_by_the_front()
     assert egress(objects, "support-redis") == []
     assert ports(egress(objects, "support-ratelimit")) == {53, 6379}
     assert 8081 in ports(egress(objects))
+
+
+def test_kept_answers_are_reached_by_the_adapter_and_it_asks_the_front_behind_the_clients() -> None:
+    routes = [{"name": "chat", "targets": [{"model": "llama"}], "cache": {"mode": "Exact"}}]
+    objects = rendered(routes=routes)
+    [kept] = objects["NetworkPolicy support-cache"]["spec"]["ingress"]
+    *_, asked = objects["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    for rule, port in ((kept, 6379), (asked, 8082)):
+        [peer] = rule["from"]
+        assert peer["podSelector"]["matchLabels"]["aistack.dev/component"] == "adapter"
+        assert rule["ports"] == [{"protocol": "TCP", "port": port}]
+    assert egress(objects, "support-cache") == []
+    assert {6379, 8082} <= ports(egress(objects, "support-adapter"))
+
+
+def test_the_adapter_is_led_to_fronts_that_listen_for_it_only() -> None:
+    """A port by its name is one of the pods that have it: older ones don't."""
+    routes = [{"name": "chat", "targets": [{"model": "llama"}], "cache": {"mode": "Exact"}}]
+    before, after = rendered(), rendered(routes=routes)
+    assert {"name": "inner", "port": 8082, "targetPort": "inner", "protocol": "TCP"} in after[
+        "Service support-gateway"
+    ]["spec"]["ports"]
+    named = [
+        [port["name"] for each in containers(pod(objects)).values() for port in each.get("ports", ())]
+        for objects in (before, after)
+    ]
+    assert ["inner" in names for names in named] == [False, True]
 
 
 def ports(rules: list[Manifest]) -> set[int]:

@@ -45,9 +45,10 @@ def test_a_model_that_no_route_reaches_brings_nothing() -> None:
     assert "claude" not in objects["ConfigMap support-gateway"]["data"]["clusters.json"]
 
 
-@pytest.mark.parametrize("part", ["gateway", "adapter", "ratelimit", "redis"])
+@pytest.mark.parametrize("part", ["gateway", "adapter", "ratelimit", "redis", "cache"])
 def test_every_container_is_restricted_and_has_no_token(part: str) -> None:
-    objects = rendered(hosted(), managed("claude", ANTHROPIC), clients=[LIMITED], limitScope="Global")
+    routes = [{"name": "chat", "targets": [{"model": "claude"}], "cache": {"mode": "Exact"}}]
+    objects = rendered(managed("claude", ANTHROPIC), clients=[LIMITED], limitScope="Global", routes=routes)
     spec = pod(objects, f"support-{part}")
     assert spec["automountServiceAccountToken"] is False
     assert objects[f"ServiceAccount support-{part}"]["automountServiceAccountToken"] is False

@@ -175,13 +175,13 @@ class RouteCache(Model):
     )
 
     mode: Literal["Off", "Exact", "Semantic"] = "Off"
-    """Exact answers the same request again, Semantic a similar one; default Off."""
+    """Exact gives the answer to the same request again, Semantic also to a similar one; default Off."""
 
     similarity: Share | None = None
     """How similar two requests must be for Semantic, 0 to 1; default 0.92."""
 
     ttl: Duration = "1h"
-    """How long an answer is kept; default 1h."""
+    """How long an answer is kept, in whole seconds; default 1h."""
 
     embedding_model: Name | None = None
     """The model of this stack that measures similarity; needed by Semantic."""

@@ -102,7 +102,7 @@ Name = Annotated[str, StringConstraints(pattern=NAME, min_length=1, max_length=3
 PartName = Annotated[
     Name,
     Invariant(
-        "!(self in ['gateway', 'adapter', 'queue', 'redis', 'records', 'mlflow', 'ratelimit'])",
+        "!(self in ['gateway', 'adapter', 'queue', 'redis', 'records', 'mlflow', 'ratelimit', 'cache'])",
         "this name is kept for a part that every stack may have: write another, such as main",
     ),
 ]

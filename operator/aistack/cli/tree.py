@@ -48,6 +48,11 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("redis", "Service"): "where the counters are",
     ("redis", "Deployment"): "runs Valkey, which keeps the counters in memory",
     ("redis", "PodDisruptionBudget"): "a drained node may take it: what is counted is gone in a minute",
+    ("cache", "ServiceAccount"): "the pod's identity, with no right and no token",
+    ("cache", "NetworkPolicy"): "lets the adapter in, and nothing out",
+    ("cache", "Service"): "where the answers are that are given again",
+    ("cache", "Deployment"): "runs Valkey, which keeps answers in memory",
+    ("cache", "PodDisruptionBudget"): "a drained node may take it: answers are made again",
     ("records", "ConfigMap"): "what policies found and what it costs, as documents for auditors",
     ("records", "Report"): "what policies found, a row a rule, for dashboards",
     ("records", "PolicyReport"): "what policies found, a row a rule, for dashboards",
@@ -107,26 +112,38 @@ def _managed(managed: Managed) -> str:
 
 def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
     """The field that a part other than a model comes from, and what it asks for."""
-    if component == "gateway":
-        return "spec.gateway", f"one endpoint for {', '.join(route.name for route in routes_of(spec))}"
-    if component == "adapter":
-        translated = {
-            model.name: model.managed.provider
-            for model in spec.models
-            if model.managed and model.managed.provider not in DIRECT_PROVIDERS
-        }
-        fields = ", ".join(f"spec.models[{model}].managed.provider" for model in translated)
-        return (
-            fields,
-            f"{' and '.join(dict.fromkeys(translated.values()))}: a protocol of its own, translated",
-        )
-    if component in {"ratelimit", "redis"}:
-        return "spec.gateway.limitScope", "limits that hold over all replicas"
-    if component == "records":
-        return "spec.governance", "who looks after the system sees what policies find"
-    if component == "network":
-        return "spec", "every stack is closed first; its parts open what they need"
-    return f"spec.models[{name}]", "no longer in the spec; about to be removed"
+    origins = {
+        "gateway": ("spec.gateway", f"one endpoint for {', '.join(route.name for route in routes_of(spec))}"),
+        "adapter": _adapter(spec),
+        "ratelimit": ("spec.gateway.limitScope", "limits that hold over all replicas"),
+        "redis": ("spec.gateway.limitScope", "limits that hold over all replicas"),
+        "cache": (_caches(spec), "answers that are given again"),
+        "records": ("spec.governance", "who looks after the system sees what policies find"),
+        "network": ("spec", "every stack is closed first; its parts open what they need"),
+    }
+    gone = (f"spec.models[{name}]", "no longer in the spec; about to be removed")
+    return origins.get(component, gone)
+
+
+def _adapter(spec: AIStackSpec) -> tuple[str, str]:
+    translated = {
+        model.name: model.managed.provider
+        for model in spec.models
+        if model.managed and model.managed.provider not in DIRECT_PROVIDERS
+    }
+    fields = [f"spec.models[{model}].managed.provider" for model in translated]
+    providers = " and ".join(dict.fromkeys(translated.values()))
+    asks = [f"{providers}: a protocol of its own, translated"] if translated else []
+    if cached := _caches(spec):
+        fields.append(cached)
+        asks.append("answers that are given again")
+    return ", ".join(fields), "; ".join(asks)
+
+
+def _caches(spec: AIStackSpec) -> str:
+    """The fields that ask for one."""
+    cached = (route.name for route in routes_of(spec) if route.cache.mode != "Off")
+    return ", ".join(f"spec.gateway.routes[{name}].cache" for name in cached)
 
 
 def _made(manifests: Sequence[Manifest]) -> tuple[Made, ...]:

@@ -84,8 +84,9 @@ ADAPTER = PodRequests(Decimal("0.5"), Decimal("0.75"))
 """LiteLLM, as render.gateway.adapter_pod writes it."""
 RATELIMIT = PodRequests(Decimal("0.05"), Decimal("0.0625"))
 REDIS = PodRequests(Decimal("0.05"), Decimal("0.09375"))
-"""The rate-limit service and its Redis, as render.gateway.ratelimit_pod writes them."""
-PARTS = {"gateway": FRONT, "adapter": ADAPTER, "ratelimit": RATELIMIT, "redis": REDIS}
+CACHE = PodRequests(Decimal("0.05"), Decimal("0.3125"))
+"""The rate-limit service, its Redis and the cache's, as render.gateway writes them."""
+PARTS = {"gateway": FRONT, "adapter": ADAPTER, "ratelimit": RATELIMIT, "redis": REDIS, "cache": CACHE}
 """A pod of each part of a gateway."""
 DEFAULT_REQUESTS = PodRequests(Decimal(2), Decimal(8))
 """vLLM for each accelerator, where nothing is declared, as render.engine writes it."""
@@ -112,6 +113,8 @@ def _charges(
     if stack.gateway.needs_ratelimit:
         yield from _pods("ratelimit", _at_least(stack.gateway.tiers["ratelimit"]), RATELIMIT, prices)
         yield from _pods("redis", _at_least(stack.gateway.tiers["redis"]), REDIS, prices)
+    if stack.gateway.needs_cache:
+        yield from _pods("cache", _at_least(stack.gateway.tiers["cache"]), CACHE, prices)
     if stack.spec.traffic and coming is not None:
         for managed in stack.managed:
             if managed.name in coming:

@@ -11,8 +11,10 @@ from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import front_pod
 from aistack.render.gateway.network import adapter_policy, front_policies, ratelimit_policy, redis_policy
 from aistack.render.gateway.neutral import NeutralGateway, neutral
-from aistack.render.gateway.ratelimit_pod import ratelimit_pod, redis_pod
+from aistack.render.gateway.ratelimit_pod import ratelimit_pod
+from aistack.render.gateway.redis_pod import ANSWERS, COUNTERS, redis_pod
 from aistack.render.gateway.shared_limits import ratelimit_files
+from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import CONFIG_ANNOTATION, Part, digest, workload
 from aistack.resolve import ResolvedStack
 
@@ -34,8 +36,11 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     if "ratelimit" in parts:
         yield ratelimit_policy(parts["ratelimit"])
         yield from ratelimit_workload(parts["ratelimit"], gateway)
-        yield redis_policy(parts["redis"])
-        yield from workload(parts["redis"], port=6379, port_name="redis", pod=redis_pod(gateway))
+        yield redis_policy(parts["redis"], caller="ratelimit")
+        yield from workload(parts["redis"], port=6379, port_name="redis", pod=redis_pod(gateway, COUNTERS))
+    if "cache" in parts:
+        yield redis_policy(parts["cache"], caller="adapter")
+        yield from workload(parts["cache"], port=6379, port_name="redis", pod=redis_pod(gateway, ANSWERS))
 
 
 def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
@@ -43,8 +48,15 @@ def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
     files = front_files(gateway)
     start = {CONFIG_ANNOTATION: digest({"bootstrap.json": files["bootstrap.json"]})}
     keys = {KEYS_LABEL: "true"} if gateway.clients else {}
+    inner = {"inner": INNER.port} if gateway.intercepted else {}
     yield from workload(
-        front, port=80, pod=front_pod(gateway), files=files, annotations=start, pod_labels=keys
+        front,
+        port=80,
+        pod=front_pod(gateway),
+        files=files,
+        annotations=start,
+        pod_labels=keys,
+        more_ports=inner,
     )
 
 

@@ -1,18 +1,24 @@
 """The adapter's configuration: LiteLLM for the providers that don't speak OpenAI's protocol themselves.
 
-It translates and does nothing else: which model, how often and for how long is the front's decision, and
-only the front reaches it.
+It translates: which model, how often and for how long is the front's decision, and only the front reaches it.
+Of intercepted routes it keeps the answers, and asks the front for those that it doesn't have.
 """
+
+from collections.abc import Iterator
+from importlib import resources
 
 import orjson
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.neutral import NeutralGateway
-from aistack.render.gateway.provider import binding, key_of
+from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
+from aistack.render.gateway.provider import Address, binding, key_of
+from aistack.render.gateway.site import POD, Site
 from aistack.resolve import ManagedModel
 
 MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
 """LiteLLM's `model_info.mode` by a model's task."""
+CACHE_PATIENCE = 0.5
+"""Seconds."""
 MODEL_PREFIXES = {
     "anthropic": "anthropic",
     "azure": "azure",
@@ -26,20 +32,71 @@ UNKNOWN_MODEL = "Invalid model name passed in"
 """What LiteLLM says, with a 400, to a model that its configuration doesn't have."""
 
 
-def adapter_files(gateway: NeutralGateway) -> dict[str, str]:
-    """config.yaml, in JSON, which is YAML."""
+def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
+    """config.yaml, in JSON, which is YAML; and the program that LiteLLM imports for intercepted routes."""
+    front = site.front_address(gateway.stack)
     config = {
-        "model_list": [_entry(model, _timeout(model, gateway)) for model in gateway.adapted],
+        "model_list": [
+            *(_entry(model, _timeout(model, gateway)) for model in gateway.adapted),
+            *(entry for route in gateway.intercepted for entry in _interceptions(route, front)),
+        ],
         "litellm_settings": {
             "num_retries": 0,
             "drop_params": True,  # a fallback that lacks a parameter still answers
             "telemetry": False,
             # Else LiteLLM asks Azure without a key for nothing but a key.
             "enable_azure_ad_token_refresh": any(map(_by_azure_identity, gateway.adapted)),
+            **({"callbacks": ["interceptor.interceptor"]} if gateway.intercepted else {}),
+            **(_cache(site.cache_address(gateway.stack)) if gateway.resolved.needs_cache else {}),
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
     }
-    return {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
+    files = {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
+    if gateway.intercepted:
+        program = resources.files("aistack.render.gateway").joinpath("interceptor.py")
+        files["interceptor.py"] = program.read_text(encoding="utf-8")
+    return files
+
+
+def interception_name(route: NeutralRoute) -> str:
+    """An intercepted route's name in LiteLLM; no model's has a dot."""
+    return f"{route.name}.intercepted"
+
+
+def _interceptions(route: NeutralRoute, front: Address) -> Iterator[Manifest]:
+    """The front answers as vLLM does. LiteLLM has a provider of its own for plain completions: of every
+    other it asks a chat instead.
+    """
+    chat, text = interception_name(route), f"{interception_name(route)}.text"
+    for name, provider in ((chat, "hosted_vllm"), (text, "text-completion-openai")):
+        longest = route.timeout * route.most_attempts
+        yield {
+            "model_name": name,
+            "litellm_params": {
+                "model": f"{provider}/{route.name}",
+                "api_base": f"http://{front.host}:{front.port}/v1",
+                "api_key": "none",  # the inner listener asks for no key, and LiteLLM wants one
+                "timeout": longest,
+                "stream_timeout": longest,
+                "max_retries": 0,
+            },
+            "model_info": {"id": name, "mode": "chat" if name == chat else "completion"},
+        }
+
+
+def _cache(address: Address) -> Manifest:
+    """Nothing is kept but what a request orders. A Redis that says nothing holds no request up for long."""
+    return {
+        "cache": True,
+        "cache_params": {
+            "type": "redis",
+            "mode": "default_off",
+            "host": address.host,
+            "port": str(address.port),
+            "socket_timeout": CACHE_PATIENCE,
+            "socket_connect_timeout": CACHE_PATIENCE,
+        },
+    }
 
 
 def key_variable(model: ManagedModel) -> str:

@@ -4,6 +4,7 @@ A changed listener drains its connections; clusters, routes and keys change with
 come from files that the loader hands over one after the other.
 """
 
+from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
@@ -18,13 +19,14 @@ from aistack.render.gateway.envoy import (
     typed,
     watched_file,
 )
+from aistack.render.gateway.interception import client_again, mark, nobody_yet
 from aistack.render.gateway.limits import SUBJECTS, limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.refusals import refusals
 from aistack.render.gateway.replies import egress_replies, front_replies
 from aistack.render.gateway.shared_limits import ask_service, service_cluster
 from aistack.render.gateway.site import Site
-from aistack.render.gateway.telemetry import loggers
+from aistack.render.gateway.telemetry import inner_loggers, loggers
 
 MAX_CONNECTIONS = 20_000
 MAX_HEAP = 900 * 1024 * 1024
@@ -38,7 +40,7 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
         "admin": {"address": {"pipe": {"path": str(PurePosixPath(site.live, "admin.sock")), "mode": 0o600}}},
         "dynamic_resources": {"cds_config": watched_file(site.live, "clusters.json")},
         "static_resources": {
-            "listeners": [client_listener(gateway, site), egress_listener(site), probe_listener(site)],
+            "listeners": list(listeners(gateway, site)),
             **({"clusters": [service_cluster(gateway, site)]} if gateway.resolved.needs_ratelimit else {}),
         },
         "bootstrap_extensions": [
@@ -49,6 +51,15 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
         ],
         "overload_manager": overload(),
     }
+
+
+def listeners(gateway: NeutralGateway, site: Site) -> Iterator[Manifest]:
+    """The loader looks at the statistics of the first one's routes."""
+    yield client_listener(gateway, site)
+    if gateway.intercepted:
+        yield inner_listener(gateway, site)
+    yield egress_listener(site)
+    yield probe_listener(site)
 
 
 def overload() -> Manifest:
@@ -82,6 +93,10 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
         if gateway.resolved.needs_ratelimit:
             filters.append(ask_service(subject))
     filters += [change_request(), router()]
+    early = [{"remove": CLIENT_HEADER}]
+    if gateway.intercepted:
+        filters.insert(0, mark())
+        early = list(nobody_yet())
     return {
         "name": "gateway",
         "address": socket_address(site.listen),
@@ -99,8 +114,33 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 path_with_escaped_slashes_action="REJECT_REQUEST",
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 request_headers_timeout="30s",
-                access_log=list(loggers()),
-                early_header_mutation_extensions=[nobody_yet()],
+                access_log=list(loggers(gateway)),
+                early_header_mutation_extensions=[early_mutations("nobody_yet", early)],
+            )
+        ],
+    }
+
+
+def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
+    """Where the adapter asks for the answers of intercepted routes: counted and limited is what clients ask,
+    but which client may use which route holds here, too.
+    """
+    filters = [hold_body(), read_body(), read_usage_of_streams()]
+    if gateway.clients:
+        filters.append(permissions())
+    return {
+        "name": "inner",
+        "address": socket_address(site.inner),
+        "per_connection_buffer_limit_bytes": MAX_BODY,
+        "filter_chains": [
+            _http(
+                "gateway",
+                site,
+                [*filters, change_request(), router()],
+                front_replies(),
+                common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
+                access_log=list(inner_loggers()),
+                early_header_mutation_extensions=[early_mutations("client", list(client_again()))],
             )
         ],
     }
@@ -158,13 +198,10 @@ def permissions() -> Manifest:
     return extension("rbac", "filters.http.rbac.v3.RBAC")
 
 
-def nobody_yet() -> Manifest:
+def early_mutations(name: str, mutations: list[Manifest]) -> Manifest:
     """Before any filter, so that neither a route nor the log ever believes a client's own word."""
-    return extension(
-        "nobody_yet",
-        "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[{"remove": CLIENT_HEADER}],
-    )
+    kind = "http.early_header_mutation.header_mutation.v3.HeaderMutation"
+    return extension(name, kind, mutations=mutations)
 
 
 def rename_model() -> Manifest:
@@ -176,10 +213,9 @@ def clean_headers() -> Manifest:
     is renamed; and LiteLLM is told nothing by a client's headers.
     """
     content_type = {"key": "content-type", "value": "application/json"}
-    return extension(
+    return early_mutations(
         "clean_headers",
-        "http.early_header_mutation.header_mutation.v3.HeaderMutation",
-        mutations=[
+        [
             {"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}},
             {"remove_on_match": {"key_matcher": {"prefix": "x-litellm-"}}},
         ],

@@ -9,6 +9,7 @@ from importlib import resources
 from aistack.kinds import Manifest
 from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
+from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
 from aistack.render.gateway.site import Site
@@ -16,6 +17,8 @@ from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""
+ADAPTER_OR_MODELS = "adapter-or-models"
+"""The adapter, or where there is none, what it would have asked."""
 NO_LIMITS = {
     "thresholds": [
         {
@@ -33,9 +36,12 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found = [_target(model, site) for model in gateway.models]
     found += [pool(models, site) for models in _together(gateway)]
     found += [provider(model, site) for model in gateway.direct]
-    if gateway.adapted:
+    if gateway.adapted or gateway.intercepted:
         found.append(adapter(site.adapter_address(gateway.stack)))
     found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
+    found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
+    if gateway.intercepted:
+        found += [inner(site), in_order(ADAPTER_OR_MODELS, ["adapter", "inner"])]
     lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
     return [*found, *lists.values()]
 
@@ -75,7 +81,7 @@ def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool) -> str:
 
 def _members(route: NeutralRoute, choice: Choice, stream: bool) -> list[str]:
     """The clusters that are tried in order."""
-    last = [] if route.when_down is None else [last_answer_name(route, stream=stream)]
+    last = [] if route.last_answer is None else [last_answer_name(route, stream=stream)]
     return [*map(attempt_name, choice.attempts), *last]
 
 
@@ -87,6 +93,21 @@ def _lists(route: NeutralRoute) -> Iterator[Manifest]:
     for choice in (*route.choices, *route.long_choices):
         for stream in (False, True) if route.streams else (False,):
             yield attempts_in_order(route, choice, stream=stream)
+
+
+def _ways_to_adapter(route: NeutralRoute) -> Iterator[Manifest]:
+    """An intercepted route's one target, and the last answer after it."""
+    host = interception_host(route)
+    yield _to_egress(host, "adapter", host)
+    if route.when_down is not None:
+        for stream in (False, True):
+            yield in_order(outer_name(route, stream=stream), [host, last_answer_name(route, stream=stream)])
+
+
+def inner(site: Site) -> Manifest:
+    """This replica's own listener for what the adapter asks, when there is no adapter to ask."""
+    endpoint = {"address": socket_address(Address("127.0.0.1", site.inner.port))}
+    return {**_cluster("inner", {"adapter": endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def _target(model: ResolvedModel, site: Site) -> Manifest:
@@ -192,18 +213,23 @@ def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool) -> M
     A stream's headers wait for its first byte where the first token has a timeout: one for headers is then
     one for the first token.
     """
-    members = [{"name": name} for name in _members(route, choice, stream)]
     filters = {"typed_extension_protocol_options": _upstream_filters([_hold(), _codec()])}
+    attempts = in_order(attempts_name(route, choice, stream=stream), _members(route, choice, stream))
+    return {**attempts, **(filters if _holds(route, stream) else {})}
+
+
+def in_order(name: str, members: list[str]) -> Manifest:
     return {
-        "name": attempts_name(route, choice, stream=stream),
+        "name": name,
         "connect_timeout": "1s",
         "lb_policy": "CLUSTER_PROVIDED",
         "circuit_breakers": NO_LIMITS,
         "per_connection_buffer_limit_bytes": MAX_BODY,
         "cluster_type": extension(
-            "envoy.clusters.composite", "clusters.composite.v3.ClusterConfig", clusters=members
+            "envoy.clusters.composite",
+            "clusters.composite.v3.ClusterConfig",
+            clusters=[{"name": member} for member in members],
         ),
-        **(filters if _holds(route, stream) else {}),
     }
 
 

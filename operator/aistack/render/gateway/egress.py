@@ -2,12 +2,13 @@
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import UNKNOWN_MODEL
-from aistack.render.gateway.clusters import egress_host, provider_name
+from aistack.render.gateway.clusters import ADAPTER_OR_MODELS, egress_host, provider_name
 from aistack.render.gateway.degradation import DEGRADED_HEADER, last_answers
 from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
-from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.interception import CACHE_HEADER, interception_host
+from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
-from aistack.render.gateway.refusals import refusals_of_adapter
+from aistack.render.gateway.refusals import refusals_of_adapter, refusals_of_interception
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.resolve import ManagedModel
 
@@ -38,12 +39,35 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
         name="egress",
         most_specific_header_mutations_wins=True,
         request_headers_to_remove=list(CLIENT_HEADERS),
-        response_headers_to_remove=list(PROVIDER_HEADERS),
+        response_headers_to_remove=[*PROVIDER_HEADERS, *([CACHE_HEADER] if gateway.intercepted else [])],
         virtual_hosts=[
             *(virtual_host(model) for model in gateway.managed),
             *(host for route in gateway.routes for host in last_answers(route)),
+            *(adapter_host(route) for route in gateway.intercepted),
         ],
     )
+
+
+def adapter_host(route: NeutralRoute) -> Manifest:
+    """Where an intercepted request goes, its body as it is. One that has only a cache in its way goes past an
+    adapter that is not there.
+    """
+    name = interception_host(route)
+    return {
+        "name": name,
+        "domains": [name],
+        "routes": [
+            {
+                "match": {"prefix": "/v1/"},
+                "route": {
+                    "cluster": ADAPTER_OR_MODELS,
+                    "timeout": "0s",
+                    "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 1},
+                },
+                "typed_per_filter_config": refusals_of_interception(UNKNOWN_MODEL),
+            }
+        ],
+    }
 
 
 def virtual_host(model: ManagedModel) -> Manifest:

@@ -16,6 +16,8 @@ from aistack.render.security import container_security, pod_security
 
 USER_ID = 10001
 KEYS = "/etc/aistack/keys"
+INNER_PORT = {"name": "inner", "containerPort": POD.inner.port, "protocol": "TCP"}
+"""By its name the Service finds only pods that listen there."""
 WORKERS = 2
 """Envoy's threads; without a number it starts one for each of the node's processors."""
 LEAVE_SECONDS = 10
@@ -61,6 +63,7 @@ def envoy(gateway: NeutralGateway) -> Manifest:
         "ports": [
             {"name": "http", "containerPort": POD.listen.port, "protocol": "TCP"},
             {"name": "probe", "containerPort": POD.probe.port, "protocol": "TCP"},
+            *([INNER_PORT] if gateway.intercepted else []),
         ],
         "resources": {
             "requests": {"cpu": "250m", "memory": "128Mi"},

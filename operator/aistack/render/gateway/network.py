@@ -8,6 +8,7 @@ from aistack.labels import KEYS_LABEL
 from aistack.render.gateway.adapter_pod import identity
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_of
+from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import Part
 from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, pods, scrapers
 from aistack.resolve import StackRef
@@ -65,11 +66,13 @@ def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Mani
         "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: gateway.resolved.operator_namespace}},
         "podSelector": {"matchLabels": OPERATOR_LABELS},
     }
+    asks_again = {"from": [pods(part.stack, "adapter")], "ports": [_tcp(INNER.port)]}
     return _policy(
         part,
         ingress=[
             callers,
             {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
+            *([asks_again] if gateway.intercepted else []),
         ],
         egress=list(_front_egress(part.stack, gateway)),
     )
@@ -81,6 +84,10 @@ def adapter_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     egress += [
         provider_egress(provider_of(model), part.stack) for model in gateway.adapted if model.managed.endpoint
     ]
+    if gateway.intercepted:
+        egress += [{"to": [pods(part.stack, "gateway")], "ports": [_tcp(INNER.port)]}]
+    if gateway.resolved.needs_cache:
+        egress += [{"to": [pods(part.stack, "cache")], "ports": [_tcp(6379)]}]
     if identity(gateway):
         egress += [
             {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port)]}
@@ -101,10 +108,8 @@ def ratelimit_policy(part: Part) -> Manifest:
     )
 
 
-def redis_policy(part: Part) -> Manifest:
-    return _policy(
-        part, ingress=[{"from": [pods(part.stack, "ratelimit")], "ports": [_tcp(6379)]}], egress=[]
-    )
+def redis_policy(part: Part, caller: str) -> Manifest:
+    return _policy(part, ingress=[{"from": [pods(part.stack, caller)], "ports": [_tcp(6379)]}], egress=[])
 
 
 def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:

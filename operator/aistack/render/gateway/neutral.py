@@ -1,9 +1,10 @@
 """What a gateway's routes mean, in no engine's words: who is tried, in which order, for how long."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from aistack.api.gateway import Client
+from aistack.api.gateway import Client, RouteCache
 from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
 from aistack.units import seconds
 
@@ -24,6 +25,15 @@ class Choice:
 
     weight: int
     attempts: tuple[Attempt, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """How answers are given again: the same answer to the same request, for `seconds` after it was made."""
+
+    seconds: int
+    shared: bool
+    """Between clients; else each has its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +64,8 @@ class NeutralRoute:
     """How many tokens all replicas together give in a minute, over all clients; None is no limit."""
     when_down: str | None
     """The text that is answered when every attempt has failed; None is an error."""
+    kept: Kept | None = None
+    """How its answers are given again; None is never."""
     stopped: bool = False
     """Its money is spent: every request gets an error, and no model is asked."""
 
@@ -62,9 +74,25 @@ class NeutralRoute:
         """Whether an answer may come as a stream."""
         return self.task == "chat"
 
+    @property
+    def intercepted(self) -> bool:
+        """Whether the adapter sees its requests first, and asks for the models' answers itself."""
+        return self.kept is not None
+
+    @property
+    def last_answer(self) -> str | None:
+        """What its models' list ends with. Intercepted, it is answered in front of the adapter, which would
+        keep it."""
+        return None if self.intercepted else self.when_down
+
     def attempts(self, choices: tuple[Choice, ...]) -> int:
         """How often a request is tried at most, the last answer included; the same for each choice."""
-        return len(choices[0].attempts) + (self.when_down is not None)
+        return len(choices[0].attempts) + (self.last_answer is not None)
+
+    @property
+    def most_attempts(self) -> int:
+        """The same, whichever way a request goes."""
+        return max(self.attempts(choices) for choices in (self.choices, self.long_choices) if choices)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +128,11 @@ class NeutralGateway:
         return tuple(model for model in self.managed if model.needs_adapter)
 
     @property
+    def intercepted(self) -> tuple[NeutralRoute, ...]:
+        """The routes whose requests the adapter sees first."""
+        return tuple(route for route in self.routes if route.intercepted)
+
+    @property
     def longest_timeout(self) -> float:
         """Seconds that the slowest route gives one attempt."""
         return max(route.timeout for route in self.routes)
@@ -129,7 +162,14 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
         max_output_tokens=spec.limits.max_output_tokens,
         tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
+        kept=_kept(spec.cache),
     )
+
+
+def _kept(cache: RouteCache) -> Kept | None:
+    if cache.mode == "Off":
+        return None
+    return Kept(seconds=math.ceil(seconds(cache.ttl)), shared=cache.scope == "Shared")
 
 
 def _choices(route: ResolvedRoute) -> Iterator[Choice]:

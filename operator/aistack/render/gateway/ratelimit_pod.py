@@ -1,11 +1,11 @@
-"""The pods behind limits over all replicas: the rate-limit service, and the Redis that it counts in."""
+"""The pod behind limits over all replicas: the rate-limit service."""
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.shared_limits import CONFIG
 from aistack.render.security import container_security, pod_security
 
-RATELIMIT_USER, REDIS_USER = 10003, 10004
+USER_ID = 10003
 ROOT, FOLDER = "/etc/aistack", "ratelimit"
 """The service reads <root>/<folder>/config."""
 
@@ -14,7 +14,7 @@ def ratelimit_pod(gateway: NeutralGateway) -> Manifest:
     name = gateway.stack.child("ratelimit")
     return {
         "serviceAccountName": name,
-        "securityContext": pod_security(RATELIMIT_USER),
+        "securityContext": pod_security(USER_ID),
         "containers": [ratelimit(gateway)],
         "volumes": [
             {"name": "config", "configMap": {"name": name, "items": [{"key": CONFIG, "path": CONFIG}]}}
@@ -59,46 +59,6 @@ def ratelimit_variables(redis: str, root: str) -> dict[str, str]:
         "LOG_FORMAT": "json",
         "LOG_LEVEL": "warn",
     }
-
-
-def redis_pod(gateway: NeutralGateway) -> Manifest:
-    return {
-        "serviceAccountName": gateway.stack.child("redis"),
-        "securityContext": pod_security(REDIS_USER),
-        "containers": [redis(gateway)],
-    }
-
-
-def redis(gateway: NeutralGateway) -> Manifest:
-    """It writes nothing down: a counter lives for a minute."""
-    listens = {"tcpSocket": {"port": "redis"}, "timeoutSeconds": 2}
-    return {
-        "name": "redis",
-        "image": gateway.resolved.redis_image,
-        "command": ["valkey-server"],
-        "args": redis_arguments(),
-        "ports": [{"name": "redis", "containerPort": 6379, "protocol": "TCP"}],
-        "resources": {
-            "requests": {"cpu": "50m", "memory": "96Mi"},
-            "limits": {"cpu": "500m", "memory": "128Mi"},
-        },
-        "securityContext": container_security(),
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-        "readinessProbe": {**listens, "periodSeconds": 5, "failureThreshold": 2},
-        "livenessProbe": {**listens, "periodSeconds": 10, "failureThreshold": 6},
-    }
-
-
-def redis_arguments() -> list[str]:
-    """Without a password: the NetworkPolicy lets nobody but the rate-limit service in."""
-    options = {
-        "--save": "",
-        "--appendonly": "no",
-        "--protected-mode": "no",
-        "--maxmemory": "64mb",
-        "--maxmemory-policy": "volatile-ttl",
-    }
-    return [word for option in options.items() for word in option]
 
 
 def _health() -> Manifest:

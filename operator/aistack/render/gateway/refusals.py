@@ -6,7 +6,8 @@ import json
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import extension, typed
-from aistack.render.gateway.replies import MODEL_MISSING, PROVIDER_REFUSED
+from aistack.render.gateway.interception import CACHE_HEADER
+from aistack.render.gateway.replies import MODEL_MISSING, MODELS_DOWN, PROVIDER_REFUSED
 
 FILTER = "lua"
 BECOMES = """\
@@ -37,9 +38,45 @@ def refusals_of_adapter(unknown_model: str) -> Manifest:
     }
 
 
+def refusals_of_interception(unknown_model: str) -> Manifest:
+    """The same where the adapter asks this gateway again: it says what was given before, nothing of itself,
+    and what the models could not answer in the gateway's words.
+    """
+    cases = (_given_before(), _refused_key(), _unknown_model(unknown_model), _no_answer())
+    script = _script(*cases)
+    return {
+        FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
+    }
+
+
 def _script(*cases: str) -> str:
     begin = 'function envoy_on_response(answer)\n  local status = answer:headers():get(":status")\n'
     return f"{BECOMES}{begin}{''.join(cases)}end\n"
+
+
+def _given_before() -> str:
+    return f"""\
+  local headers, own = answer:headers(), {{}}
+  if headers:get("x-litellm-cache-key") then
+    headers:replace("{CACHE_HEADER}", "hit")
+  end
+  for name in pairs(headers) do
+    if string.sub(name, 1, 10) == "x-litellm-" or string.sub(name, 1, 13) == "llm_provider-" then
+      table.insert(own, name)
+    end
+  end
+  for _, name in ipairs(own) do
+    headers:remove(name)
+  end
+"""
+
+
+def _no_answer() -> str:
+    return f"""\
+  if status >= "500" then
+    becomes(answer, [[{_json(MODELS_DOWN)}]])
+  end
+"""
 
 
 def _refused_key() -> str:

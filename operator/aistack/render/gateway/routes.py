@@ -7,6 +7,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.body import changed, without_usage
 from aistack.render.gateway.clusters import attempts_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
+from aistack.render.gateway.interception import MARK, interception_host, orders, outer_name
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import (
@@ -27,6 +28,7 @@ PATHS = {
 }
 """What a model of each task answers, as regular expressions of the whole path; nothing else of a model's
 server is reached."""
+RETRIED = "connect-failure,refused-stream,reset,5xx,retriable-status-codes"
 KEY_HEADERS = ("authorization", "x-api-key", "cookie")
 """What a client may prove itself with: none of it goes on to a model."""
 
@@ -100,12 +102,23 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
     if route.stopped:
         yield _stop(route)
         return
+    if route.intercepted:
+        yield from _outer_entries(route)
     if not route.long_choices:
         yield from _entries(route, route.name, route.choices)
         return
     length = {"name": "content-length", "range_match": {"start": 0, "end": route.longest_body + 1}}
     yield from _entries(route, route.name, route.choices, headers=[length])
     yield from _entries(route, f"{route.name}-long", route.long_choices)
+
+
+def _outer_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    """For what clients ask; what the adapter asks goes by the others."""
+    marked = _metadata(MARK, {"bool_match": True})
+    for entry in _entries(route, interception_host(route), route.choices):
+        match = {**entry["match"], "dynamic_metadata": [marked, *entry["match"]["dynamic_metadata"]]}
+        action = _outer_action(route, stream=entry["name"].endswith("-stream"))
+        yield {**entry, "match": match, "route": action, "request_headers_to_add": orders(route)}
 
 
 def _stop(route: NeutralRoute) -> Manifest:
@@ -156,7 +169,7 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
         "idle_timeout": longest,
         "auto_host_rewrite": True,
         "retry_policy": {
-            "retry_on": "connect-failure,refused-stream,reset,5xx,retriable-status-codes",
+            "retry_on": RETRIED,
             "retriable_status_codes": [429],
             "num_retries": attempts - 1,
             "per_try_timeout": duration(begin if stream else route.timeout),
@@ -169,6 +182,27 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
             ],
             "host_selection_retry_max_attempts": 5,
         },
+    }
+
+
+def _outer_action(route: NeutralRoute, *, stream: bool) -> Manifest:
+    """As long as all attempts behind the adapter may take, and then its own last answer."""
+    begin = route.first_token_timeout or route.timeout
+    longest = duration(route.timeout * route.most_attempts)
+    last = {
+        "retry_policy": {
+            "retry_on": RETRIED,
+            "retriable_status_codes": [429],
+            "num_retries": 1,
+            "per_try_timeout": duration(begin * route.most_attempts) if stream else longest,
+        }
+    }
+    return {
+        "cluster": outer_name(route, stream=stream),
+        "timeout": "0s" if stream else longest,
+        "idle_timeout": longest,
+        "auto_host_rewrite": True,
+        **(last if route.when_down else {}),
     }
 
 

@@ -24,8 +24,18 @@ def service_of_ratelimit(stack: StackRef) -> Address:
     return Address(stack.child("ratelimit"), 8081)
 
 
+def service_of_front(stack: StackRef) -> Address:
+    return Address(stack.child("gateway"), INNER.port)
+
+
+def service_of_cache(stack: StackRef) -> Address:
+    return Address(stack.child("cache"), 6379)
+
+
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a pod is reached on its own address only
 CLIENTS = Address(EVERYWHERE, 8080)
+INNER = Address(EVERYWHERE, 8082)
+"""Where the adapter asks for the answers of intercepted routes."""
 PROBES = Address(EVERYWHERE, 9903)
 """Where the kubelet asks whether Envoy is alive."""
 
@@ -35,6 +45,7 @@ class Site:
     """One place that a front runs in. The default is its pod."""
 
     listen: Address = CLIENTS
+    inner: Address = INNER
     probe: Address = PROBES
     config: str = "/etc/aistack/config"
     """The mounted ConfigMap."""
@@ -46,6 +57,9 @@ class Site:
     provider_address: Callable[[Provider], Address] = address_of_provider
     adapter_address: Callable[[StackRef], Address] = service_of_adapter
     ratelimit_address: Callable[[StackRef], Address] = service_of_ratelimit
+    front_address: Callable[[StackRef], Address] = service_of_front
+    """The inner listeners of all fronts."""
+    cache_address: Callable[[StackRef], Address] = service_of_cache
 
 
 POD = Site()

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
+from aistack.render.gateway.interception import CACHE_HEADER, ORDER_HEADER
+from aistack.render.gateway.neutral import NeutralGateway
 
 SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
 """Each combination of labels that was seen is kept: very many clients and routes must not fill the memory."""
@@ -13,12 +15,23 @@ CUT = ("UC", "UR", "UPE", "SI")
 """Envoy's flags of an answer that the model's side ended too early, or did not go on with for too long."""
 
 
-def loggers() -> Iterator[Manifest]:
+def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
+    where = [_not_intercepted()] if gateway.intercepted else []
     yield log()
     yield requests()
+    yield tokens(*where)
+    yield cached_tokens(*where)
+    yield broken_answers()
+    if gateway.resolved.needs_cache:
+        yield answers_given_again()
+
+
+def inner_loggers() -> Iterator[Manifest]:
+    """Of what the adapter asks: what models took. Requests are counted where clients ask."""
+    yield log()
+    yield _stats(counters=[_bytes_of_requests()])
     yield tokens()
     yield cached_tokens()
-    yield broken_answers()
 
 
 def log() -> Manifest:
@@ -61,7 +74,7 @@ def requests() -> Manifest:
     return _stats(
         counters=[
             {"stat": {"name": "requests_total", "tags": [*labels, status]}, "value_fixed": 1},
-            {"stat": {"name": "request_bytes_total", "tags": labels}, "value_format": "%BYTES_RECEIVED%"},
+            _bytes_of_requests(),
             {"stat": {"name": "answer_bytes_total", "tags": labels}, "value_format": "%BYTES_SENT%"},
         ],
         histograms=[
@@ -74,26 +87,47 @@ def requests() -> Manifest:
     )
 
 
-def tokens() -> Manifest:
+def _bytes_of_requests() -> Manifest:
+    return {"stat": {"name": "request_bytes_total", "tags": _labels()}, "value_format": "%BYTES_RECEIVED%"}
+
+
+def tokens(*where: Manifest) -> Manifest:
     first_byte = {
         "stat": {"name": "first_byte_milliseconds", "tags": _labels()},
         "unit": "Milliseconds",
         "value_format": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
     }
-    return _where_said(
-        TOKENS[0], _stats(counters=[_counter(name) for name in TOKENS], histograms=[first_byte])
-    )
+    logger = _stats(counters=[_counter(name) for name in TOKENS], histograms=[first_byte])
+    return _where(logger, _said(TOKENS[0]), *where)
 
 
-def cached_tokens() -> Manifest:
+def cached_tokens(*where: Manifest) -> Manifest:
     """Those of the prompts that a provider had in its cache, and that cost less."""
-    return _where_said(CACHED, _stats(counters=[_counter(CACHED)]))
+    return _where(_stats(counters=[_counter(CACHED)]), _said(CACHED), *where)
 
 
-def _where_said(name: str, logger: Manifest) -> Manifest:
+def answers_given_again() -> Manifest:
+    """No model was asked, and they cost nothing."""
+    expression = f"'{CACHE_HEADER}' in response.headers && response.headers['{CACHE_HEADER}'] == 'hit'"
+    hit = extension("cel", "access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    labels = [label for label in _labels() if label["name"] != "target"]
+    counter = {"stat": {"name": "cached_answers_total", "tags": labels}, "value_fixed": 1}
+    return _where(_stats(counters=[counter]), {"extension_filter": hit})
+
+
+def _where(logger: Manifest, *filters: Manifest) -> Manifest:
+    return {**logger, "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}}}
+
+
+def _said(name: str) -> Manifest:
     """Only where an answer said how many: Envoy would complain of every other one."""
     said = {"filter": METADATA, "path": [{"key": name}], "value": {"present_match": True}}
-    return {**logger, "filter": {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}}}
+    return {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}}
+
+
+def _not_intercepted() -> Manifest:
+    """What the adapter hands on is counted when it asks for it."""
+    return {"header_filter": {"header": {"name": ORDER_HEADER, "present_match": True, "invert_match": True}}}
 
 
 def _counter(name: str) -> Manifest:

@@ -11,6 +11,7 @@ from aistack.render.metadata import labels, metadata, selector
 from aistack.resolve import Replicas, StackRef
 
 NOTHING: Mapping[str, str] = {}
+NO_PORTS: Mapping[str, int] = {}
 CONFIG_ANNOTATION = "aistack.dev/config"
 """On a pod template: the version of what its containers read at their start only, so that a changed one rolls
 the pods."""
@@ -18,7 +19,7 @@ the pods."""
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`gateway`, `adapter`, `ratelimit` or `redis`: a Deployment behind a Service."""
+    """`gateway`, `adapter`, `ratelimit`, `redis` or `cache`: a Deployment behind a Service."""
 
     stack: StackRef
     name: str
@@ -46,14 +47,16 @@ def workload(
     files: Mapping[str, str] = NOTHING,
     annotations: Mapping[str, str] = NOTHING,
     pod_labels: Mapping[str, str] = NOTHING,
+    more_ports: Mapping[str, int] = NO_PORTS,
 ) -> Iterator[Manifest]:
-    """All objects of a part but its NetworkPolicy. `port` is the Service's, `port_name` is the pod's, too.
+    """All objects of a part but its NetworkPolicy. `port` is the Service's, `port_name` is the pod's, too;
+    `more_ports` are by their names.
     A change of `annotations` or `pod_labels`, which are the pods', rolls them.
     """
     yield service_account(part)
     if files:
         yield config_map(part, {**files, "version": digest(files)})
-    yield service(part, port, port_name)
+    yield service(part, {port_name: port, **more_ports})
     yield deployment(part, annotations, pod_labels, pod)
     yield disruption_budget(part)
     if part.replicas.autoscaled:
@@ -79,14 +82,17 @@ def config_map(part: Part, files: Mapping[str, str]) -> Manifest:
     return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": part.metadata, "data": dict(files)}
 
 
-def service(part: Part, port: int, name: str) -> Manifest:
+def service(part: Part, ports: Mapping[str, int]) -> Manifest:
     return {
         "apiVersion": "v1",
         "kind": "Service",
         "metadata": part.metadata,
         "spec": {
             "selector": part.selector,
-            "ports": [{"name": name, "port": port, "targetPort": name, "protocol": "TCP"}],
+            "ports": [
+                {"name": name, "port": port, "targetPort": name, "protocol": "TCP"}
+                for name, port in ports.items()
+            ],
         },
     }
 
