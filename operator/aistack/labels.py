@@ -10,3 +10,10 @@ KEYS_LABEL = "aistack.dev/keys"
 """On a front's pod, with the value `true`: it asks its clients for keys."""
 SYNC_ANNOTATION = "aistack.dev/sync"
 """On a stack, written by its owner: its Secrets have changed. On a front's pod: which news it was told."""
+PURGE_PREFIX, ALL = "purge.aistack.dev", "ALL"
+"""An annotation on a stack says since when kept answers count; no route or client has a name in capitals."""
+
+
+def purge_annotation(route: str, client: str) -> str:
+    """Whose answers it is about; an empty name is every one."""
+    return f"{PURGE_PREFIX}/{route or ALL}.{client or ALL}"

@@ -65,6 +65,8 @@ class Front:
     ratelimit_port: int = 0
     cache_port: int = 0
     drain_seconds: float = 10
+    annotations: dict[str, str] = field(default_factory=dict)
+    """The stack's."""
     restraint: Restraint | None = None
     """What a budget does to the next configuration that is mounted."""
     exhausted: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +138,8 @@ class Front:
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
         stack = restrained(resolved(**spec), Hold(self.restraint, self.exhausted), NO_PRICES)
-        files = {**front_files(neutral(stack.gateway), self.site), **replaced}
+        gateway = neutral(stack.gateway, self.annotations)
+        files = {**front_files(gateway, self.site), **replaced}
         version = digest(files)
         self._swap("config", {**files, "version": version})
         return version

@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from redis.asyncio import Redis
 
+from aistack.labels import purge_annotation
 from aistack.render.gateway.redis_pod import ANSWERS, redis_arguments
 from tests.gateway.adapter import adapter
 from tests.gateway.chat_model import ChatModel
@@ -331,6 +332,30 @@ async def test_the_log_says_which_model_answered_whom_behind_the_cache(front: Fr
     outer = await front.logged(route="own.intercepted", client="batch")
     inner = await front.logged(route="own", client="batch")
     assert (outer["target"], inner["target"]) == ("adapter", "llama")
+
+
+@pytest.mark.parametrize(
+    ("route", "client", "purged"),
+    [
+        ("", "", {"own web", "own batch", "shared web"}),
+        ("own", "", {"own web", "own batch"}),
+        ("", "web", {"own web"}),
+        ("own", "batch", {"own batch"}),
+        ("shared", "", {"shared web"}),
+    ],
+)
+async def test_what_was_kept_before_a_purge_is_given_to_nobody_any_more(
+    front: Front, route: str, client: str, purged: set[str]
+) -> None:
+    text = f"purged {route} {client}"
+    kept_for = ("own web", "own batch", "shared web")
+    for each in kept_for:
+        name, key = each.split()
+        await twice(front, name, text, key=f"{key}-key")
+    front.annotations[purge_annotation(route, client)] = text
+    await front.change(SPEC)
+    again = {each: await say(front, each.split()[0], text, key=f"{each.split()[1]}-key") for each in kept_for}
+    assert {each for each, reply in again.items() if not was_kept(reply)} == purged
 
 
 async def test_without_its_redis_a_route_answers_on(front: Front, llama: ChatModel, memory: Memory) -> None:

@@ -103,3 +103,26 @@ def test_aistack_sync_tells_every_pod_that_secrets_have_changed(stacks: Stacks) 
     assert main(["sync", "support", f"--namespace={stacks.namespace}", kubeconfig]) == 0
     eventually(lambda: not told.items() & news(stacks).items(), "both pods were told again")
     assert stacks.condition("support")["status"] == "True"
+
+
+def test_aistack_cache_purge_reaches_the_running_pods(
+    stacks: Stacks, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cached = chat("llama", cache={"mode": "Exact"})
+    other = {"name": "fresh", "targets": [{"model": "llama"}]}
+    stacks.apply(stack(gateway={"routes": [cached, other], "clients": [CLIENT]}))
+    stacks.wait_ready("support")
+    before, pods = stacks.get("configmap", "support-gateway")["data"]["routes.json"], news(stacks).keys()
+    purge = ["cache", "purge", "support", f"--namespace={stacks.namespace}"]
+    kubeconfig = f"--kubeconfig={stacks.cluster.kubeconfig}"
+
+    assert main([*purge, kubeconfig, "--route=fresh"]) == 2
+    assert "has no route with a cache 'fresh'; there is chat" in capsys.readouterr().err
+    assert main([*purge, kubeconfig, "--route=chat", "--client=web"]) == 0
+    assert "answers of route chat to client web" in capsys.readouterr().out
+    eventually(
+        lambda: stacks.get("configmap", "support-gateway")["data"]["routes.json"] != before,
+        "the configuration says so",
+    )
+    stacks.wait_ready("support")
+    assert news(stacks).keys() == pods

@@ -2,8 +2,11 @@
 
 import argparse
 from datetime import UTC, date, datetime, time
+from typing import TypeAlias
 
 import shtab
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def add_files(parser: argparse.ArgumentParser) -> None:

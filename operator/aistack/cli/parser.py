@@ -9,25 +9,23 @@ import os
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
 
 import shtab
 
 from aistack import __version__
 from aistack.cli.arguments import (
+    Commands,
     add_bill,
     add_date,
     add_files,
     add_kubeconfig,
     add_log_format,
     add_output,
-    add_stack,
 )
 from aistack.cli.output import Exit, complain, emit
+from aistack.cli.running import add_cache, add_status, add_sync
 from aistack.errors import AIStackError
 from aistack.settings import Settings, read_settings
-
-Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -65,8 +63,9 @@ def build_parser() -> argparse.ArgumentParser:
     _prices(commands)
     _budget(commands)
     _audit(commands)
-    _status(commands)
-    _sync(commands)
+    add_status(commands)
+    add_sync(commands)
+    add_cache(commands)
     _controller(commands)
     _webhook(commands)
     _version(commands)
@@ -298,40 +297,6 @@ def _run_budget(arguments: argparse.Namespace) -> int:
 
     which = {"stack": arguments.stack, "last_month": arguments.last_month}
     return run(arguments.name, arguments.kubeconfig, arguments.output, **which)
-
-
-def _status(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "status",
-        help="show how a stack is, what was made for it, and why",
-        description="Shows conditions, components, and each object with the field of the spec it comes from.",
-    )
-    add_stack(parser)
-    add_output(parser, "text")
-    parser.set_defaults(run=_run_status)
-
-
-def _run_status(arguments: argparse.Namespace) -> int:
-    from aistack.cli.status import run
-
-    return run(arguments.namespace, arguments.name, arguments.kubeconfig, arguments.output)
-
-
-def _sync(commands: Commands) -> None:
-    parser = commands.add_parser(
-        "sync",
-        help="make a stack take up changed keys at once",
-        description="Says that Secrets of this stack have changed: its gateway takes up the new keys within "
-        "seconds; by itself it would within 90.",
-    )
-    add_stack(parser)
-    parser.set_defaults(run=_run_sync)
-
-
-def _run_sync(arguments: argparse.Namespace) -> int:
-    from aistack.cli.sync import run
-
-    return run(arguments.namespace, arguments.name, arguments.kubeconfig)
 
 
 def _controller(commands: Commands) -> None:

@@ -21,7 +21,7 @@ from aistack.resolve import ResolvedStack
 
 def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     """The gateway's objects; the adapter's only where a route reaches a model that needs it."""
-    gateway = neutral(stack.gateway)
+    gateway = neutral(stack.gateway, stack.metadata.annotations)
     parts = {name: Part(stack.ref, name, replicas) for name, replicas in stack.gateway.tiers.items()}
     yield from front_policies(parts["gateway"], gateway)
     yield from front_workload(parts["gateway"], gateway)

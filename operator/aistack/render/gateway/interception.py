@@ -37,8 +37,8 @@ def orders(route: NeutralRoute) -> list[Manifest]:
         order["cache"] = {
             "seconds": route.kept.seconds,
             "shared": route.kept.shared,
-            "epoch": "",
-            "epochs": {},
+            "epoch": route.kept.epoch,
+            "epochs": dict(route.kept.epochs),
         }
     text = json.dumps(order, separators=(",", ":"))
     return [_written(ORDER_HEADER, literal(text)), _written(CLIENT_COPY, f"%REQ({CLIENT_HEADER})%")]

@@ -1,10 +1,13 @@
 """What a gateway's routes mean, in no engine's words: who is tried, in which order, for how long."""
 
+import hashlib
+import json
 import math
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from aistack.api.gateway import Client, RouteCache
+from aistack.api.gateway import Client
+from aistack.labels import purge_annotation
 from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
 from aistack.units import seconds
 
@@ -15,6 +18,7 @@ for nothing costs more; one that isn't sent on would fail.
 """
 
 
+NO_ANNOTATIONS: Mapping[str, str] = {}
 Attempt = tuple[ResolvedModel, ...]
 """The models of which one answers: mostly there is one; of several the least busy replica does."""
 
@@ -34,6 +38,10 @@ class Kept:
     seconds: int
     shared: bool
     """Between clients; else each has its own."""
+    epoch: str = ""
+    """Another one finds nothing of what was kept before."""
+    epochs: Mapping[str, str] = field(default_factory=dict)
+    """The same of single clients, by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,15 +146,20 @@ class NeutralGateway:
         return max(route.timeout for route in self.routes)
 
 
-def neutral(gateway: ResolvedGateway) -> NeutralGateway:
+def neutral(gateway: ResolvedGateway, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> NeutralGateway:
+    """`annotations` are the stack's: they say what of its kept answers is given to nobody any more."""
     routes = tuple(
-        replace(_neutral(route, gateway.clients), stopped=gateway.stopped or route.stopped)
+        replace(
+            _neutral(route, gateway.clients, annotations), stopped=gateway.stopped or route.stopped
+        )
         for route in gateway.routes
     )
     return NeutralGateway(gateway, routes, gateway.reached)
 
 
-def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
+def _neutral(
+    route: ResolvedRoute, clients: tuple[Client, ...], annotations: Mapping[str, str]
+) -> NeutralRoute:
     spec = route.spec
     first_token = seconds(spec.first_token_timeout) if spec.first_token_timeout else None
     return NeutralRoute(
@@ -162,14 +175,23 @@ def _neutral(route: ResolvedRoute, clients: tuple[Client, ...]) -> NeutralRoute:
         max_output_tokens=spec.limits.max_output_tokens,
         tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
-        kept=_kept(spec.cache),
+        kept=_kept(route, clients, annotations) if route.is_cached else None,
     )
 
 
-def _kept(cache: RouteCache) -> Kept | None:
-    if cache.mode == "Off":
-        return None
-    return Kept(seconds=math.ceil(seconds(cache.ttl)), shared=cache.scope == "Shared")
+def _kept(route: ResolvedRoute, clients: tuple[Client, ...], annotations: Mapping[str, str]) -> Kept:
+    def epoch(client: str) -> str:
+        keys = (purge_annotation(route.name, client), purge_annotation("", client))
+        said = [annotations.get(key, "") for key in keys]
+        return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:8] if any(said) else ""
+
+    cache = route.spec.cache
+    return Kept(
+        seconds=math.ceil(seconds(cache.ttl)),
+        shared=cache.scope == "Shared",
+        epoch=epoch(""),
+        epochs={client.name: found for client in clients if (found := epoch(client.name))},
+    )
 
 
 def _choices(route: ResolvedRoute) -> Iterator[Choice]:

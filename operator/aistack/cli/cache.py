@@ -1,0 +1,49 @@
+"""`aistack cache purge`: has a stack's kept answers given to nobody any more."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from aistack.api import AIStack
+from aistack.cli.output import Exit, emit
+from aistack.connection import connect
+from aistack.errors import AIStackError, NotFound
+from aistack.kinds import AISTACK
+from aistack.kube import Kube
+from aistack.labels import purge_annotation
+from aistack.resolve import routes_of
+
+
+class PurgeError(AIStackError):
+    """Nothing of that is kept; the message says what is."""
+
+
+def purge(namespace: str, name: str, route: str, client: str, kubeconfig: str) -> Exit:
+    asyncio.run(_purge(namespace, name, route, client, kubeconfig))
+    what = " ".join(
+        ["answers", *([f"of route {route}"] if route else []), *([f"to client {client}"] if client else [])]
+    )
+    emit(f"AIStack {namespace}/{name}: {what} that were kept until now are not given again\n")
+    return Exit.FINE
+
+
+async def _purge(namespace: str, name: str, route: str, client: str, kubeconfig: str) -> None:
+    async with Kube(await connect(kubeconfig)) as kube:
+        try:
+            stack = AIStack.parse(await kube.get(AISTACK, namespace, name))
+        except NotFound:
+            raise PurgeError(
+                f"AIStack {namespace}/{name}: not found; `kubectl get aistacks --all-namespaces` lists them"
+            ) from None
+        cached = [each.name for each in routes_of(stack.spec) if each.cache.mode != "Off"]
+        _known(f"AIStack {namespace}/{name}", "route with a cache", route, cached)
+        clients = [each.name for each in stack.spec.gateway.clients]
+        _known(f"AIStack {namespace}/{name}", "client", client, clients)
+        now = datetime.now(UTC).isoformat(timespec="milliseconds")
+        await kube.annotate(AISTACK, namespace, name, {purge_annotation(route, client): now})
+
+
+def _known(stack: str, sort: str, name: str, names: Iterable[str]) -> None:
+    if name and name not in names:
+        there = ", ".join(names) or "none"
+        raise PurgeError(f"{stack}: has no {sort} {name!r}; there is {there}")
