@@ -16,9 +16,8 @@ from aistack.spending.meter import Use
 from aistack.spending.money import PicoUnits, pico_units
 from aistack.units import GIB
 
-
 ADAPTER = "adapter"
-"""Who answers clients on a route that the adapter intercepts; what it asked models for is counted by itself."""
+"""Who answers clients of routes that it intercepts; what it asked models for is counted by their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +116,9 @@ def rates_of(stack: ResolvedStack, prices: Prices) -> Rates:
     counted = {key: item for model in stack.managed for key, item in _of_managed(model, prices).items()}
     if stack.spec.gateway.expose.type != "ClusterIP":
         answers = _traffic("gateway", "traffic to clients", prices)
-        counted |= {(name, "answered"): answers for name in (*(model.name for model in stack.models), ADAPTER)}
+        counted |= {
+            (name, "answered"): answers for name in (*(model.name for model in stack.models), ADAPTER)
+        }
     return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), counted)
 
 
