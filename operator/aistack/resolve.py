@@ -207,7 +207,7 @@ class ResolvedGateway:
 
     @property
     def tiers(self) -> Mapping[str, Replicas]:
-        """The parts that run, in the order of the status. One Redis: counters are shared by being there."""
+        """The parts that run, in the order of the status. One Redis each: what is shared is shared there."""
         found = {"gateway": self.replicas}
         if self.needs_adapter:
             found["adapter"] = self.replicas
@@ -238,8 +238,7 @@ class ResolvedGateway:
 
     @property
     def needs_adapter(self) -> bool:
-        """Some route leads to a managed model whose provider doesn't speak OpenAI's protocol, or is
-        intercepted."""
+        """Some route is intercepted, or leads to a provider that doesn't speak OpenAI's protocol."""
         translated = any(isinstance(model, ManagedModel) and model.needs_adapter for model in self.reached)
         return translated or any(route.is_intercepted for route in self.routes)
 

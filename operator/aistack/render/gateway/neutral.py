@@ -149,9 +149,7 @@ class NeutralGateway:
 def neutral(gateway: ResolvedGateway, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> NeutralGateway:
     """`annotations` are the stack's: they say what of its kept answers is given to nobody any more."""
     routes = tuple(
-        replace(
-            _neutral(route, gateway.clients, annotations), stopped=gateway.stopped or route.stopped
-        )
+        replace(_neutral(route, gateway.clients, annotations), stopped=gateway.stopped or route.stopped)
         for route in gateway.routes
     )
     return NeutralGateway(gateway, routes, gateway.reached)
