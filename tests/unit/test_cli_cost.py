@@ -91,9 +91,13 @@ def test_the_shipped_prices_can_be_applied(capsys: pytest.CaptureFixture[str]) -
 
 
 def bill(folder: Path, price: str = "0.10") -> str:
-    header = "BillingCurrency,ChargePeriodStart,ContractedUnitPrice,PricingUnit,SkuId"
+    """As a program of Windows writes it, which begins with a mark."""
+    header = (
+        "BillingCurrency,ChargeCategory,ChargeClass,ChargePeriodStart,ContractedUnitPrice,PricingUnit,SkuId"
+    )
     path = folder / "bill.csv"
-    path.write_text(f"{header}\nUSD,2026-11-01T00:00:00Z,{price},GiB-Months,DISK\n")
+    row = f"USD,Usage,,2026-11-01T00:00:00Z,{price},GiB-Months,DISK"
+    path.write_text(f"{header}\n{row}\n", "utf-8-sig")
     return str(path)
 
 

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -103,17 +103,21 @@ def test_december_ends_in_january() -> None:
     assert Month(2026, 12).end == "2027-01-01T00:00:00Z"
 
 
-HEADER = "BillingCurrency,ChargePeriodStart,ContractedUnitPrice,ListUnitPrice,PricingUnit,SkuId,SkuPriceId"
+HEADER = (
+    "BillingCurrency,ChargeCategory,ChargeClass,ChargePeriodStart,ContractedUnitPrice,ListUnitPrice,"
+    "PricingUnit,SkuId,SkuPriceId"
+)
+NEWEST = "USD,Usage,,2026-11-01T00:00:00Z"
 BILL = (
     HEADER,
-    "USD,2026-10-01T00:00:00Z,0.05,0.06,Hours,CPU,",
-    "USD,2026-11-01T00:00:00Z,0.04,0.06,Hours,CPU,",
-    "USD,2026-11-01T00:00:00Z,,0.005,GiB-Hours,RAM,",
-    "USD,2026-11-01T00:00:00Z,0.10,,GB-Months,DISK,",
-    "USD,2026-11-01T00:00:00Z,0.09,,GB,OUT,",
-    "USD,2026-11-01T00:00:00Z,0.003,,1000 Tokens,LLM,LLM-IN",
-    "USD,2026-11-01T00:00:00Z,0.000015,,Tokens,LLM,LLM-OUT",
-    "USD,2026-11-01T00:00:00Z,,,Hours,SUPPORT,",
+    "USD,Usage,,2026-10-01T00:00:00Z,0.05,0.06,Hours,CPU,",
+    f"{NEWEST},0.04,0.06,Hours,CPU,",
+    f"{NEWEST},,0.005,GiB-Hours,RAM,",
+    f"{NEWEST},0.10,,GB-Months,DISK,",
+    f"{NEWEST},0.09,,GB,OUT,",
+    f"{NEWEST},0.003,,1000 Tokens,LLM,LLM-IN",
+    f"{NEWEST},0.000015,,Tokens,LLM,LLM-OUT",
+    f"{NEWEST},,,Hours,SUPPORT,",
 )
 SKUS = {
     "compute": {"default": {"cpu": "CPU", "memory": "RAM"}},
@@ -130,6 +134,9 @@ SKUS = {
         },
     ],
 }
+
+
+OUT = {"traffic": {"internet": "OUT"}}
 
 
 def imported(lines: tuple[str, ...] = BILL, skus: Mapping[str, Any] = SKUS) -> PriceBook:
@@ -155,20 +162,101 @@ def test_of_a_sku_the_newest_price_counts_and_what_is_paid_comes_before_what_is_
 
 
 @pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(f"{NEWEST},0,0,GiB,OUT,", id="what is free up to some amount"),
+        pytest.param("USD,Usage,,2026-11-02T00:00:00Z,0,0,GiB,OUT,", id="the free part of a later day"),
+        pytest.param("USD,Credit,,2026-11-02T00:00:00Z,0.01,,GiB,OUT,", id="a credit"),
+        pytest.param("USD,Purchase,,2026-11-02T00:00:00Z,5,,GiB,OUT,", id="a purchase"),
+        pytest.param("USD,Usage,Correction,2026-11-02T00:00:00Z,0.01,,GiB,OUT,", id="a correction"),
+        pytest.param("EUR,Tax,,2026-11-02T00:00:00Z,0.01,,GiB,OUT,", id="a tax, in another currency"),
+        pytest.param(f"{NEWEST},0.090,,GiB,OUT,", id="the same once more"),
+    ],
+)
+@pytest.mark.parametrize("is_first", [True, False])
+def test_only_what_is_paid_for_use_is_a_price_whatever_stands_beside_it(row: str, is_first: bool) -> None:
+    paid = f"{NEWEST},0.09,,GiB,OUT,"
+    lines = (HEADER, row, paid) if is_first else (HEADER, paid, row)
+    assert imported(lines, OUT).spec.traffic[0].per_gib == "0.09"
+
+
+def test_a_contracted_zero_is_no_price_where_something_is_listed() -> None:
+    assert imported((HEADER, f"{NEWEST},0.0,0.09,GiB,OUT,"), OUT).spec.traffic[0].per_gib == "0.09"
+
+
+def test_what_is_free_in_all_rows_is_free() -> None:
+    assert imported((HEADER, f"{NEWEST},0,0,GiB,OUT,"), OUT).spec.traffic[0].per_gib == "0"
+
+
+def test_of_a_sku_with_several_prices_on_a_day_the_one_that_is_meant_must_be_named() -> None:
+    lines = (HEADER, f"{NEWEST},0.09,,GiB,OUT,FIRST", f"{NEWEST},0.05,,GiB,OUT,NEXT")
+    with pytest.raises(BillError, match=r"SKU OUT: 2 prices .* from 0.05 for GiB to 0.09 .* SkuPriceId"):
+        imported(lines, OUT)
+    named = imported(lines, {"traffic": {"internet": "NEXT"}})
+    assert named.spec.traffic[0].per_gib == "0.05"
+
+
+PRICED_IN: Mapping[str, Callable[[str], dict[str, Any]]] = {
+    "GiB": lambda sku: {"traffic": {"internet": sku}},
+    "GiB-month": lambda sku: {"storage": {"fast": sku}},
+    "token": lambda sku: {"tokens": [{"provider": "azure", "model": "gpt", "input": sku, "output": sku}]},
+    "hour": lambda sku: {"compute": {"default": {"cpu": sku, "memory": "RAM"}}},
+}
+
+
+@pytest.mark.parametrize(
+    ("what", "unit", "price"),
+    [
+        ("GiB", "GB", "0.096637"),
+        ("GiB", "1GB", "0.096637"),
+        ("GiB", "Gigabytes", "0.096637"),
+        ("GiB", "gibibyte", "0.09"),
+        ("GiB", "100 GiB", "0.0009"),
+        ("GiB-month", "GB-Mo", "0.096637"),
+        ("GiB-month", "GB-Month", "0.096637"),
+        ("GiB-month", "1 GB/Month", "0.096637"),
+        ("GiB-month", "gibibyte month", "0.09"),
+        ("token", "Tokens", "90000"),
+        ("token", "1,000 Tokens", "90"),
+        ("token", "1K tokens", "90"),
+        ("token", "1K/Tokens", "90"),
+        ("token", "1M tokens", "0.09"),
+        ("hour", "Hrs", "0.09"),
+        ("hour", "1 Hour", "0.09"),
+        ("hour", "vCPU-Hours", "0.09"),
+        ("hour", "10 Hours", "0.009"),
+    ],
+)
+def test_a_unit_is_known_however_a_cloud_writes_it(what: str, unit: str, price: str) -> None:
+    lines = (HEADER, f'{NEWEST},0.09,,"{unit}",X,', f"{NEWEST},0.004,,GiB-Hours,RAM,")
+    spec = imported(lines, PRICED_IN[what]("X")).spec
+    (said,) = {
+        *(each.per_gib for each in spec.traffic),
+        *(each.per_gib_month for each in spec.storage),
+        *(each.input_per_million for each in spec.tokens),
+        *(each.cpu_hourly for each in spec.compute),
+    }
+    assert said == price
+
+
+@pytest.mark.parametrize(
     ("lines", "skus", "words"),
     [
         pytest.param(("a,b", "1,2"), {}, "no column BillingCurrency", id="no FOCUS file"),
-        pytest.param((HEADER,), {}, "no row has a unit price", id="no rows"),
+        pytest.param((HEADER,), {}, "no row of use has a unit price", id="no rows"),
         pytest.param(BILL, {"storage": {"fast": "TAPE"}}, "SKU TAPE: no row", id="an unknown SKU"),
         pytest.param(BILL, {"storage": {"fast": "CPU"}}, "its PricingUnit is 'Hours'", id="a wrong unit"),
         pytest.param(
-            (*BILL, "EUR,2026-11-01T00:00:00Z,1,,Hours,X,"), {}, "several currencies", id="two currencies"
+            (HEADER, f"{NEWEST},1,,0 GB,OUT,"), OUT, "its PricingUnit is '0 GB'", id="none of a unit"
         ),
-        pytest.param(
-            (*BILL, "USD,2026-11-01T00:00:00Z,cheap,,Hours,X,"), {}, "line 10: 'cheap'", id="no number"
-        ),
-        pytest.param((*BILL, "USD,2026-11-01T00:00:00Z,NaN,,Hours,X,"), {}, "line 10", id="not a number"),
-        pytest.param((HEADER, "USD,,1"), {"storage": {"fast": "X"}}, "no row", id="a short row"),
+        pytest.param((HEADER, f"{NEWEST},1,,GB-Months,OUT,"), OUT, "price of a GiB", id="of a month"),
+        pytest.param((HEADER, f"{NEWEST},1,,,OUT,"), OUT, "its PricingUnit is ''", id="no unit"),
+        pytest.param((HEADER, f"{NEWEST},1e-9,,GB,OUT,"), OUT, "less than a millionth", id="nearly nothing"),
+        pytest.param((*BILL, f"EUR{NEWEST[3:]},1,,Hours,X,"), {}, "several currencies", id="two currencies"),
+        pytest.param((*BILL, f"{NEWEST},cheap,,Hours,X,"), {}, "line 10: 'cheap'", id="no number"),
+        pytest.param((*BILL, f"{NEWEST},NaN,,Hours,X,"), {}, "line 10", id="not a number"),
+        pytest.param((HEADER, "USD,Usage,,,1"), {"storage": {"fast": "X"}}, "no row", id="a short row"),
+        pytest.param((HEADER, "x" * 200_000), {}, "line 2: not CSV", id="an endless field"),
     ],
 )
 def test_a_bill_that_can_not_be_read_says_what_is_wrong(

@@ -1,5 +1,6 @@
 """`aistack prices`: the shipped PriceBook, and one made of a bill or of what OpenCost measured."""
 
+import io
 import json
 import sys
 from decimal import Decimal
@@ -31,7 +32,7 @@ def import_focus(file: str, sku_map: str, name: str) -> Exit:
         skus = SkuMap.parse(mapped)
     except ValidationError as error:
         return _refused(sku_map, problems(error, mapped))
-    return _print(bill.book(_text(file).splitlines(), skus, name, Path(file).name), file)
+    return _print(bill.book(io.StringIO(_text(file), newline=""), skus, name, Path(file).name), file)
 
 
 def import_opencost(file: str, currency: str, name: str) -> Exit:
@@ -70,8 +71,9 @@ def _map(file: str) -> dict[str, Any]:
 
 
 def _text(file: str) -> str:
+    """Without the mark that Windows' programs begin a file with: it would be a part of the first column."""
     try:
-        return sys.stdin.read() if file == "-" else Path(file).read_text()
+        return (sys.stdin.read() if file == "-" else Path(file).read_text("utf-8")).removeprefix("\ufeff")
     except OSError as error:
         raise InputError(f"{file}: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -2,11 +2,14 @@
 
 No file says which of a cloud's thousands of SKUs is a core, a volume's GiB or a model's input token; a map
 does, shaped like the PriceBook that it becomes, with a SkuId or SkuPriceId where that has an amount.
+
+Only what was charged for use says a price: credits, taxes, purchases, adjustments and corrections don't. What
+is free up to some amount has a row of 0 beside that of its price, so 0 counts only where nothing else stands.
 """
 
 import csv
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
@@ -18,20 +21,26 @@ from aistack.api.scalars import Line
 from aistack.cost.money import price_text
 from aistack.errors import AIStackError
 
-NEEDED = ("BillingCurrency", "ChargePeriodStart", "PricingUnit", "SkuId")
+NEEDED = ("BillingCurrency", "ChargeCategory", "ChargePeriodStart", "PricingUnit", "SkuId")
 """Columns that the file must have, and one of UNIT_PRICES."""
 UNIT_PRICES = ("ContractedUnitPrice", "ListUnitPrice")
 """What is paid comes before what is listed."""
 GIB_IN_GB = Decimal(1024**3) / Decimal(10**9)
+MILLION = 1_000_000
 
 UNITS = {
-    "token": {"tokens": Decimal(1), "token": Decimal(1)},
+    "token": {"token": Decimal(1)},
     "GiB": {"gib": Decimal(1), "gb": GIB_IN_GB},
-    "GiB-month": {"gib-months": Decimal(1), "gib-mo": Decimal(1), "gb-months": GIB_IN_GB, "gb-mo": GIB_IN_GB},
-    "hour": {"hours": Decimal(1), "hour": Decimal(1), "core-hours": Decimal(1), "vcpu-hours": Decimal(1)},
-    "GiB-hour": {"gib-hours": Decimal(1), "gb-hours": GIB_IN_GB},
+    "GiB-month": {"gib-month": Decimal(1), "gb-month": GIB_IN_GB},
+    "hour": {"hour": Decimal(1), "core-hour": Decimal(1), "vcpu-hour": Decimal(1)},
+    "GiB-hour": {"gib-hour": Decimal(1), "gb-hour": GIB_IN_GB},
 }
 """What is priced → the units that it may be priced in, and how many of them it is."""
+WORDS = {"gigabyte": "gb", "gibibyte": "gib", "hr": "hour", "mo": "month"}
+"""What else clouds write for a word of a unit, in the singular → how UNITS has it."""
+SCALES = {None: 1, "k": 1000, "m": MILLION}
+PRICING_UNIT = re.compile(r"(?:([0-9][0-9,]*)\s*)?(?:([km])(?![a-z]))?[\s/]*([a-z].*)")
+"""`1000 Tokens`, `1M tokens`, `GB-Mo`: how many, in thousands or millions, and of what."""
 
 
 class BillError(AIStackError):
@@ -72,55 +81,80 @@ class SkuMap(Model):
 
 @dataclass(frozen=True, slots=True)
 class UnitPrice:
-    """The newest price of a SKU in the file."""
+    """What one pricing unit of a SKU costs."""
 
     sku: str
     amount: Decimal
     unit: str
     since: str
-    """The start of the period in which it was charged."""
+    """The day on which the period began in which it was charged."""
 
-    def of(self, what: str) -> str:
-        """The price of one `what`, a key of UNITS, as the API writes it."""
-        return price_text(self.amount / self._units(what))
-
-    def of_million_tokens(self) -> str:
-        return price_text(self.amount / self._units("token") * 1_000_000)
+    def of(self, what: str, count: int = 1) -> str:
+        """The price of so many of `what`, a key of UNITS, as the API writes it."""
+        price = price_text(self.amount / self._units(what) * count)
+        if self.amount and not Decimal(price):
+            raise BillError(f"SKU {self.sku}: a {what} costs less than a millionth; map another SKU")
+        return price
 
     def _units(self, what: str) -> Decimal:
         """How many of `what` one pricing unit is: `1000 Tokens` is a thousand tokens."""
-        match = re.fullmatch(r"(?:([0-9,]+)\s+)?(.+)", self.unit.strip().lower())
-        count, unit = (match[1], match[2]) if match else (None, "")
-        if unit not in UNITS[what]:
+        match = PRICING_UNIT.fullmatch(self.unit.strip().lower())
+        count, scale, unit = match.groups() if match else (None, None, "")
+        words = (word.removesuffix("s") for word in re.split(r"[\s/-]+", unit))
+        known = UNITS[what].get("-".join(WORDS.get(word, word) for word in words))
+        pricing_units = Decimal((count or "1").replace(",", "")) * SCALES[scale]
+        if known is None or not pricing_units:
             raise BillError(
                 f"SKU {self.sku}: its PricingUnit is {self.unit!r}, and the price of a {what} is asked for; "
                 f"map a SKU that is priced in one of {', '.join(UNITS[what])}"
             )
-        return Decimal((count or "1").replace(",", "")) / UNITS[what][unit]
+        return pricing_units / known
 
 
-def unit_prices(lines: Iterable[str]) -> tuple[dict[str, UnitPrice], str]:
-    """The newest unit price of each SkuId and SkuPriceId of a FOCUS file, and the file's currency."""
+def unit_prices(lines: Iterable[str]) -> tuple[dict[str, set[UnitPrice]], str]:
+    """The unit prices of each SkuId and SkuPriceId of a FOCUS file, and the file's currency."""
     reader = csv.DictReader(lines)
-    columns = reader.fieldnames or ()
-    if missing := [name for name in NEEDED if name not in columns]:
-        raise BillError(f"no FOCUS file: it has no column {', '.join(missing)}")
-    found: dict[str, UnitPrice] = {}
+    found: dict[str, set[UnitPrice]] = {}
     currencies: set[str] = set()
-    for row in reader:
-        price = next((row[name] for name in UNIT_PRICES if row.get(name)), "")
-        if not price:
-            continue
-        currencies.add(row["BillingCurrency"] or "")
-        for sku in filter(None, (row["SkuId"], row.get("SkuPriceId"))):
-            since = (row["ChargePeriodStart"] or "")[:10]
-            if sku not in found or found[sku].since <= since:
-                found[sku] = UnitPrice(sku, _decimal(price, reader.line_num), row["PricingUnit"] or "", since)
+    try:
+        columns = reader.fieldnames or ()
+        if missing := [name for name in NEEDED if name not in columns]:
+            raise BillError(f"no FOCUS file: it has no column {', '.join(missing)}")
+        for row in filter(_is_use, reader):
+            for price in _of_row(row, reader.line_num):
+                currencies.add(row["BillingCurrency"] or "")
+                found.setdefault(price.sku, set()).add(price)
+    except csv.Error as error:
+        raise BillError(f"line {reader.line_num + 1}: not CSV: {error}") from None
     if len(currencies) > 1:
         raise BillError(f"several currencies ({', '.join(sorted(currencies))}); import a file of one")
     if not found:
-        raise BillError("no row has a unit price; export the columns ContractedUnitPrice or ListUnitPrice")
+        raise BillError(
+            "no row of use has a unit price; export the columns ContractedUnitPrice or ListUnitPrice"
+        )
     return found, currencies.pop()
+
+
+def _is_use(row: Mapping[str, str | None]) -> bool:
+    """A ChargeClass says that a row corrects an earlier one."""
+    return row["ChargeCategory"] == "Usage" and not row.get("ChargeClass")
+
+
+def _of_row(row: Mapping[str, str | None], line: int) -> Iterator[UnitPrice]:
+    """The row's price under its SkuId and its SkuPriceId; none where it says none."""
+    said = [_decimal(text, line) for name in UNIT_PRICES if (text := row.get(name))]
+    if said:
+        amount = next(filter(None, said), Decimal(0))
+        since = (row["ChargePeriodStart"] or "")[:10]
+        for sku in filter(None, (row["SkuId"], row.get("SkuPriceId"))):
+            yield UnitPrice(sku, amount, row["PricingUnit"] or "", since)
+
+
+def _newest(prices: Set[UnitPrice]) -> Set[UnitPrice]:
+    """Those of the last day on which something was paid."""
+    paid = {price for price in prices if price.amount} or prices
+    day = max(price.since for price in paid)
+    return {price for price in paid if price.since == day}
 
 
 def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, Any]:
@@ -132,8 +166,8 @@ def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, 
             {
                 "provider": each.provider,
                 "model": each.model,
-                "inputPerMillion": known[each.input].of_million_tokens(),
-                "outputPerMillion": known[each.output].of_million_tokens(),
+                "inputPerMillion": known[each.input].of("token", MILLION),
+                "outputPerMillion": known[each.output].of("token", MILLION),
                 **_cached(each, known),
                 "source": known.source(each.input),
             }
@@ -161,7 +195,7 @@ def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, 
             for destination, sku in skus.traffic.items()
         ],
     }
-    as_of = max(price.since for price in prices.values())
+    as_of = max(price.since for each in prices.values() for price in each)
     return {
         "apiVersion": API_VERSION,
         "kind": "PriceBook",
@@ -174,13 +208,21 @@ def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, 
 class _Known:
     """The prices of the file, where a SKU that it hasn't is an error that names it."""
 
-    prices: Mapping[str, UnitPrice]
+    prices: Mapping[str, Set[UnitPrice]]
     file: str
 
     def __getitem__(self, sku: str) -> UnitPrice:
+        """The one price of the SKU on its newest day."""
         if sku not in self.prices:
-            raise BillError(f"SKU {sku}: no row of {self.file} has a unit price for it; map another SKU")
-        return self.prices[sku]
+            raise BillError(f"SKU {sku}: no row of {self.file} has a unit price for its use; map another SKU")
+        newest = _newest(self.prices[sku])
+        if len(newest) > 1:
+            least, most = (pick(newest, key=lambda price: price.amount) for pick in (min, max))
+            raise BillError(
+                f"SKU {sku}: {len(newest)} prices in {self.file} on {least.since}, from {least.amount} for "
+                f"{least.unit} to {most.amount} for {most.unit}; map the SkuPriceId of one"
+            )
+        return next(iter(newest))
 
     def source(self, sku: str) -> str:
         """A URI without spaces."""
@@ -190,7 +232,7 @@ class _Known:
 def _cached(skus: TokenSkus, known: _Known) -> dict[str, str]:
     if skus.cached_input is None:
         return {}
-    return {"cachedInputPerMillion": known[skus.cached_input].of_million_tokens()}
+    return {"cachedInputPerMillion": known[skus.cached_input].of("token", MILLION)}
 
 
 def _decimal(text: str, line: int) -> Decimal:
