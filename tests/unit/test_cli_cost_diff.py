@@ -57,6 +57,80 @@ def test_against_a_revision_it_shows_a_comment_for_the_pull_request(
     assert "| model/claude |" not in said.split("AIStack care/support</summary>")[1].split("</details>")[0]
 
 
+STACK = KNOWN.partition("---")[0]
+CATALOG = KNOWN.partition("---")[2]
+DEARER = CATALOG.replace('onDemandHourly: "0.80"', 'onDemandHourly: "8.00"')
+
+
+def committed(folder: Path) -> None:
+    git("init", "--quiet", "--initial-branch=main")
+    for name, text in (("stacks", STACK), ("prices", CATALOG)):
+        (folder / name).mkdir()
+        (folder / name / "support.yaml").write_text(text)
+    git("add", ".")
+    git("commit", "--quiet", "--message=first")
+
+
+def test_a_price_that_a_revision_had_otherwise_is_a_change(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An nvidia-l4 for 8.00 an hour instead of 0.80: what was 1168.00 is 11680.00."""
+    committed(folder)
+    (folder / "prices" / "support.yaml").write_text(DEARER)
+    assert main(["cost", "stacks", "--catalog=prices", "--against=git:main"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["model/llama", "1172.00", "11684.00", "+10512.00", "(+897%)", "2340.00", "23364.00"] in rows
+
+
+def test_a_catalog_that_git_does_not_keep_is_the_same_on_both_sides(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(folder)
+    elsewhere = tmp_path_factory.mktemp("elsewhere") / "prices.yaml"
+    for path in (elsewhere, folder / "untracked.yaml"):
+        path.write_text(CATALOG)
+        assert main(["cost", "stacks", f"--catalog={path}", "--against=git:main", "--output=markdown"]) == 0
+        assert "This change costs nothing" in capsys.readouterr().out
+
+
+def test_a_stack_whose_class_came_later_says_that_its_cost_before_is_left_out(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(folder)
+    (folder / "new.yaml").write_text(CATALOG)
+    git("add", "new.yaml")
+    assert main(["cost", "stacks", "--catalog=new.yaml", "--against=git:main", "--output=markdown"]) == 0
+    assert "AIStack care/support: could not be served as it was" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("named", ["apps", "apps/chat.yaml"])
+def test_a_file_that_was_moved_is_compared_with_what_it_was(
+    named: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(folder)
+    (folder / "apps").mkdir()
+    git("mv", "stacks/support.yaml", "apps/chat.yaml")
+    assert main(["cost", named, "--catalog=prices", "--against=git:main", "--output=markdown"]) == 0
+    assert "This change costs nothing" in capsys.readouterr().out
+
+
+def test_a_folder_below_the_repository_s_root_is_read_where_it_was(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    committed(folder)
+    monkeypatch.chdir(folder / "stacks")
+    assert main(["cost", ".", "--catalog=../prices", "--against=git:main", "--output=markdown"]) == 0
+    assert "This change costs nothing" in capsys.readouterr().out
+
+
+def test_a_change_with_an_unknown_price_counts_with_strict(folder: Path) -> None:
+    unknown = Path(__file__).parents[1] / "golden" / "cost" / "unknown.yaml"
+    (folder / "old.yaml").write_text(unknown.read_text())
+    (folder / "new.yaml").write_text(unknown.read_text())
+    assert main(["cost", "new.yaml", "--against=old.yaml"]) == 0
+    assert main(["cost", "new.yaml", "--against=old.yaml", "--strict"]) == 3
+
+
 def test_a_change_that_costs_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "old.yaml").write_text(KNOWN)
     assert main(["cost", "old.yaml", "--against=old.yaml", "--output=markdown"]) == 0
@@ -78,7 +152,7 @@ def test_a_stack_that_is_removed_gives_its_cost_back(
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--against=git:nowhere"], "git ls-tree: fatal: "),
+        (["--against=git:nowhere"], "git diff: fatal: bad revision 'nowhere'"),
         (["--against=gone.yaml"], "gone.yaml: no such file"),
         (["--output=markdown"], "-o markdown shows a change, with --against"),
         (["--against=new.yaml", "--output=csv"], "-o csv a cost, without it"),

@@ -2,7 +2,7 @@
 
 import asyncio
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aistack.cli.files import SUFFIXES, Document, InputError, document, parsed, read
@@ -27,6 +27,28 @@ def baseline(against: str, files: Sequence[str], namespace: str, kubeconfig: str
     return read([against], namespace)
 
 
+def earlier_catalog(against: str, catalog: Mapping[str, Sequence[Document]]) -> list[Document]:
+    """What the paths of a catalog held at the revision. One that git doesn't keep is as it is now, and so are
+    all of them where other files are compared with, or the cluster.
+    """
+    if not against.startswith(REVISION):
+        return [each for found in catalog.values() for each in found]
+    revision = against.removeprefix(REVISION)
+    return [
+        each
+        for path, found in catalog.items()
+        for each in (_in_revision(revision, [path], "") if _is_kept(path) else found)
+    ]
+
+
+def _is_kept(path: str) -> bool:
+    """A path outside of the repository is an error to git."""
+    try:
+        return path != "-" and bool(_git("ls-files", "-z", "--", path))
+    except BaselineError:
+        return False
+
+
 async def _in_cluster(kubeconfig: str) -> list[Document]:
     async with Kube(await connect(kubeconfig)) as kube:
         kinds = (AISTACK, ACCELERATOR_CLASS, PRICE_BOOK)
@@ -38,17 +60,38 @@ async def _all(kube: Kube, kind: Kind) -> list[Document]:
 
 
 def _in_revision(revision: str, files: Sequence[str], namespace: str) -> Iterator[Document]:
-    """A file that was not there yet holds nothing. Folders are read as flat as they are now."""
+    """A file that was not there yet holds nothing, one that was moved what it held where it was. Folders are
+    read as flat as they are now.
+    """
     if "-" in files:
         raise InputError("standard input has no revision; name a file or a folder")
+    root = Path(_git("rev-parse", "--show-toplevel").rstrip("\n"))
+    moved = _moved(revision)
     for file in files:
         folder = Path(file).is_dir()
         pathspec = f"{file.rstrip('/')}/" if folder else file
-        listed = _git("ls-tree", "-z", "--name-only", "--end-of-options", revision, "--", pathspec)
-        for name in filter(None, listed.split("\0")):
+        listed = _git(
+            "ls-tree", "-z", "--name-only", "--full-name", "--end-of-options", revision, "--", pathspec
+        )
+        place = Path(file).resolve()
+        came = [old for new, old in moved.items() if place in (root / new, (root / new).parent)]
+        for name in dict.fromkeys((*_names(listed), *came)):
             if not folder or name.endswith(SUFFIXES):
-                text = _git("show", "--end-of-options", f"{revision}:./{name}")
+                text = _git("show", "--end-of-options", f"{revision}:{name}")
                 yield from parsed(f"{name} of {revision}", text, namespace)
+
+
+def _moved(revision: str) -> Mapping[str, str]:
+    """Where files are now → where they were, both from the repository's root."""
+    renames = ("--no-relative", "--name-status", "--find-renames", "--diff-filter=R")
+    changes = _git("diff", "-z", *renames, "--end-of-options", revision, "--")
+    names = iter(_names(changes))
+    return {new: old for _, old, new in zip(names, names, names, strict=True)}
+
+
+def _names(said: str) -> list[str]:
+    """git's words, each ended by NUL."""
+    return [name for name in said.split("\0") if name]
 
 
 def _git(*arguments: str) -> str:

@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 
 from aistack.api import AIStack
 from aistack.cli import cost_diff, cost_text
-from aistack.cli.baseline import CLUSTER, baseline
+from aistack.cli.baseline import CLUSTER, baseline, earlier_catalog
 from aistack.cli.check import Checked, check, lines, verdict
 from aistack.cli.files import Document, price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
@@ -51,16 +52,16 @@ def run_diff(
     *,
     against: str,
     kubeconfig: str,
+    strict: bool,
 ) -> Exit:
-    """What the files change about the cost, compared with what `against` names."""
-    documents, referred = read(files, namespace), read(catalog)
+    """What the files and the catalog change about the cost, compared with what `against` names."""
+    documents, referred = read(files, namespace), {path: read([path]) for path in catalog}
     earlier = baseline(against, files, namespace, kubeconfig)
-    if against == CLUSTER:
-        referred = [*referred, *earlier]  # its classes and prices hold for both sides
-    costed, outcome = _priced(documents, referred)
+    shared = earlier if against == CLUSTER else []  # its classes and prices hold for both sides
+    costed, outcome = _priced(documents, [*chain(*referred.values()), *shared])
     if outcome is not Exit.FINE:
         return outcome
-    costed_earlier = _costed(check(earlier, referred), _prices(referred, earlier))
+    costed_earlier = _earlier(earlier, [*earlier_catalog(against, referred), *shared])
     before, after = ({each.title: each.estimate for each in side} for side in (costed_earlier, costed))
     if against == CLUSTER:  # what these files don't hold, others do
         before = {title: estimated for title, estimated in before.items() if title in after}
@@ -71,7 +72,16 @@ def run_diff(
         write([cost_diff.report(each) for each in compared], output)
     else:
         show(*cost_diff.lines(compared))
-    return Exit.FINE
+    return Exit.WARNED if strict and any(each.is_lower_bound for each in compared) else Exit.FINE
+
+
+def _earlier(documents: Sequence[Document], referred: Sequence[Document]) -> Iterator[Costed]:
+    """What stacks have cost; of one that could not be served nobody can say."""
+    checked = check(documents, referred)
+    for each in checked:
+        if each.resolution and not each.resolution.stack:
+            remark(f"{each.document.title}: could not be served as it was, so what it cost is left out")
+    return _costed(checked, _prices(referred, documents))
 
 
 def _priced(documents: Sequence[Document], referred: Sequence[Document]) -> tuple[list[Costed], Exit]:

@@ -191,8 +191,8 @@ def _cost(commands: Commands) -> None:
         "--against",
         default="",
         metavar="WHAT",
-        help="show what these files change: git:REVISION of them, cluster, or other files; with -o markdown "
-        "as a comment for a pull request",
+        help="show what these files and the catalog change: git:REVISION of them, cluster, or other files; "
+        "with -o markdown as a comment for a pull request",
     )
     add_kubeconfig(parser)
     parser.set_defaults(run=_run_cost)
@@ -206,7 +206,8 @@ def _run_cost(arguments: argparse.Namespace) -> int:
         complain("-o markdown shows a change, with --against; -o csv a cost, without it")
         return Exit.BAD_INPUT
     if arguments.against:
-        return cost.run_diff(*given, against=arguments.against, kubeconfig=arguments.kubeconfig)
+        against, kubeconfig = arguments.against, arguments.kubeconfig
+        return cost.run_diff(*given, against=against, kubeconfig=kubeconfig, strict=arguments.strict)
     return cost.run(*given, strict=arguments.strict)
 
 
