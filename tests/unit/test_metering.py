@@ -251,6 +251,19 @@ async def test_a_limit_that_is_reached_is_told_at_once_and_again_when_the_month_
     ], "what reaches no limit is told later"
     assert turns == ["2026-12-01T00:00:00Z"] * 4 + ["2027-01-01T00:00:00Z"]
     assert len(world.told) == 4
+    collected = Spending(world.metering.spent, world.accounts.spent, world.cluster.budgets).collect()
+    limits = {
+        (family.name, sample.labels["part"]): sample.value
+        for family in collected
+        for sample in family.samples
+        if "part" in sample.labels
+    }
+    assert limits == {
+        ("aistack_stack_limit", "model/gpt"): 41,
+        ("aistack_stack_limit_spent", "model/gpt"): 0,
+        ("aistack_stack_limit", "client/web"): 43,
+        ("aistack_stack_limit_spent", "client/web"): 0,
+    }
 
 
 async def test_a_stack_that_goes_is_forgotten_and_its_cost_stays(front: Front) -> None:

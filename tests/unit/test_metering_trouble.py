@@ -13,8 +13,8 @@ import pytest
 
 from aistack.cost import Prices
 from aistack.resolve import ResolvedStack
-from aistack.runtime import metering
-from aistack.runtime.metering import Stacks
+from aistack.runtime import budgetbooks, metering
+from aistack.runtime.budgetbooks import Stacks
 from aistack.spending.budget import BudgetBook, looked
 from aistack.spending.rates import Rates, rates_of
 from tests.budgets import manifest
@@ -72,7 +72,7 @@ async def test_a_stack_that_runs_and_can_not_be_metered_is_said(front: Front) ->
         await world.looks()
     assert world.metered() == ("MetricsMissing", "not read since 2026-11-10T12:01:00Z: care/support")
     world.cluster.maps.clear()
-    world.metering._budgets.clear()
+    world.metering._budgets._kept.clear()
     for _ in range(3):
         front.tokens = 20_000_000
         await world.looks()
@@ -101,7 +101,7 @@ async def test_a_fault_ends_nobody_elses_metering(
         return looked(book, stacks, now, zone)
 
     monkeypatch.setattr(metering, "rates_of", rates)
-    monkeypatch.setattr(metering, "looked", looks)
+    monkeypatch.setattr(budgetbooks, "looked", looks)
     front.tokens = 20_000_000
     assert (await world.looks())["monthToDate"] == "40.00"
     assert "only care/faulty is not metered" in caplog.text

@@ -1,80 +1,76 @@
 """Meters what stacks really cost, for as long as this process leads.
 
-A stack's book is kept in its ConfigMap, a budget's in one of the operator's namespace. Each is written over
-the version that it was read from, so that two processes never count the same thing twice.
+A stack's book is kept in its ConfigMap. It is written over the version that it was read from, so that two
+processes never count the same thing twice.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Generic, TypeVar
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import ValidationError
 
 from aistack.accounts import Accounts
 from aistack.allowances import is_reached, limits_of
-from aistack.api import API_VERSION, AIBudget, AIStack, Reason
+from aistack.api import AIStack
 from aistack.api.base import Metadata, Money
-from aistack.budget import Ledger
-from aistack.budget.claim import counts
 from aistack.cost import MicroUnits
-from aistack.errors import ApiError, Conflict, NotLeader, Refused
-from aistack.events import warning
-from aistack.kinds import AIBUDGET, AISTACK, EVENT
+from aistack.errors import ApiError, NotLeader
+from aistack.kinds import AISTACK
 from aistack.kube import Kube
 from aistack.labels import GATEWAY
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
-from aistack.problem import Problem
 from aistack.resolve import ResolvedStack
+from aistack.runtime.budgetbooks import BudgetBooks, Look
 from aistack.runtime.fronts import Fronts
+from aistack.runtime.looks import Looks
 from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
-from aistack.spending import Book, BudgetBook, micro
+from aistack.spending import Book, micro
 from aistack.spending import book as stack_books
-from aistack.spending import budget as budget_books
 from aistack.spending.book import entered, is_news
-from aistack.spending.budget import looked, opened, reopened
 from aistack.spending.counters import Counters
 from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
-from aistack.spending.summary import Spent, says_more, summary
-from aistack.spending.thresholds import reached
-from aistack.status import of_budget, timestamp
+from aistack.status import timestamp
 
 logger = logging.getLogger(__name__)
 
 AT_ONCE = 16
 """Stacks that are priced before others have a turn: some 5 ms."""
-NEW_FOR = 2
-"""Looks: what is no older has cost nothing that isn't counted."""
-SILENT_FOR = 5
-"""Looks: a gateway that was not read for longer makes a budget's month stale."""
 CENT = 10_000
 SAID_FOR = timedelta(hours=1)
 """So long a stack's status stands while what it has spent doesn't double."""
 
 Limits = Mapping[str, Money]
 """By part: `model/gpt`, `client/web`."""
-Stacks = Mapping[str, tuple[str, Book | None]]
-"""By uid, with their names; without a book those that are not metered."""
-B = TypeVar("B", Book, BudgetBook)
+
+
+class StackMonth(NamedTuple):
+    """One stack's month, for Prometheus."""
+
+    stack: Key
+    currency: str
+    month: Metered
+    limits: Limits
 
 
 @dataclass(frozen=True, slots=True)
-class _Kept(Generic[B]):
+class _Kept:
     """A book, and where it is kept."""
 
     place: Place
-    book: B
-    written: B | None = None
+    book: Book
+    written: Book | None = None
     """As it is kept; None before anything is."""
+    limits: Limits = field(default_factory=dict)
 
 
 class Metering:
@@ -97,42 +93,37 @@ class Metering:
     ) -> None:
         self._kube = kube
         self._store = store
-        self._accounts = accounts
         self._platform = platform
         self._on_spent = on_spent
-        self._namespace = namespace
-        self._interval = timedelta(seconds=interval)
+        self._looks = Looks(timedelta(seconds=interval))
+        self._budgets = BudgetBooks(kube, store, accounts, self._looks, namespace=namespace)
         self._fronts = Fronts()
-        self._stacks: dict[str, _Kept[Book]] = {}
+        self._stacks: dict[str, _Kept] = {}
         """By the stack's uid."""
-        self._budgets: dict[str, _Kept[BudgetBook]] = {}
-        """By the budget's uid."""
         self._shown: dict[str, tuple[Metered, datetime]] = {}
         """By the stack's uid, what is said and since when."""
         self._missing: dict[str, datetime] = {}
         """By the stack's uid, of those that run and are not metered, since when."""
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._warned: set[tuple[str, str]] = set()
 
     async def run(self) -> None:
         """Looks again and again until it is cancelled; what others wrote before is read first."""
         self._stacks.clear()
         self._budgets.clear()
-        self._accounts.spent.clear()
         async with self._fronts:
             while True:
-                await asyncio.sleep(self._interval.total_seconds())
+                await asyncio.sleep(self._looks.interval.total_seconds())
                 await self.look(datetime.now(UTC))
 
     def metered(self, uid: str) -> Metered | None:
         """What the status of the stack with this uid is to say of its month."""
         return self._shown[uid][0] if uid in self._shown else None
 
-    def spent(self) -> Iterator[tuple[Key, str, Metered]]:
-        """Of each stack its currency and its month."""
+    def spent(self) -> Iterator[StackMonth]:
         for kept in self._stacks.values():
             owner = kept.place.owner
-            yield (owner.namespace, owner.name), kept.book.currency, _month(kept.book, {})
+            month = _month(kept.book, kept.limits)
+            yield StackMonth((owner.namespace, owner.name), kept.book.currency, month, kept.limits)
 
     async def look(self, now: datetime) -> None:
         """Once at every stack, side by side, then at every budget. `now` is UTC."""
@@ -140,8 +131,10 @@ class Metering:
         await asyncio.gather(*(self._meter(key, platform, now) for key in keys))
         self._miss(keys, now)
         self._forget(frozenset(keys), {budget.metadata.uid for budget in platform.budgets.budgets})
+        books = {uid: kept.book for uid, kept in self._stacks.items()}
+        found = Look(now, platform, books, self._missing)
         for budget in platform.budgets.budgets:
-            await self._add_up(budget, platform, now)
+            await self._budgets.add_up(budget, found)
 
     async def _meter(self, key: Key, platform: Platform, now: datetime) -> None:
         stack = self._store.metadata(key)
@@ -168,19 +161,15 @@ class Metering:
         place, written = kept.place, kept.written
         if book.total and (written is None or is_news(book, written)):
             place, written = await keep(place, stack_books.dumped(book), self._kube), book
-        self._stacks[stack.uid] = _Kept(place, book, written)
+        self._stacks[stack.uid] = _Kept(place, book, written, limits)
         self._tell(stack, book, limits)
 
-    def _is_ahead(self, at: datetime, now: datetime) -> bool:
-        """Whether a clock was ahead when this was noted; that of another machine may be, by a little."""
-        return at - now > SILENT_FOR * self._interval
-
     def _dated(self, book: Book, now: datetime) -> Book:
-        return stack_books.as_of(book, now) if self._is_ahead(book.meter.at, now) else book
+        return stack_books.as_of(book, now) if self._looks.is_ahead(book.meter.at, now) else book
 
     async def _opened(
         self, key: Key, stack: Metadata, platform: Platform, now: datetime, limits: Limits
-    ) -> _Kept[Book]:
+    ) -> _Kept:
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
         try:
             book = stack_books.loaded(found) if found else None
@@ -192,13 +181,8 @@ class Metering:
             self._shown[stack.uid] = _month(dated, limits), dated.meter.at  # a status says it already
             return _Kept(place, dated, book)
         manifest = self._store.stack(key) or {"metadata": {}}
-        since = self._beginning(manifest["metadata"].get("creationTimestamp"), now)
+        since = self._looks.beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
-
-    def _beginning(self, created: str | None, now: datetime) -> datetime:
-        """What has just been made is metered from then on, all else from now on."""
-        made = datetime.fromisoformat(created) if created else now
-        return made if now - made <= NEW_FOR * self._interval else now
 
     async def _read(self, key: Key, book: Book, rates: Rates, platform: Platform, now: datetime) -> Book:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address]
@@ -242,100 +226,12 @@ class Metering:
 
     def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
         """All that is not there any more."""
-        for uid in self._accounts.spent.keys() - budgets:
-            self._accounts.spent.pop(uid)
-        self._budgets = {uid: kept for uid, kept in self._budgets.items() if uid in budgets}
+        self._budgets.retain(budgets)
         uids = {stack.uid for key in keys if (stack := self._store.metadata(key))}
         self._stacks = {uid: kept for uid, kept in self._stacks.items() if uid in uids}
         self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         pods = (pod.uid for key in keys for pod in self._store.observed(key).pods.values())
         self._fronts.retain(frozenset(pods))
-
-    async def _add_up(self, budget: AIBudget, platform: Platform, now: datetime) -> None:
-        meta, zone = budget.metadata, zone_of(budget.spec.time_zone)
-        if zone is None:  # its status says so
-            self._accounts.spent.pop(meta.uid, None)
-            return
-        try:
-            kept = self._budgets.get(meta.uid) or await self._opened_budget(budget, zone, now)
-            counted = dict(self._counted(budget, platform))
-            before = (
-                budget_books.as_of(kept.book, now, zone) if self._is_ahead(kept.book.at, now) else kept.book
-            )
-            book = looked(before, _of_currency(counted, budget.spec.limit.currency), now, zone)
-            spent = self._summary(budget, book, counted, zone)
-            place, told = kept.place, self._accounts.spent.get(meta.uid)
-            if told is None or says_more(budget.spec, told, spent):
-                place = await keep(place, {"data": budget_books.dumped(book)}, self._kube)
-                self._accounts.spent[meta.uid] = spent
-            if of_budget(budget, Ledger.of(budget), now, self._accounts.spent[meta.uid]) != budget.status:
-                await self._accounts[meta.name].take(_unchanged, shows=True)
-            await self._warn(budget, book)
-            self._budgets[meta.uid] = _Kept(place, book)
-        except (ApiError, NotLeader, ValueError) as error:
-            logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)
-            self._budgets.pop(meta.uid, None)
-        except Exception:
-            logger.exception("a fault in the operator; only budget %s is not added up", meta.name)
-            self._budgets.pop(meta.uid, None)
-
-    def _summary(self, budget: AIBudget, book: BudgetBook, counted: Stacks, zone: ZoneInfo) -> Spent:
-        return summary(
-            book,
-            [(name, spending) for name, spending in counted.values() if spending],
-            zone,
-            SILENT_FOR * self._interval,
-            currency=budget.spec.limit.currency,
-            missing={name: self._missing[uid] for uid, (name, _) in counted.items() if uid in self._missing},
-        )
-
-    async def _warn(self, budget: AIBudget, book: BudgetBook) -> None:
-        """An event for each threshold in each month."""
-        meta, limit = budget.metadata, budget.spec.limit
-        about = {
-            "apiVersion": API_VERSION,
-            "kind": AIBUDGET.kind,
-            "metadata": {"name": meta.name, "uid": meta.uid},
-        }
-        for each in reached(budget.spec, book.month_to_date):
-            told = (
-                f"{each.percent} % of {limit.amount} {limit.currency} and more was spent in {book.month}: "
-                f"{each.action}"
-            )
-            if (meta.uid, told) not in self._warned:
-                problem = Problem("spec.thresholds", Reason.THRESHOLD_REACHED, told)
-                with suppress(Conflict, Refused):  # told before
-                    await self._kube.create(EVENT, warning(about, problem, book.at))
-                self._warned.add((meta.uid, told))
-
-    async def _opened_budget(self, budget: AIBudget, zone: ZoneInfo, now: datetime) -> _Kept[BudgetBook]:
-        meta = budget.metadata
-        place, found = await fetch(place_of(AIBUDGET, meta, self._namespace), self._kube)
-        if not found:
-            return _Kept(place, opened(self._beginning(meta.creation_timestamp, now), zone))
-        try:
-            return _Kept(place, budget_books.loaded(found))
-        except ValueError as error:
-            logger.warning("budget %s is added up anew: %s", meta.name, error)
-            return _Kept(place, reopened(budget.status, now, zone))
-
-    def _counted(self, budget: AIBudget, platform: Platform) -> Iterator[tuple[str, tuple[str, Book | None]]]:
-        """The stacks that it counts; those of another currency are in no sum."""
-        for namespace, name in self._store.stacks():
-            stack = self._store.metadata((namespace, name))
-            if stack is None or not counts(
-                budget.spec, stack, platform.budgets.namespaces.get(namespace, {})
-            ):
-                continue
-            kept = self._stacks.get(stack.uid)
-            yield stack.uid, (f"{namespace}/{name}", kept.book if kept else None)
-
-
-def _of_currency(stacks: Stacks, currency: str) -> Stacks:
-    """What is in no sum of another is left out; what can't be read may be of any."""
-    return {
-        uid: (name, book) for uid, (name, book) in stacks.items() if not book or book.currency == currency
-    }
 
 
 def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool:
@@ -389,7 +285,3 @@ def _source(pod: Pod, counted: Mapping[str, Counters]) -> Source:
         counters=counted.get(pod.uid),
         counts=_counts(pod),
     )
-
-
-def _unchanged(ledger: Ledger) -> tuple[Ledger, None]:
-    return ledger, None

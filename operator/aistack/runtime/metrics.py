@@ -12,7 +12,7 @@ from aistack.api.policies import PolicyStatus
 from aistack.api.stack import CostStatus
 from aistack.budget import Ledger
 from aistack.govern import Outcome
-from aistack.observed import Metered
+from aistack.runtime.metering import StackMonth
 from aistack.runtime.store import Key
 from aistack.spending import micro
 from aistack.spending.summary import Spent
@@ -176,7 +176,7 @@ class Spending(Collector):
 
     def __init__(
         self,
-        stacks: Callable[[], Iterable[tuple[Key, str, Metered]]],
+        stacks: Callable[[], Iterable[StackMonth]],
         budgets: Mapping[str, Spent],
         known: Callable[[], Mapping[str, AIBudget]],
     ) -> None:
@@ -185,20 +185,35 @@ class Spending(Collector):
         self._known = known
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        of_stacks = GaugeMetricFamily(
+        yield from self._of_stacks()
+        yield from self._of_budgets()
+
+    def _of_stacks(self) -> Iterator[GaugeMetricFamily]:
+        labels, parts = ["namespace", "stack", "currency"], ["namespace", "stack", "part", "currency"]
+        to_date = GaugeMetricFamily(
             "aistack_stack_cost_month_to_date",
             "What a stack has really cost since the month began.",
-            labels=["namespace", "stack", "currency"],
+            labels=labels,
         )
-        ends = GaugeMetricFamily(
+        forecast = GaugeMetricFamily(
             "aistack_stack_cost_forecast",
             "What a stack will have cost at the month's end, if it goes on so.",
-            labels=["namespace", "stack", "currency"],
+            labels=labels,
         )
-        for key, currency, month in self._stacks():
-            of_stacks.add_metric([*key, currency], month.spent / MICRO)
+        limit = GaugeMetricFamily("aistack_stack_limit", "A monthlyLimit.", labels=parts)
+        used = GaugeMetricFamily(
+            "aistack_stack_limit_spent", "What of a monthlyLimit is spent this month.", labels=parts
+        )
+        for stack, currency, month, limits in self._stacks():
+            to_date.add_metric([*stack, currency], month.spent / MICRO)
             if month.forecast is not None:
-                ends.add_metric([*key, currency], month.forecast / MICRO)
+                forecast.add_metric([*stack, currency], month.forecast / MICRO)
+            for part, most in limits.items():
+                limit.add_metric([*stack, part, most.currency], float(most.amount))
+                used.add_metric([*stack, part, currency], month.limited[part] / MICRO)
+        yield from (to_date, forecast, limit, used)
+
+    def _of_budgets(self) -> Iterator[GaugeMetricFamily]:
         labels = ["budget", "currency"]
         to_date = GaugeMetricFamily(
             "aistack_budget_month_to_date", "What was really spent since the month began.", labels=labels
@@ -214,7 +229,7 @@ class Spending(Collector):
                 to_date.add_metric(said, micro(spent.month_to_date) / MICRO)
                 if spent.forecast:
                     forecast.add_metric(said, micro(spent.forecast.expected) / MICRO)
-        yield from (of_stacks, ends, to_date, forecast)
+        yield from (to_date, forecast)
 
 
 class UnreadableObjects(Collector):
