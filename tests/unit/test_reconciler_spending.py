@@ -1,81 +1,46 @@
 """What a run makes of what was really spent: what nobody can say anew stays as it was."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from aistack.budget import Budgets
-from aistack.kinds import AISTACK, Kind, Manifest
 from aistack.observed import Metered
 from aistack.platform import Platform
-from aistack.reconciler import reconcile
 from aistack.runtime.store import Store
 from aistack.unreadable import Unreadable
-from tests.budget_server import Server
 from tests.budgets import manifest
 from tests.costs import TRAFFIC, managed, prices, route
+from tests.reconciled import Reconciled
 from tests.stacks import catalog, stack
 
 NOW = datetime(2026, 11, 10, 13, tzinfo=UTC)
 SPENT = Metered("2026-11", 40_000_000, 90_000_000)
 
 
-class Cluster(Server):
-    """An API server with a budget, and one stack; what is applied is there.
-
-    The budget has stopped its stacks, unless the stack's model has a `limit` of its own.
-    """
+class Cluster(Reconciled):
+    """A stack and a budget that has stopped it, unless the stack's model has a `limit` of its own."""
 
     def __init__(self, limit: str = "") -> None:
-        super().__init__(manifest(limit="100000", thresholds=[{"percent": 50, "action": "Stop"}]))
+        model = managed(monthlyLimit={"amount": limit}) if limit else managed()
+        super().__init__(
+            stack(models=[model], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC),
+            manifest(limit="100000", thresholds=[{"percent": 50, "action": "Stop"}]),
+        )
         if not limit:
             self.stored["care"]["status"] = {"action": "Stop", "month": "2026-11"}
-        self.version = 1
-        self.store = Store()
-        self.configuration = ""
-        model = managed(monthlyLimit={"amount": limit}) if limit else managed()
-        made = stack(models=[model], gateway={"routes": [route(("gpt", 1))]}, traffic=TRAFFIC)
-        meta = {"generation": 1, "resourceVersion": "1", "creationTimestamp": NOW.isoformat()}
-        self.stack = {**made, "metadata": {**made["metadata"], **meta}}
-        self.store.update(self.stack)
 
-    async def apply(
-        self,
-        manifest: Manifest,
-        *,
-        uid: str | None = None,
-        manager: str = "",  # noqa: ARG002  Kube's
-    ) -> Manifest:
-        self.version += 1
-        if manifest["kind"] == "ConfigMap":
-            self.configuration = str(manifest["data"])
-        meta = {"uid": uid or f"uid-{self.version}", "resourceVersion": str(self.version), "generation": 1}
-        written = {**manifest, "metadata": {**manifest["metadata"], **meta, "managedFields": []}}
-        self.store.written(written)
-        return written
-
-    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:  # noqa: ARG002  events only
-        return manifest
-
-    async def replace_status(
-        self, kind: Kind, namespace: str, name: str, *, status: Mapping[str, Any], **fields: Any
-    ) -> Manifest:
-        if kind is not AISTACK:
-            return await super().replace_status(kind, namespace, name, status=status, **fields)
-        self.stack = {**self.stack, "status": dict(status)}
-        return self.stack
+    @property
+    def configuration(self) -> str:
+        return str([item["data"] for (kind, _), item in self.applied.items() if kind == "ConfigMap"])
 
     async def runs(
         self, metered: Metered | None, unreadable: tuple[Unreadable, ...] = ()
     ) -> Mapping[str, Any]:
         """The stack's status after a run."""
         known = Budgets(() if unreadable else tuple(self.budgets().values()))
-        platform = Platform(catalog(), prices(), budgets=known, unreadable=unreadable)
-        observed = replace(self.store.observed(("care", "support")), metered=metered)
-        await reconcile(self.stack, observed, platform, self, NOW, accounts=self.accounts())
-        status: Mapping[str, Any] = self.stack["status"]
-        return status
+        await self.run(Platform(catalog(), prices(), budgets=known, unreadable=unreadable), NOW, metered)
+        return self.status
 
 
 def unreadable() -> tuple[Unreadable, ...]:

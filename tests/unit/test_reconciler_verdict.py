@@ -1,84 +1,92 @@
-"""What a run says of policies where the newest spec can't be served: they are asked of it all the same."""
+"""What a run makes of policies: of a spec that can't be served, and of a stack that one of them suspends."""
 
-from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from aistack.api import AIPolicyException
 from aistack.govern import Policies
-from aistack.kinds import Kind, Manifest
-from aistack.observed import Observed
 from aistack.platform import Platform
-from aistack.reconciler import Outcome, reconcile
-from tests.budget_server import Server
-from tests.rulebook import policy
+from tests.reconciled import Reconciled
+from tests.rulebook import exception, policy
 from tests.stacks import catalog, stack
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
+ENDS = datetime(2027, 1, 31, tzinfo=UTC)
 UNSERVED: dict[str, Any] = {"gateway": {"expose": {"type": "ClusterIP", "host": "support.example"}}}
 UNKNOWN: dict[str, Any] = {"gateway": {"routes": [{"name": "chat", "targets": [{"model": "nobody"}]}]}}
-WRITTEN = {"applied": "as-it-is", "owned": "by-it"}
-RUNS: Manifest = {
-    "policy": {"passed": 1, "failed": 0, "warned": 0, "waived": 0, "broken": [], "report": "support"},
-    "records": {
-        "digest": "abc",
-        "since": "2026-11-01T00:00:00Z",
-        "objects": [{"kind": "Report", "name": "support", **WRITTEN}],
-    },
-    "inventory": [{"kind": "Service", "name": "support-llama", **WRITTEN}],
-    "conditions": [
-        {
-            "type": "PolicyCompliant",
-            "status": "True",
-            "reason": "PoliciesKept",
-            "lastTransitionTime": "2026-11-01T00:00:00Z",
-        }
-    ],
-}
+OWNED: dict[str, Any] = {"governance": {"owner": "care@acme.example"}}
+KEPT = ("True", "PoliciesKept")
+VIOLATED = ("False", "PolicyViolated")
 
 
-class Cluster(Server):
-    """An API server that takes the status of one stack, and nothing else."""
-
-    status: Mapping[str, Any]
-
-    async def replace_status(
-        self,
-        kind: Kind,  # noqa: ARG002  Kube's
-        namespace: str,  # noqa: ARG002
-        name: str,  # noqa: ARG002
-        *,
-        status: Mapping[str, Any],
-        **fields: Any,  # noqa: ARG002
-    ) -> Manifest:
-        self.status = status
-        return {}
-
-    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:  # noqa: ARG002  events only
-        return manifest
+def held(*exceptions: AIPolicyException, now: datetime = NOW, on_violation: str = "BlockUpdates") -> Platform:
+    """A platform with reports whose one policy wants an owner."""
+    wanted = policy(onViolation=on_violation)
+    return Platform(catalog(open_reports=True), policies=Policies([wanted], exceptions, now=now))
 
 
-async def run(**spec: Any) -> tuple[Mapping[str, Any], Outcome]:
-    """The status of a stack that ran, and what is counted of it, once it asks for `spec` and has no owner."""
-    cluster, made = Cluster(), stack(**spec)
-    meta = {"resourceVersion": "2", "generation": 2, "creationTimestamp": NOW.isoformat()}
-    asked = {**made, "metadata": {**made["metadata"], **meta}, "status": RUNS}
-    platform = Platform(catalog(), policies=Policies([policy()], now=NOW))
-    outcome = await reconcile(asked, Observed(), platform, cluster, NOW, accounts=cluster.accounts())
-    return cluster.status, outcome
+async def running(*exceptions: AIPolicyException, **spec: Any) -> Reconciled:
+    """A stack that was let in."""
+    cluster = Reconciled(stack(**spec))
+    await cluster.run(held(*exceptions), NOW)
+    assert cluster.condition("PolicyCompliant") == KEPT
+    return cluster
+
+
+def replicas(cluster: Reconciled) -> int:
+    found: int = cluster.applied["Deployment", "support-llama"]["spec"]["replicas"]
+    return found
 
 
 async def test_a_spec_that_can_not_be_served_is_judged_and_counted_all_the_same() -> None:
-    status, outcome = await run(**UNSERVED)
-    said = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
-    assert said["Ready"] == ("False", "NotSupported")
-    assert said["PolicyCompliant"] == ("False", "PolicyViolated")
-    assert status["policy"] == {**RUNS["policy"], "passed": 0, "failed": 1}, "what runs breaks nothing"
+    cluster = await running(**OWNED)
+    cluster.ask(stack(**UNSERVED))
+    outcome = await cluster.run(held(), NOW)
+    assert cluster.condition("Ready") == ("False", "NotSupported")
+    assert cluster.condition("PolicyCompliant") == VIOLATED
+    counts = {"passed": 0, "failed": 1, "warned": 0, "waived": 0, "broken": []}
+    assert cluster.status["policy"] == {**counts, "report": "support"}, (
+        "what runs breaks nothing, and has its report"
+    )
     assert outcome.results == {("mine", "failed"): 1}
 
 
 async def test_a_spec_that_can_not_be_judged_leaves_what_was_said_and_counted() -> None:
-    status, outcome = await run(**UNKNOWN)
-    said = {item["type"]: (item["status"], item["reason"]) for item in status["conditions"]}
-    assert said["PolicyCompliant"] == ("True", "PoliciesKept")
-    assert status["policy"] == RUNS["policy"]
+    cluster = await running(**OWNED)
+    before = cluster.status["policy"]
+    cluster.ask(stack(**UNKNOWN))
+    outcome = await cluster.run(held(), NOW)
+    assert cluster.condition("Ready") == ("False", "InvalidReference")
+    assert cluster.condition("PolicyCompliant") == KEPT
+    assert cluster.status["policy"] == before
     assert outcome.results is None
+
+
+async def test_the_end_of_an_exception_stops_what_a_policy_suspends_and_was_told_before() -> None:
+    cluster = await running(exception())
+    for day, said in (
+        (ENDS - timedelta(days=15), "ExceptionHolds"),
+        (ENDS - timedelta(days=13), "ExceptionEnds"),
+    ):
+        await cluster.run(held(exception(), now=day, on_violation="Suspend"), day)
+        assert cluster.condition("PolicyWaived") == ("True", said)
+        assert replicas(cluster) == 1
+    await cluster.run(held(exception(), now=ENDS, on_violation="Suspend"), ENDS)
+    assert cluster.condition("Ready") == VIOLATED
+    assert replicas(cluster) == 0
+    longer = exception(expiresAt="2027-02-28T00:00:00Z")
+    await cluster.run(held(longer, now=ENDS, on_violation="Suspend"), ENDS)
+    assert replicas(cluster) == 1, "it goes on once it is excused again"
+
+
+async def test_what_a_policy_suspends_loses_its_deployments_also_where_it_can_not_be_served() -> None:
+    cluster = await running(**OWNED)
+    before = {*cluster.applied}
+    cluster.ask(stack(**UNSERVED))
+    await cluster.run(held(on_violation="Suspend"), NOW)
+    deployments = {("Deployment", "support-llama"), ("Deployment", "support-gateway")}
+    assert before - {*cluster.applied} == deployments
+    assert cluster.condition("PolicyCompliant") == VIOLATED
+    cluster.ask(stack(**OWNED))
+    await cluster.run(held(on_violation="Suspend"), NOW)
+    assert deployments <= {*cluster.applied}
