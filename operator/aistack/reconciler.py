@@ -17,7 +17,7 @@ from aistack.accounts import Accounts
 from aistack.allowances import allowances, exhausted, judgement, limits_status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
-from aistack.api.stack import AIStackStatus, CostStatus, RecordsStatus
+from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus
 from aistack.api.validation import problems
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
@@ -78,7 +78,7 @@ async def reconcile(
     Raises errors.Unavailable and errors.NotLeader; every other trouble ends up in the stack's status.
     """
     generation = raw["metadata"]["generation"]
-    before = AIStackStatus.of(raw)
+    before = _with_what_is_there(AIStackStatus.of(raw), observed, raw["metadata"]["uid"])
     refuse = partial(
         _refuse, raw, before, observed=observed, platform=platform, kube=kube, now=now, accounts=accounts
     )
@@ -212,6 +212,15 @@ async def _refuse(
     )
     outcome = await _write(raw, before, after, kube, now)
     return replace(outcome, deleted=deleted, results=verdict.tally if verdict else None)
+
+
+def _with_what_is_there(said: AIStackStatus, observed: Observed, uid: str) -> AIStackStatus:
+    """A status that was lost or forged is no sign that nothing runs: the objects that are there are."""
+    if said.inventory:
+        return said
+    there = [child for child in observed.without(RECORDS).children.values() if child.owner_uid == uid]
+    items = [InventoryItem(kind=each.kind, name=each.name, applied="", owned=each.owned) for each in there]
+    return said.model_copy(update={"inventory": tuple(items)})
 
 
 def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:

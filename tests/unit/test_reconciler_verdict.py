@@ -29,7 +29,7 @@ async def running(*exceptions: AIPolicyException, **spec: Any) -> Reconciled:
     """A stack that was let in."""
     cluster = Reconciled(stack(**spec))
     await cluster.run(held(*exceptions), NOW)
-    assert cluster.condition("PolicyCompliant") == KEPT
+    assert replicas(cluster) == 1
     return cluster
 
 
@@ -90,3 +90,12 @@ async def test_what_a_policy_suspends_loses_its_deployments_also_where_it_can_no
     cluster.ask(stack(**OWNED))
     await cluster.run(held(on_violation="Suspend"), NOW)
     assert deployments <= {*cluster.applied}
+
+
+async def test_a_status_that_says_that_nothing_runs_keeps_nothing_from_being_stopped() -> None:
+    cluster = await running(**OWNED)
+    cluster.ask(stack())
+    cluster.stack["status"] = {}
+    await cluster.run(held(on_violation="Suspend"), NOW)
+    assert replicas(cluster) == 0
+    assert cluster.status["inventory"]
