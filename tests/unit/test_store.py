@@ -206,9 +206,18 @@ def test_a_policy_concerns_every_stack_and_what_stands_beside_its_rules_nobody(s
     spec = {"rules": [{"id": "owner", "expression": "true", "message": "Nobody answers for it."}]}
     assert store.update(manifest(AIPOLICY, "mine", 20, spec=spec)) == {SUPPORT, SALES}
     labelled = manifest(AIPOLICY, "mine", 21, spec=spec, metadata={"labels": {"team": "legal"}})
+    store.rules_changed.clear()
     assert store.update(labelled) == set()
+    told = {
+        **labelled,
+        "metadata": {**labelled["metadata"], "resourceVersion": "22"},
+        "status": {"stacks": 2},
+    }
+    assert store.update(told) == set()
+    assert not store.rules_changed.is_set(), "nothing is compiled anew for what we say ourselves"
     denying = manifest(AIPOLICY, "mine", 23, spec={**spec, "action": "Deny"})
     assert store.update(denying) == {SUPPORT, SALES}
+    assert store.rules_changed.is_set()
 
 
 def test_our_own_write_is_known_before_any_watch_tells_of_it(store: Store) -> None:

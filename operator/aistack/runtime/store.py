@@ -219,7 +219,7 @@ class Store:
             else:
                 self._stacks.pop((namespace, name), None)
         elif kind in SHARED:
-            if kind in RULES:
+            if kind in RULES and not _asks_the_same(before, after):
                 self.rules_changed.set()
             if isinstance(after.value, Shared):
                 self._shared[known] = after.value
@@ -245,7 +245,7 @@ class Store:
         kind, namespace, name = known
         if kind == AISTACK.kind:
             return frozenset({(namespace, name)})
-        if kind in SHARED and before and _terms(before.value) == _terms(after.value):
+        if kind in SHARED and _asks_the_same(before, after):
             return NOBODY
         if kind == ACCELERATOR_CLASS.kind:
             return frozenset(key for key, stack in self._stacks.items() if name in stack.accelerator_classes)
@@ -317,6 +317,12 @@ def _moves_between_budgets(kind: str, before: _Entry | None, after: _Entry) -> b
         same = isinstance(one, _Stack) and isinstance(other, _Stack) and one.labels == other.labels
         return not same or (before is not None and before.uid != after.uid)
     return kind in {AIBUDGET.kind, NAMESPACE.kind}
+
+
+def _asks_the_same(before: _Entry | None, after: _Entry) -> bool:
+    if before is None or before.uid != after.uid:
+        return False
+    return _terms(before.value) == _terms(after.value)
 
 
 def _terms(value: Value) -> object:
