@@ -130,7 +130,7 @@ def stored(cluster: ControlPlane) -> set[str]:
 
 
 def test_the_table_is_long_enough() -> None:
-    sections = ("created", "updated", "ignored", "excepted", "children")
+    sections = ("created", "updated", "ignored", "excepted", "granted", "children")
     assert sum(len(attempts(section)) for section in sections) >= 60
 
 
@@ -183,6 +183,15 @@ def test_an_exception_is_not_granted(guarded: ControlPlane, attempt: Attempt) ->
     assert attempt.says in told
 
 
+@rows("granted")
+def test_an_exception_that_was_granted_is_not_widened(guarded: ControlPlane, attempt: Attempt) -> None:
+    apply(guarded, exception())
+    told = as_eve(guarded, changed(exception(), "spec", deepcopy(attempt.changes)), "replace")
+    assert "replaced" not in told
+    assert attempt.says in told
+    guarded.kubectl("delete", "aipolicyexception", "waiver", f"--namespace={NAMESPACE}")
+
+
 @rows("children")
 def test_what_is_done_to_a_stacks_objects_is_undone(running: Stacks, attempt: Attempt) -> None:
     before = kept(running, attempt)
@@ -215,10 +224,10 @@ def patch(stacks: Stacks, kind: str, name: str, attempt: Attempt) -> str:
     return stacks.cluster.kubectl(*argv, check=False)
 
 
-def as_eve(cluster: ControlPlane, obj: Object) -> str:
+def as_eve(cluster: ControlPlane, obj: Object, verb: str = "create") -> str:
     """The answer to somebody who may write exceptions, without writing any."""
     config = cluster.kubeconfig_for(EVE, ("system:masters",))
-    argv = (f"--kubeconfig={config}", "create", "--dry-run=server", "--validate=false", "--filename=-")
+    argv = (f"--kubeconfig={config}", verb, "--dry-run=server", "--validate=false", "--filename=-")
     return cluster.kubectl(*argv, input=json.dumps(obj), check=False)
 
 

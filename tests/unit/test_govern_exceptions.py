@@ -8,7 +8,7 @@ import pytest
 from aistack.api import AIPolicy
 from aistack.govern.exceptions import WARNED_BEFORE, doubts, next_change, problems, waiver
 from aistack.resolve import StackRef
-from tests.rulebook import exception, policy
+from tests.rulebook import OWNED, exception, policy
 
 EXPIRY = datetime(2027, 1, 31, tzinfo=UTC)
 STACK = StackRef("support", "care", "uid")
@@ -84,8 +84,57 @@ def test_nobody_approves_what_they_ask_for_however_the_name_is_written(requester
     assert "write who else allowed it" in told
 
 
+@pytest.mark.parametrize(
+    "approver",
+    [
+        "oidc:dpo@acme.example",
+        "mailto:dpo@acme.example",
+        "Ana Mota <DPO@acme.example>",
+        "dpo@acme.example (acting)",
+        "governance@acme.example, dpo@acme.example",
+    ],
+)
+@pytest.mark.parametrize("requester", ["dpo@acme.example", "ldap:dpo@acme.example"])
+def test_nobody_approves_what_they_ask_for_whatever_stands_around_the_name(
+    requester: str, approver: str
+) -> None:
+    (told,) = refused(requester, approvedBy=approver)
+    assert told.startswith(f"spec.approvedBy: {requester} can't approve")
+
+
+@pytest.mark.parametrize(
+    "approver", ["d\u200bpo@acme.example", "d\u00adpo@acme.example", "dp\u043e@acme.example"]
+)
+def test_an_approver_is_written_in_letters_that_look_like_no_others(approver: str) -> None:
+    (told,) = refused("dpo@acme.example", approvedBy=approver)
+    assert "a letter that is not ASCII's may look like another" in told
+
+
 def test_another_whose_name_ends_alike_may_ask() -> None:
     assert refused("vice-dpo@acme.example") == []
+    assert refused("Ana Mota", approvedBy="Rui Mota") == []
+
+
+@pytest.mark.parametrize(
+    ("field", "changes"),
+    [
+        ("spec.expiresAt", {"expiresAt": "2027-02-01T00:00:00Z"}),
+        ("spec.stacks", {"stacks": ["support", "other"]}),
+        ("spec.policies", {"policies": [{"name": "mine", "rules": ["owner", "purpose"]}]}),
+    ],
+)
+def test_what_was_approved_is_not_widened_under_the_same_approval(
+    field: str, changes: dict[str, Any]
+) -> None:
+    known = (policy(rules=[OWNED, {**OWNED, "id": "purpose"}]),)
+
+    def told(**spec: Any) -> list[str]:
+        return [str(each) for each in problems(exception(**spec), known, "dev@acme.example", exception())]
+
+    (widened,) = told(**changes)
+    assert widened.startswith(f"{field}: dpo@acme.example allowed less under GOV-311; write the ticket")
+    assert told(**changes, ticket="GOV-400") == []
+    assert told(expiresAt="2027-01-01T00:00:00Z") == []
 
 
 def test_a_policy_that_there_is_not_yet_and_a_day_that_is_past_are_doubts_only() -> None:

@@ -109,7 +109,7 @@ def review(request: AdmissionRequest, platform: Platform, operators: frozenset[s
         return Verdict(problems=tuple(problems_of(error, without_status)))
     if isinstance(parsed, AIStack):
         return judge(parsed, platform, request.old_object)
-    return _judge_rule(parsed, platform, request.user_info.username)
+    return _judge_rule(parsed, platform, request)
 
 
 def judge(stack: AIStack, platform: Platform, old: Manifest) -> Verdict:
@@ -193,23 +193,31 @@ def _priced(stack: AIStack, resolved: ResolvedStack, estimated: Estimate, platfo
     return Priced(stack, claim_of(resolved, estimated), platform.budgets.counting(stack.metadata))
 
 
-def _judge_rule(parsed: Model, platform: Platform, requester: str) -> Verdict:
+def _judge_rule(parsed: Model, platform: Platform, request: AdmissionRequest) -> Verdict:
     """Policies, exceptions and budgets are of no use when nobody can act on them."""
     if isinstance(parsed, AIPolicy):
         return Verdict(problems=tuple(map(str, rules.problems(parsed))))
     if isinstance(parsed, AIPolicyException):
-        return _judge_exception(parsed, platform, requester)
+        return _judge_exception(parsed, platform, request)
     if isinstance(parsed, AIBudget):
         return Verdict(problems=tuple(map(str, terms_problems(parsed.spec))))
     return ALLOWED
 
 
-def _judge_exception(exception: AIPolicyException, platform: Platform, requester: str) -> Verdict:
-    known = platform.policies
+def _judge_exception(exception: AIPolicyException, platform: Platform, request: AdmissionRequest) -> Verdict:
+    known, requester = platform.policies, request.user_info.username
+    granted = _granted(request.old_object)
     return Verdict(
-        problems=tuple(map(str, exceptions.problems(exception, known.policies, requester))),
+        problems=tuple(map(str, exceptions.problems(exception, known.policies, requester, granted))),
         warnings=tuple(map(str, exceptions.doubts(exception, known.policies, known.now))),
     )
+
+
+def _granted(old: Manifest) -> AIPolicyException | None:
+    try:
+        return AIPolicyException.parse(old) if old else None
+    except ValidationError:  # it can't be read, and waives nothing
+        return None
 
 
 def answer(request: AdmissionRequest, verdict: Verdict) -> Manifest:

@@ -1,5 +1,6 @@
 """Dated waivers: which of them lets a stack break a rule now. Nothing else decides when one has expired."""
 
+import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -10,8 +11,10 @@ from aistack.resolve import StackRef
 
 WARNED_BEFORE = timedelta(days=14)
 """How long before its end the stacks that run under an exception say so."""
-USER_PREFIXES = ":#"
-"""What stands between the name of whom an API server trusts and that of the user: `oidc:ana@acme.example`."""
+_PREFIX = re.compile(r".*[:#]")
+"""Before a name may stand who vouches for it, or what it is: `oidc:ana@acme.example`, `mailto:ana@…`."""
+_BETWEEN = re.compile(r"""[\s<>(){}\[\]"',;|]+""")
+"""What stands around an address: `Ana <ana@acme.example>`."""
 
 
 def waiver(
@@ -61,16 +64,26 @@ def next_change(exceptions: Iterable[AIPolicyException], now: datetime) -> datet
 
 
 def problems(
-    exception: AIPolicyException, policies: Iterable[AIPolicy], requester: str = ""
+    exception: AIPolicyException,
+    policies: Iterable[AIPolicy],
+    requester: str = "",
+    granted: AIPolicyException | None = None,
 ) -> Iterator[Problem]:
-    """Why it can't be granted; `requester` is the user who asks for it, where that is known."""
+    """Why it can't be granted; `requester` is the user who asks for it, where that is known, and `granted`
+    what it was before an update."""
     known = {policy.metadata.name: policy for policy in policies}
     for named in exception.spec.policies:
         if policy := known.get(named.name):
             yield from _unwaivable(policy, named.rules)
-    if _is_same_person(requester, exception.spec.approved_by):
+    approver = exception.spec.approved_by
+    if not approver.isascii():
+        told = "a letter that is not ASCII's may look like another; write the approver's address or user name"
+        yield Problem("spec.approvedBy", Reason.INVALID_SPEC, told)
+    if _is_same_person(requester, approver):
         told = f"{requester} can't approve what {requester} asks for; write who else allowed it"
         yield Problem("spec.approvedBy", Reason.INVALID_SPEC, told)
+    if granted:
+        yield from _widened(exception, granted)
 
 
 def doubts(exception: AIPolicyException, policies: Iterable[AIPolicy], now: datetime) -> Iterator[Problem]:
@@ -96,12 +109,35 @@ def _unwaivable(policy: AIPolicy, rules: Iterable[str]) -> Iterator[Problem]:
             yield Problem(f"{path}.rules", Reason.INVALID_REFERENCE, told)
 
 
-def _is_same_person(user: str, approver: str) -> bool:
-    """However the name is written, and with or without the prefix that the API server puts before it."""
-    asking, approving = _folded(user), _folded(approver)
-    return bool(asking) and (
-        asking == approving or any(asking.endswith(f"{prefix}{approving}") for prefix in USER_PREFIXES)
+def _widened(exception: AIPolicyException, granted: AIPolicyException) -> Iterator[Problem]:
+    """What an update waives besides, under the approval that was given for less."""
+    spec, before = exception.spec, granted.spec
+    if (spec.approved_by, spec.ticket) != (before.approved_by, before.ticket):
+        return
+    further = {
+        "spec.expiresAt": expiry(exception) > expiry(granted),
+        "spec.stacks": not set(spec.stacks) <= set(before.stacks),
+        "spec.policies": not _waived(exception) <= _waived(granted),
+    }
+    told = (
+        f"{spec.approved_by} allowed less under {spec.ticket}; write the ticket under which more is allowed, "
+        "or ask for another exception"
     )
+    yield from (Problem(path, Reason.INVALID_SPEC, told) for path, is_wider in further.items() if is_wider)
+
+
+def _waived(exception: AIPolicyException) -> set[tuple[str, str]]:
+    return {(named.name, rule) for named in exception.spec.policies for rule in named.rules}
+
+
+def _is_same_person(user: str, approver: str) -> bool:
+    """However the name is written, and with or without what stands before and around it."""
+    words = {_folded(word) for word in _BETWEEN.split(approver)} - {""}
+    return bool(_spellings({_folded(user)}) & _spellings({_folded(approver), *words}))
+
+
+def _spellings(names: Iterable[str]) -> set[str]:
+    return {spelling for name in names for spelling in (name, _PREFIX.sub("", name))} - {""}
 
 
 def _folded(name: str) -> str:
