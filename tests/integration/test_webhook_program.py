@@ -166,14 +166,18 @@ def test_every_decision_is_a_line_of_the_log_and_a_record_of_the_trail(
 ) -> None:
     webhook.judge(stack())
     webhook.judge(broken_stack())
+    webhook.judge({**stack(), "kind": "Pod"})
     trail = tmp_path / "decisions.jsonl"
     with trail.open("rb") as lines:
-        assert follow(lines).end.sequence == 2
-    allowed, denied = (json.loads(line) for line in trail.read_text().splitlines())
+        assert follow(lines).end.sequence == 3
+    allowed, denied, refused = (json.loads(line) for line in trail.read_text().splitlines())
     assert (allowed["user"], allowed["object"], allowed["verdict"]) == ("alice", "care/support", "allowed")
     assert (denied["verdict"], denied["problems"]) == ("denied", 2)
     assert allowed["spec"] != denied["spec"]
     logged = [json.loads(line) for line in webhook.process.log.read_text().splitlines()]
     assert [line["decision"] for line in logged if "decision" in line] == [
-        {name: value for name, value in record.items() if name != "previous"} for record in (allowed, denied)
+        {name: value for name, value in record.items() if name != "previous"}
+        for record in (allowed, denied, refused)
     ]
+    assert (refused["verdict"], refused["code"]) == ("refused", 400)
+    assert "Pod is none of AIStack" in refused["why"]

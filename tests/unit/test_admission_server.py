@@ -2,10 +2,12 @@
 
 import logging
 import time
+from pathlib import Path
 
 import orjson
 import pytest
 
+from aistack.admission.decision import tell_refused
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import Verdict, review
 from aistack.admission.server import MAX_BODY, Outcome, respond
@@ -13,6 +15,7 @@ from aistack.api import AcceleratorClass
 from aistack.catalog import Catalog
 from aistack.images import default_images
 from aistack.platform import Platform
+from aistack.trail import Trail
 from tests import reviews
 from tests.reviews import Object, price_book
 from tests.stacks import accelerator_class, stack
@@ -61,6 +64,29 @@ async def test_an_internal_error_is_a_refusal_that_names_itself_and_gives_nothin
     incident = message.partition("(id ")[2].partition(")")[0]
     assert incident in caplog.text, "the log tells the reader of the id what happened"
     assert (outcome.kind, outcome.verdict) == ("AIStack", "refused")
+
+
+async def test_what_was_not_judged_is_recorded_with_who_asked_and_why(tmp_path: Path) -> None:
+    trail = Trail(tmp_path / "decisions.jsonl")
+    tell_refused(await respond(body(stack()), break_down), trail)
+    tell_refused(await respond(b"{", allow), trail)
+    trail.close()
+    written = (tmp_path / "decisions.jsonl").read_bytes()
+    broken, unreadable = (orjson.loads(line) for line in written.splitlines())
+    assert (broken["user"], broken["object"], broken["verdict"]) == ("alice", "care/support", "refused")
+    assert (broken["code"], broken["request"]) == (500, reviews.UID)
+    assert "nothing was decided" in broken["why"]
+    assert unreadable["code"] == 400
+    assert "object" not in unreadable
+
+
+async def test_a_refusal_that_can_not_be_recorded_is_still_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trail = Trail(tmp_path / "decisions.jsonl")
+    trail.close()
+    tell_refused(await respond(b"{", allow), trail)
+    assert "could not be recorded" in caplog.text
 
 
 @pytest.mark.parametrize(

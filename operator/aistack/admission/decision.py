@@ -4,13 +4,14 @@ import hashlib
 import logging
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
 
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.review import MOST_NAMED, Verdict
+from aistack.admission.server import Outcome
 from aistack.trail import Link, Trail
 
 logger = logging.getLogger(__name__)
@@ -21,16 +22,35 @@ def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict
     return {
         "time": now.isoformat(timespec="milliseconds"),
         "request": request.uid,
+        **_asked(request),
+        "verdict": "allowed" if verdict.allowed else "denied",
+        "problems": len(verdict.problems),
+        "rules": asdict(verdict.rules),
+        "budgets": _budgets(verdict),
+    }
+
+
+def refused(outcome: Outcome, now: datetime) -> dict[str, Any]:
+    """A request that was not judged, and why: by whom it was is known only where it can be read."""
+    response = outcome.review["response"]
+    return {
+        "time": now.isoformat(timespec="milliseconds"),
+        "request": response["uid"],
+        **(_asked(outcome.request) if outcome.request else {}),
+        "verdict": outcome.verdict,
+        "code": response["status"]["code"],
+        "why": response["status"]["message"],
+    }
+
+
+def _asked(request: AdmissionRequest) -> dict[str, Any]:
+    return {
         "user": request.user_info.username,
         "operation": request.operation,
         "dryRun": request.dry_run,
         "kind": request.kind.kind,
         "object": request.full_name,
         "spec": spec_digest(request.object),
-        "verdict": "allowed" if verdict.allowed else "denied",
-        "problems": len(verdict.problems),
-        "rules": asdict(verdict.rules),
-        "budgets": _budgets(verdict),
     }
 
 
@@ -49,11 +69,13 @@ def tell(record: Mapping[str, Any], trail: Trail | None) -> None:
     """OSError when it can't be recorded: then it must not count as decided."""
     link = trail.append(record) if trail else Link()
     noted = {"sequence": link.sequence, "digest": link.digest} if trail else {}
-    logger.info(
-        "%s %s of %s %s",
-        record["verdict"],
-        record["operation"],
-        record["kind"],
-        record["object"],
-        extra={"fields": {"decision": {**record, **noted}}},
-    )
+    what = "{operation} of {kind} {object}".format_map(record) if "object" in record else "what can't be read"
+    logger.info("%s %s", record["verdict"], what, extra={"fields": {"decision": {**record, **noted}}})
+
+
+def tell_refused(outcome: Outcome, trail: Trail | None) -> None:
+    """What can't be recorded stays refused, and its answer says why."""
+    try:
+        tell(refused(outcome, datetime.now(UTC)), trail)
+    except OSError:
+        logger.exception("a request that was refused could not be recorded")

@@ -46,6 +46,8 @@ class Outcome:
     review: Manifest
     kind: str
     verdict: str
+    request: AdmissionRequest | None = None
+    """None where what was sent can't be read."""
 
 
 async def respond(body: bytes, decide: Decide) -> Outcome:
@@ -62,9 +64,8 @@ async def respond(body: bytes, decide: Decide) -> Outcome:
         return _refused(body, 400, "BadRequest", message)
     try:
         verdict = await decide(request)
-        return Outcome(
-            answer(request, verdict), request.kind.kind, "allowed" if verdict.allowed else "denied"
-        )
+        said = "allowed" if verdict.allowed else "denied"
+        return Outcome(answer(request, verdict), request.kind.kind, said, request)
     except Exception:
         incident = uuid.uuid4().hex[:12]
         logger.exception(
@@ -74,7 +75,7 @@ async def respond(body: bytes, decide: Decide) -> Outcome:
             f"internal error in the aistack webhook (id {incident}): nothing was decided, so the request is "
             "refused; try again, and if it persists give this id to those who run the operator"
         )
-        return _refused(body, 500, "InternalError", message, request.kind.kind)
+        return _refused(body, 500, "InternalError", message, request)
 
 
 def _why(error: ValueError) -> str:
@@ -85,21 +86,30 @@ def _why(error: ValueError) -> str:
     return "; ".join(f"{'.'.join(map(str, each['loc'])) or 'the body'}: {each['msg']}" for each in found)
 
 
-def _refused(body: bytes, code: int, reason: str, message: str, kind: str = UNKNOWN_KIND) -> Outcome:
+def _refused(
+    body: bytes, code: int, reason: str, message: str, request: AdmissionRequest | None = None
+) -> Outcome:
     uid = _UID.search(body, 0, 1024)  # the first field of a request
-    return Outcome(refusal(uid[1].decode() if uid else "", code, reason, message), kind, "refused")
+    review = refusal(uid[1].decode() if uid else "", code, reason, message)
+    return Outcome(review, request.kind.kind if request else UNKNOWN_KIND, "refused", request)
 
 
 class WebhookServer:
     """Answers reviews until it is told to stop; then it goes on for a while without being ready.
 
-    `is_informed` says whether the caches behind `decide` are filled.
+    `is_informed` says whether the caches behind `decide` are filled; `on_refused` is told of what was not
+    judged.
     """
 
     def __init__(
-        self, decide: Decide, certificate: ServingCertificate, is_informed: Callable[[], bool]
+        self,
+        decide: Decide,
+        certificate: ServingCertificate,
+        is_informed: Callable[[], bool],
+        on_refused: Callable[[Outcome], None] = lambda _: None,
     ) -> None:
         self._decide = decide
+        self._on_refused = on_refused
         self._certificate = certificate
         self._is_informed = is_informed
         self._stopping = False
@@ -141,6 +151,8 @@ class WebhookServer:
         began = time.perf_counter()
         body = await _read(http)
         outcome = await respond(body, self._decide)
+        if outcome.verdict == "refused":
+            self._on_refused(outcome)
         BODY_BYTES.observe(len(body))
         REVIEWS.labels(outcome.kind, outcome.verdict).inc()
         REVIEW_SECONDS.labels(outcome.kind).observe(time.perf_counter() - began)

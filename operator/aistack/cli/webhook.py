@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from aistack.accounts import Accounts
 from aistack.admission.certificate import ServingCertificate
-from aistack.admission.decision import decision, tell
+from aistack.admission.decision import decision, tell, tell_refused
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.reserving import reserve
@@ -79,7 +79,9 @@ async def _run(settings: Settings) -> None:
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict
 
-        server = WebhookServer(decide, certificate, watches.is_synced)
+        server = WebhookServer(
+            decide, certificate, watches.is_synced, on_refused=lambda outcome: tell_refused(outcome, trail)
+        )
         async with endpoint(settings.metrics_port, server.ready), asyncio.TaskGroup() as tasks:
             following = tasks.create_task(watches.run())
             async with server.serving(settings.webhook_port):
