@@ -20,6 +20,8 @@ from aistack.units import GIB, decimal
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted
 
+EXACT = {"mode": "Exact"}
+
 
 def costs(estimated: Estimate, component: str) -> tuple[str, str, str] | None:
     """Min, expected and max of one part, to the cent."""
@@ -111,9 +113,26 @@ def test_a_managed_model_costs_its_tokens_and_what_is_sent() -> None:
     assert costs(estimated, "model/gpt") == ("6000.34", "6000.34", "6000.34")
 
 
-def test_hits_of_a_cache_reach_no_model() -> None:
-    spec = {"models": [managed()], "traffic": {**TRAFFIC, "cacheHitRatio": 0.25}}
-    assert costs(estimate(priced(**spec), prices()), "model/gpt") == ("4500.25", "4500.25", "4500.25")
+def test_hits_of_a_cache_reach_no_model_but_nobody_can_count_on_them() -> None:
+    spec = {"models": [managed()], "gateway": {"routes": [route(("gpt", 1), cache=EXACT)]}}
+    some = estimate(priced(**spec, traffic={**TRAFFIC, "cacheHitRatio": 0.25}), prices())
+    assert costs(some, "model/gpt") == ("4500.25", "4500.25", "6000.34")
+    every = estimate(priced(**spec, traffic={**TRAFFIC, "cacheHitRatio": 1}), prices())
+    assert costs(every, "model/gpt") == ("0.00", "0.00", "6000.34")
+
+
+def test_a_route_without_a_cache_has_no_hits() -> None:
+    """Half of the requests come to either route; of chat's a quarter is answered by its cache."""
+    models, traffic = [managed(), managed("two")], {**TRAFFIC, "cacheHitRatio": 0.25}
+    second = route(("two", 1), name="second")
+    one = {"routes": [route(("gpt", 1), cache=EXACT), second]}
+    beside = estimate(priced(models=models, gateway=one, traffic=traffic), prices())
+    assert costs(beside, "model/gpt") == ("2250.13", "2250.13", "3000.17")
+    assert costs(beside, "model/two") == ("3000.17",) * 3
+    none = {"routes": [route(("gpt", 1)), second]}
+    without = estimate(priced(models=models, gateway=none, traffic=traffic), prices())
+    assert costs(without, "model/gpt") == ("3000.17",) * 3
+    assert dict(without.assumptions)["cache hits"].why == "no route has a cache"
 
 
 def test_cached_input_has_its_own_price() -> None:
@@ -157,10 +176,29 @@ def test_a_published_endpoints_answers_leave_the_cluster() -> None:
 
 
 def test_traffic_is_divided_equally_over_the_routes_of_chat_models() -> None:
-    embedding = {**managed("ada"), "task": "embedding"}
+    embedding = {**hosted("minilm"), "task": "embedding"}
     estimated = estimate(priced(models=[managed(), managed("two"), embedding], traffic=TRAFFIC), prices())
     assert costs(estimated, "model/gpt") == costs(estimated, "model/two") == ("3000.17",) * 3
-    assert "model/ada" not in estimated.components
+    assert costs(estimated, "model/minilm") == ("584.00",) * 3, "its replica, whatever comes to it"
+    assert estimated.unknown == ()
+
+
+@pytest.mark.parametrize("task", ["embedding", "rerank"])
+def test_a_managed_model_that_the_traffic_does_not_tell_of_is_unknown_and_not_free(task: str) -> None:
+    beside = {**managed("ada"), "task": task}
+    (gap,) = estimate(priced(models=[managed(), beside], traffic=TRAFFIC), prices()).unknown
+    assert (gap.component, gap.item) == ("model/ada", "tokens")
+    assert "write it into a stack that has no chat routes" in gap.what
+    alone = estimate(priced(models=[beside], traffic=TRAFFIC), prices())
+    assert alone.unknown == ()
+    assert costs(alone, "model/ada") == ("6000.34",) * 3
+
+
+def test_a_managed_model_that_no_request_reaches_costs_nothing() -> None:
+    spec = {"models": [managed(), managed("idle")], "gateway": {"routes": [route(("gpt", 1))]}}
+    estimated = estimate(priced(**spec, traffic=TRAFFIC), prices())
+    assert estimated.unknown == ()
+    assert "model/idle" not in estimated.components
 
 
 def test_the_gateway_costs_its_pods_and_the_adapter_where_there_is_one() -> None:
@@ -203,8 +241,10 @@ def test_managed_tokens_without_traffic_are_unknown() -> None:
 
 
 def test_every_assumption_says_where_it_is_from() -> None:
-    spec = shared(hosted(tokensPerSecond=900), managed(), traffic={**TRAFFIC, "cacheHitRatio": 0.25})
-    said = {name: assumed.provenance for name, assumed in estimate(priced(**spec), prices()).assumptions}
+    routes = [route(("llama", 1), ("gpt", 1), cache=EXACT)]
+    spec = {"models": [hosted(tokensPerSecond=900), managed()], "gateway": {"routes": routes}}
+    estimated = estimate(priced(**spec, traffic={**TRAFFIC, "cacheHitRatio": 0.25}), prices())
+    said = {name: assumed.provenance for name, assumed in estimated.assumptions}
     assert said == {
         "requests a month": Provenance.DECLARED,
         "input tokens": Provenance.DECLARED,

@@ -15,6 +15,7 @@ from aistack.resolve import Replicas, ResolvedStack, SelfHostedModel
 from tests.costs import GPT, managed, priced, prices, route
 from tests.stacks import hosted
 
+CACHE = {"mode": "Exact"}
 BASE = priced(
     models=[
         hosted(cache={"size": "40Gi"}),
@@ -24,9 +25,9 @@ BASE = priced(
     ],
     gateway={
         "routes": [
-            route(("llama", 3), ("gpt", 1), fallbacks=["other"]),
+            route(("llama", 3), ("gpt", 1), fallbacks=["other"], cache=CACHE),
             route(("mistral", 1), name="second", fallbacks=["gpt"], longContextFallbacks=["other"]),
-            route(("other", 1), ("llama", 1), name="third", strategy="ordered"),
+            route(("other", 1), ("llama", 1), name="third", strategy="ordered", cache=CACHE),
         ]
     },
     traffic={"requestsPerMonth": 1, "inputTokens": 1, "outputTokens": 1},

@@ -279,4 +279,5 @@ class Traffic(Model):
     """The busiest minute's requests over the mean minute's; default 1. Recorded: nothing is sized by it."""
 
     cache_hit_ratio: Share = 0.0
-    """Part of the requests that a cache answers, 0 to 1; default 0."""
+    """Part of the requests to routes with a cache that it answers, 0 to 1; default 0. A month's cost at most
+    doesn't count on it."""

@@ -98,7 +98,7 @@ def used(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tuple[str, 
         yield "requests a month", declared(traffic.requests_per_month, "spec.traffic.requestsPerMonth")
         yield "input tokens", declared(traffic.input_tokens, "spec.traffic.inputTokens")
         yield "output tokens", declared(traffic.output_tokens, "spec.traffic.outputTokens")
-        yield "cache hits", _cache_hits(traffic)
+        yield "cache hits", _cache_hits(stack, traffic)
         yield from _of_traffic(stack, assumptions)
     for model in stack.self_hosted:
         if model.hosted.spot.share:
@@ -127,9 +127,11 @@ def _of_traffic(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tupl
         yield "bytes a token", assumptions.bytes_a_token
 
 
-def _cache_hits(traffic: Traffic) -> Assumed:
+def _cache_hits(stack: ResolvedStack, traffic: Traffic) -> Assumed:
+    if not any(route.is_cached for route in stack.gateway.routes):
+        return default("0", "no route has a cache")
     if traffic.cache_hit_ratio:
-        return declared(traffic.cache_hit_ratio, "spec.traffic.cacheHitRatio")
+        return declared(traffic.cache_hit_ratio, "spec.traffic.cacheHitRatio; none for the maximum")
     return default("0", "no cache of answers is counted on")
 
 

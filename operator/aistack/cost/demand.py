@@ -16,22 +16,24 @@ NOTHING = Decimal(0)
 def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
     """What the declared traffic brings to each model; None where none is declared.
 
-    A cache's hits reach no model. The rest is divided equally over the routes that it is meant for; there a
-    part is too long for the targets, the others go by weight, and of what a model is sent a part falls back
-    to the next one. A model's least and most are those at the extremes of both parts: nothing, or the most.
+    It is divided equally over the routes that it is meant for. Where a route has a cache, its hits reach no
+    model; of the rest a part is too long for the targets, the others go by weight, and of what a model is
+    sent a part falls back to the next one. A model's least and most are those at the extremes of all three
+    parts: nothing, or the most.
     """
     if stack.spec.suspend:
         return {}
     traffic = stack.spec.traffic
     if traffic is None:
         return None
-    arriving = traffic.requests_per_month * (1 - Decimal(str(traffic.cache_hit_ratio)))
+    arriving, hits = Decimal(traffic.requests_per_month), Decimal(str(traffic.cache_hit_ratio))
     routes = _meant_for(stack.gateway.routes)
     falls_back, too_long = assumptions.falls_back.value, assumptions.too_long.value
-    expected = _shares(routes, falls_back, too_long)
+    expected = _shares(routes, hits, falls_back, too_long)
     extremes = [
         _shares(routes, *parts)
         for parts in product(
+            {NOTHING, hits},
             (NOTHING, max(falls_back, assumptions.falls_back_at_most.value)),
             (NOTHING, max(too_long, assumptions.too_long_at_most.value))
             if any(route.long_way for route in routes)
@@ -54,12 +56,15 @@ def _meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
     return chats or routes
 
 
-def _shares(routes: tuple[ResolvedRoute, ...], falls_back: Decimal, too_long: Decimal) -> dict[str, Decimal]:
-    """Each model's part of all requests; together they are 1."""
+def _shares(
+    routes: tuple[ResolvedRoute, ...], hits: Decimal, falls_back: Decimal, too_long: Decimal
+) -> dict[str, Decimal]:
+    """Each model's part of all requests; with the hits of caches they are 1."""
     shares: dict[str, Decimal] = {}
     for route in routes:
+        missed = 1 - hits if route.is_cached else Decimal(1)
         for name, part in _of_route(route, falls_back, too_long):
-            shares[name] = shares.get(name, NOTHING) + part / len(routes)
+            shares[name] = shares.get(name, NOTHING) + part * missed / len(routes)
     return shares
 
 

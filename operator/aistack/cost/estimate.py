@@ -15,6 +15,10 @@ from aistack.observed import Metered
 from aistack.resolve import ResolvedStack
 
 NO_TRAFFIC = "write spec.traffic: without it nobody can say how many tokens"
+NOT_MEANT = (
+    "spec.traffic tells how much comes to chat routes, not to this model; "
+    "write it into a stack that has no chat routes, with a traffic of its own"
+)
 MOST_UNKNOWN = 64
 """As many as status.cost.unknownPrices holds."""
 MOST_TOKENS = 10**15
@@ -88,11 +92,12 @@ def _unknown(
     for charge in charged:
         if isinstance(charge.price, Unknown):
             yield Gap(charge.component, charge.item, charge.price.what)
-    if coming is None:
-        reached = {model.name for model in stack.gateway.reached}
-        for model in stack.managed:
-            if model.name in reached:
-                yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC)
+    if stack.spec.suspend:
+        return
+    reached = {model.name for model in stack.gateway.reached}
+    for model in stack.managed:
+        if model.name in reached and (coming is None or model.name not in coming):
+            yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC if coming is None else NOT_MEANT)
 
 
 def cost_status(
