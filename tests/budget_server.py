@@ -25,6 +25,9 @@ class Server(Kube):
         self.failing: Exception | None = None
         """Answers every write, or that of one budget."""
         self.failing_at = ""
+        self.hanging_at = ""
+        """No write to this one is answered before `goes_on`; `hangs` says that one has come."""
+        self.hangs, self.goes_on = asyncio.Event(), asyncio.Event()
         self.told: Callable[[Manifest], None] = lambda _: None
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Manifest:
@@ -45,6 +48,9 @@ class Server(Kube):
         resource_version: str = "",
     ) -> Manifest:
         await asyncio.sleep(0)
+        if self.hanging_at == name:
+            self.hangs.set()
+            await self.goes_on.wait()
         if self.failing and self.failing_at in {"", name}:
             raise self.failing
         found = self.stored.get(name)

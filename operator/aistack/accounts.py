@@ -168,6 +168,8 @@ class Accounts:
         self.spent: dict[str, Spent] = {}
         """What is known of each budget's month, by its uid, where this process meters it."""
         self._ledgers: dict[str, tuple[str, Ledger]] = {}
+        self._withdrawals: set[asyncio.Task[None]] = set()
+        """Kept for as long as they run: the event loop itself would forget them."""
 
     def __getitem__(self, name: str) -> Account:
         if name not in self._accounts:
@@ -178,15 +180,40 @@ class Accounts:
     async def admit(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:
         """Holds the claim in every budget or in none, in the order of their names."""
         expires_at = (datetime.now(UTC) + self._patience).strftime("%Y-%m-%dT%H:%M:%SZ")
-        entered = await self._in_each(
-            counting, partial(_answered, partial(admit, claim=claim, expires_at=expires_at))
-        )
-        admitted = asked(entered)
+        tried: dict[str, Ledger] = {}
+        step = partial(_admitted, claim=claim, expires_at=expires_at, tried=tried)
+        try:
+            admitted = asked(await self._in_each(counting, step))
+        except asyncio.CancelledError:
+            self._withdrawing(claim, counting, tried)  # who asked has no time left to wait for it
+            raise
+        except (ApiError, NotLeader):
+            await asyncio.shield(self._withdrawing(claim, counting, tried))
+            raise
         if admitted.denied:
             denying = {obstacle.ledger.name for obstacle in admitted.obstacles if obstacle.denies}
             holding = [budget for budget in counting if budget.metadata.name not in denying]
-            await self._in_each(holding, partial(_withdrawn, claim=claim))
+            await asyncio.shield(self._withdrawing(claim, holding, tried))
         return admitted
+
+    def _withdrawing(
+        self, claim: Claim, counting: Sequence[AIBudget], tried: Mapping[str, Ledger]
+    ) -> "asyncio.Task[None]":
+        """Takes back what `admit` entered where it was tried, whether or not somebody waits for that."""
+        task = asyncio.create_task(self._withdraw(claim, counting, tried))
+        self._withdrawals.add(task)
+        task.add_done_callback(self._withdrawals.discard)
+        return task
+
+    async def _withdraw(
+        self, claim: Claim, counting: Sequence[AIBudget], tried: Mapping[str, Ledger]
+    ) -> None:
+        """After what is being written: an account takes its steps in their order. What can't be reached holds
+        it until it expires.
+        """
+        for budget in counting:
+            with suppress(ApiError, NotLeader):
+                await self[budget.metadata.name].take(partial(_withdrawn, claim=claim, tried=tried))
 
     async def ask(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:
         """What `admit` would answer; nothing is held."""
@@ -278,7 +305,20 @@ def _looked_at(ledger: Ledger, claim: Claim) -> tuple[Ledger, Entered]:
     return ledger, (ledger, ledger.obstacle(claim))
 
 
-def _withdrawn(ledger: Ledger, claim: Claim) -> tuple[Ledger, None]:
+def _admitted(
+    ledger: Ledger, claim: Claim, expires_at: str, tried: dict[str, Ledger]
+) -> tuple[Ledger, Entered]:
+    """Keeps in `tried` what the ledger was before: it may be written though nobody hears of it."""
+    tried[ledger.name] = ledger
+    entered = admit(ledger, claim, expires_at)
+    return entered[0], entered
+
+
+def _withdrawn(ledger: Ledger, claim: Claim, tried: Mapping[str, Ledger]) -> tuple[Ledger, None]:
+    """Only what was entered: an entry of an earlier request for the same spec stays."""
+    before = tried.get(ledger.name)
+    if before is None or (claim.uid, claim.spec_hash) in before.pending:
+        return ledger, None
     return withdraw(ledger, claim), None
 
 

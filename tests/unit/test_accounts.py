@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from aistack.errors import Unavailable
+from aistack.kinds import Manifest
 from tests.budget_server import Server
 from tests.budgets import claim, manifest
 
@@ -86,6 +87,54 @@ async def test_what_broke_off_at_the_second_budget_is_taken_back_from_the_first(
     server.failing = None
     assert not (await accounts.commit(claim(50, spec="second"), server.counting(), running=False)).denied
     assert [server.reserved(name) for name in "ab"] == [50, 50]
+
+
+async def test_what_broke_off_at_the_second_budget_is_held_in_none_and_keeps_nobody_out() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "100"))
+    accounts = server.accounts()
+    server.failing, server.failing_at = Unavailable(503, "ServiceUnavailable", "no answer"), "b"
+    with pytest.raises(Unavailable):
+        await accounts.admit(claim(60), server.counting())
+    server.failing = None
+    assert [server.reserved(name) for name in "ab"] == [0, 0]
+    assert not (await accounts.admit(claim(60, "care/other"), server.counting())).denied
+
+
+async def test_what_ran_out_of_time_is_held_in_none_though_its_write_came_through() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "100"))
+    accounts, server.hanging_at = server.accounts(), "b"
+    everywhere, written = asyncio.Event(), []
+
+    def told(budget: Manifest) -> None:
+        written.append((budget["metadata"]["name"], server.reserved(budget["metadata"]["name"])))
+        if len(written) == 4:
+            everywhere.set()
+
+    server.told = told
+    asked = asyncio.create_task(accounts.admit(claim(60), server.counting()))
+    async with asyncio.timeout(10):
+        await server.hangs.wait()
+        asked.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await asked
+        server.goes_on.set()
+        await everywhere.wait()
+    assert sorted(written[:3]) == [("a", 0), ("a", 60), ("b", 60)]
+    assert written[3] == ("b", 0)
+
+
+@pytest.mark.parametrize("trouble", ["an error", "no room"])
+async def test_what_an_earlier_request_for_the_same_spec_holds_is_not_taken_back(trouble: str) -> None:
+    server = Server(manifest("a", "100"), manifest("b", "100" if trouble == "an error" else "10"))
+    accounts, counting = server.accounts(), server.counting()
+    assert not (await accounts.admit(claim(60), counting[:1])).denied
+    if trouble == "an error":
+        server.failing, server.failing_at = Unavailable(503, "ServiceUnavailable", "no answer"), "b"
+        with pytest.raises(Unavailable):
+            await accounts.admit(claim(60), counting)
+    else:
+        assert (await accounts.admit(claim(60), counting)).denied
+    assert [server.reserved(name) for name in "ab"] == [60, 0]
 
 
 async def test_what_runs_is_counted_once_wherever_nothing_is_held_for_it() -> None:
