@@ -6,10 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from aistack.api import Reason
-from aistack.api.budgets import AIBudgetStatus
+from aistack.api.budgets import MOST_HELD, AIBudgetStatus
 from aistack.budget import Ledger
 from aistack.budget.claim import Claim
 from aistack.budget.ledger import MOST_SPECS, admit, commit, is_committed, kept, release, restore, withdraw
+from aistack.budget.refusal import problem
 from aistack.cost.money import same
 from tests.budgets import EXPIRES, UNIT, budget, claim
 
@@ -171,11 +172,39 @@ def test_a_budget_that_holds_as_many_as_it_can_refuses_the_next_even_where_it_on
 ) -> None:
     monkeypatch.setattr("aistack.budget.ledger.MOST_STACKS", 2)
     full = running(claim(1, "care/a"), claim(1, "care/b"), ledger=Ledger.of(budget(enforcement="Warn")))
-    for step in (admit(full, claim(1, "care/c"), EXPIRES), commit(full, claim(1, "care/c"), running=True)):
+    over = claim(150, "care/c")  # that it has no room either is nothing that a warning could mend
+    for step in (
+        admit(full, claim(1, "care/c"), EXPIRES),
+        admit(full, over, EXPIRES),
+        commit(full, over, running=True),
+    ):
         assert step[0] is full
         assert step[1] is not None
         assert step[1].reason is Reason.BUDGET_FULL
         assert step[1].denies
+
+
+@pytest.mark.parametrize("enforcement", ["Deny", "Warn", "Audit"])
+def test_a_stack_that_costs_more_than_a_number_can_hold_is_never_counted_as_less(enforcement: str) -> None:
+    huge = Ledger.of(budget(limit="20000000000", enforcement=enforcement))
+    most = replace(claim(1, "care/a"), monthly=same(MOST_HELD))
+    assert admitted(most, ledger=huge).reserved == MOST_HELD, "to the last millionth"
+    for asked in (claim(15_000_000_000), replace(most, monthly=same(MOST_HELD + 1))):
+        _, obstacle = admit(huge, asked, EXPIRES)
+        assert obstacle is not None
+        assert obstacle.denies
+        assert "counts at most 9007199254.74 USD a month for one stack" in problem(obstacle).message
+        assert refused(huge, asked) is Reason.COST_TOO_LARGE
+
+
+def test_what_runs_at_more_than_a_number_can_hold_is_counted_with_the_most_and_can_be_switched_off() -> None:
+    huge = Ledger.of(budget(limit="9000000000"))
+    runs, _ = commit(huge, claim(15_000_000_000), running=True)
+    assert runs.reserved == MOST_HELD
+    assert runs.left < 0, "and it shows"
+    assert is_committed(runs, claim(15_000_000_000)), "once"
+    off = claim(9_100_000_000, spec="off", suspended=True)
+    assert admit(runs, off, EXPIRES)[1] is None
 
 
 def test_pending_entries_end_when_they_expire_and_no_sooner() -> None:

@@ -38,6 +38,7 @@ class Reason(StrEnum):
     EXCEPTION_ENDS = "ExceptionEnds"
     BUDGET_EXCEEDED = "BudgetExceeded"
     BUDGET_FULL = "BudgetFull"
+    COST_TOO_LARGE = "CostTooLarge"
     PRICE_UNKNOWN = "PriceUnknown"
     CURRENCY_DIFFERS = "CurrencyDiffers"
     RESERVED = "Reserved"
@@ -87,6 +88,7 @@ STALLING = frozenset(
         Reason.POLICY_VIOLATED,
         Reason.BUDGET_EXCEEDED,
         Reason.BUDGET_FULL,
+        Reason.COST_TOO_LARGE,
         Reason.PRICE_UNKNOWN,
         Reason.CURRENCY_DIFFERS,
         Reason.DEADLINE_EXCEEDED,

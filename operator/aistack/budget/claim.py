@@ -34,10 +34,14 @@ class Claim:
     suspended: bool = False
 
     def amount(self, terms: AIBudgetSpec) -> MicroUnits:
-        """What a budget with these terms holds for it; nothing of another currency."""
+        """What a budget with these terms holds for it: its cost, as far as that can be held."""
+        return min(self.cost(terms), MOST_HELD)
+
+    def cost(self, terms: AIBudgetSpec) -> MicroUnits:
+        """What counts by these terms, be it more than can be held; nothing of another currency."""
         if self.currency != terms.limit.currency:
             return 0
-        return min(self.monthly.max if terms.basis == "Max" else self.monthly.expected, MOST_HELD)
+        return self.monthly.max if terms.basis == "Max" else self.monthly.expected
 
 
 def claim_of(stack: ResolvedStack, estimated: Estimate) -> Claim:

@@ -14,6 +14,7 @@ from functools import cached_property
 
 from aistack.api import AIBudget, Reason
 from aistack.api.budgets import (
+    MOST_HELD,
     MOST_STACKS,
     AIBudgetSpec,
     AIBudgetStatus,
@@ -28,6 +29,9 @@ MOST_SPECS = 16
 """Specs of one stack that may be pending at once: who changes it in a loop must not fill the budget."""
 MOST_PERCENT = 1_000_000
 """As many as status.reservedPercent holds."""
+
+UNCOUNTABLE = frozenset({Reason.BUDGET_FULL, Reason.COST_TOO_LARGE})
+"""The object itself can't hold it, whatever its enforcement: looked for first."""
 
 EntryKey = tuple[str, str]
 """(uid of the stack, digest of the spec)."""
@@ -84,8 +88,12 @@ class Ledger:
         return next((Obstacle(reason, self, claim) for reason in self._reasons(claim)), None)
 
     def _reasons(self, claim: Claim) -> Iterable[Reason]:
+        if claim.uid not in self.held and len(self.committed) + len(self.pending) >= MOST_STACKS:
+            yield Reason.BUDGET_FULL
         # What is switched off costs less, whatever the price: the kill switch must work.
         counted = claim.suspended and claim.uid in self.committed
+        if claim.cost(self.terms) > MOST_HELD and not counted:
+            yield Reason.COST_TOO_LARGE
         if claim.currency != self.terms.limit.currency and not counted:
             yield Reason.CURRENCY_DIFFERS
         if claim.unknown and not counted:
@@ -93,8 +101,6 @@ class Ledger:
         more = claim.amount(self.terms) - self.held.get(claim.uid, 0)
         if more > 0 and more > self.left:
             yield Reason.BUDGET_EXCEEDED
-        if claim.uid not in self.held and len(self.committed) + len(self.pending) >= MOST_STACKS:
-            yield Reason.BUDGET_FULL
 
     def is_crowded(self, claim: Claim) -> bool:
         """Whether more specs are pending than a budget keeps, of this stack or of all."""
@@ -131,8 +137,8 @@ class Obstacle:
 
     @property
     def denies(self) -> bool:
-        """Whether the claim is left out. Nobody can be counted whom the object has no room for."""
-        return self.ledger.terms.enforcement == "Deny" or self.reason is Reason.BUDGET_FULL
+        """Whether the claim is left out. Nobody can be counted whom the object can't hold."""
+        return self.ledger.terms.enforcement == "Deny" or self.reason in UNCOUNTABLE
 
 
 Entered = tuple[Ledger, Obstacle | None]
@@ -158,7 +164,7 @@ def admit(ledger: Ledger, claim: Claim, expires_at: str) -> Entered:
 
 
 def withdraw(ledger: Ledger, claim: Claim) -> Ledger:
-    """Takes back what `admit` held, where another budget has refused the same spec."""
+    """Takes back what `admit` held, where another budget did not admit the same spec."""
     key = (claim.uid, claim.spec_hash)
     return replace(ledger, pending={each: entry for each, entry in ledger.pending.items() if each != key})
 

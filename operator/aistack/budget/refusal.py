@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from aistack.api import Reason
-from aistack.api.budgets import MOST_STACKS
+from aistack.api.budgets import MOST_HELD, MOST_STACKS
 from aistack.budget.ledger import Ledger, Obstacle
 from aistack.cost.money import cents
 from aistack.problem import Problem
@@ -48,6 +48,12 @@ def _told(obstacle: Obstacle) -> str:
             if ledger.is_crowded(claim):
                 return f"budget {ledger.name} waits for too many changes; try again in two minutes"
             return f"budget {ledger.name} counts {MOST_STACKS} stacks, as many as one can; write a second one"
+        case Reason.COST_TOO_LARGE:
+            return (
+                f"budget {ledger.name} counts at most {_money(MOST_HELD, ledger)} a month for one stack, and "
+                f"this one costs {cents(claim.cost(ledger.terms))}; divide it into several, or write prices "
+                "and limits in a currency of larger units"
+            )
         case _:
             return "; ".join((_standing(ledger, claim.stack), _asked(obstacle)))
 
