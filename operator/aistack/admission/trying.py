@@ -3,7 +3,7 @@
 import asyncio
 import sys
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import orjson
 
@@ -31,14 +31,26 @@ async def tried(request: AdmissionRequest, verdict: Verdict, room: asyncio.Semap
         return verdict
     try:
         async with asyncio.timeout(PATIENCE), room:
-            where = await excessive(AIPolicy.read(request.object))
+            trial = await trial_of(AIPolicy.read(request.object))
     except TimeoutError:
         return replace(verdict, problems=(NO_TIME,))
-    return replace(verdict, problems=(str(_problem(where)),)) if where else verdict
+    if trial.exceeds:
+        return replace(verdict, problems=(str(_problem(trial.exceeds)),))
+    return replace(verdict, warnings=(*verdict.warnings, *trial.doubts))
 
 
-async def excessive(policy: AIPolicy) -> str:
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What came of a policy's trial."""
+
+    exceeds: str
     """The rule and field that exceed the bounds, `regions.found`; empty when none does."""
+    doubts: tuple[str, ...] = ()
+    """What may be meant otherwise, each with its rule and what to write instead."""
+
+
+async def trial_of(policy: AIPolicy) -> Trial:
+    """Runs the trial in a process of its own."""
     pipe, nowhere = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
     process = await asyncio.create_subprocess_exec(*ARGV, stdin=pipe, stdout=pipe, stderr=nowhere)
     try:
@@ -47,10 +59,12 @@ async def excessive(policy: AIPolicy) -> str:
         with suppress(ProcessLookupError):
             process.kill()
         await process.wait()
-    begun = told.decode().split()
-    if not begun:
+    lines = told.decode().splitlines()
+    if not lines:
         raise RuntimeError(f"a policy's trial ended with code {process.returncode} before its first rule")
-    return "" if begun[-1] == DONE else begun[-1]
+    if DONE not in lines:
+        return Trial(lines[-1])
+    return Trial("", tuple(lines[lines.index(DONE) + 1 :]))
 
 
 def _problem(where: str) -> Problem:

@@ -17,7 +17,7 @@ from aistack.cli.findings import Checked, Finding, Sort
 from aistack.cli.output import Exit, as_json, emit, show, write
 from aistack.cli.reserving import identified, reserve
 from aistack.cost.prices import DEFAULT, index, shipped_book
-from aistack.govern import Outcome, Policies, Result, Verdict, evidence, exceptions
+from aistack.govern import Outcome, Policies, Result, Verdict, evidence, exceptions, reading
 from aistack.govern.rules import problems as policy_problems
 from aistack.images import default_images
 from aistack.platform import Platform, judged, overspending, unaffordable
@@ -123,7 +123,9 @@ def check(
 def _checked(document: Document, platform: Platform) -> Checked:
     match document.parsed:
         case AIPolicy() as policy:
-            return Checked(document, unusable=tuple(policy_problems(policy)))
+            return Checked(
+                document, unusable=tuple(policy_problems(policy)), doubts=tuple(reading.doubts(policy))
+            )
         case AIPolicyException() as exception if platform.policies.policies:
             policies, now = platform.policies.policies, platform.policies.now
             return Checked(

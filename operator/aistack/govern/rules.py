@@ -165,6 +165,14 @@ def reads_facts(expression: str) -> bool:
     return False
 
 
+def compiled(expression: str) -> cel.Expression | None:
+    """As it was written, without a policy's params bound to it; None where it can't be compiled."""
+    try:
+        return _ENVIRONMENT.compile(expression)
+    except RuntimeError:
+        return None
+
+
 def _unknown_fact(expression: str) -> Failure | None:
     """A misspelt fact would be absent, and what asks for it with has() would be silent about it."""
     blanked = _STRING.sub(lambda literal: " " * len(literal[0]), expression)
@@ -173,12 +181,13 @@ def _unknown_fact(expression: str) -> Failure | None:
             close = get_close_matches(mention[1], FACTS, n=1)
             instead = f"write {close[0]}" if close else "docs/facts.md lists those that there are"
             return Failure(
-                f"{_position(expression, mention.start(1))}: no fact is named {mention[1]}; {instead}"
+                f"{position(expression, mention.start(1))}: no fact is named {mention[1]}; {instead}"
             )
     return None
 
 
-def _position(expression: str, offset: int) -> str:
+def position(expression: str, offset: int) -> str:
+    """Where a character of it stands, as messages of the library say it."""
     before = expression[:offset]
     return f"line {before.count(chr(10)) + 1}, column {offset - before.rfind(chr(10))}"
 

@@ -2,24 +2,26 @@
 
 The library bounds an expression's depth and steps, not what one step builds up: four `replace` in a row make
 gigabytes of a word. So a policy is tried before it is stored. It reads an AIPolicy as JSON and writes each
-expression's rule and field (`regions.found`) before it is evaluated, and DONE in the end; who started it sees
-at which one it was ended.
+expression's rule and field (`regions.found`) before it is evaluated, and then DONE; who started it sees at
+which one it was ended. What follows is a line for everything that it doubts: rules that can't be evaluated on
+a stack, and fields that no stack has.
 """
 
 import resource
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 import orjson
 
-from aistack.api import AIPolicy, AIStack
+from aistack.api import API_VERSION, AIPolicy, AIStack, Reason
 from aistack.api.policies import PolicyMatch, Rule
 from aistack.catalog import Catalog
-from aistack.govern import evaluate
+from aistack.govern import Outcome, evaluate, reading
 from aistack.govern.rules import OUT_OF_MEMORY
 from aistack.images import default_images
 from aistack.kinds import Manifest
+from aistack.problem import Problem
 from aistack.resolve import ResolvedStack, resolve
 
 DONE = "/"
@@ -36,12 +38,31 @@ def main() -> None:
     policy, stack = AIPolicy.parse(_stdin()), large_stack()
     _bound()
     for where, rule in _expressions(policy):
-        sys.stdout.write(f"{where}\n")
-        sys.stdout.flush()
-        verdict = evaluate(stack, [_alone(policy, rule)], (), {}, datetime.now(UTC))
+        _tell(where)
+        verdict = evaluate(stack, [_of_all(policy, [rule])], (), {}, datetime.now(UTC))
         if any(OUT_OF_MEMORY.why in found for result in verdict.results for found in result.found):
             raise MemoryError(where)
-    sys.stdout.write(f"{DONE}\n")
+    _tell(DONE)
+    for doubt in (*reading.doubts(policy), *_unguarded(policy)):
+        _tell(str(doubt))
+
+
+def _tell(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
+def _unguarded(policy: AIPolicy) -> Iterator[Problem]:
+    """Every rule that breaks on a stack which says little, because it reads what is absent there."""
+    rules = policy.spec.rules
+    verdict = evaluate(small_stack(), [_of_all(policy, rules)], (), {}, datetime.now(UTC))
+    for result in verdict.results:
+        if result.outcome is Outcome.ERROR:
+            told = (
+                f"on a stack that says little it can't be evaluated ({', '.join(result.found)}), "
+                "and counts as broken; write has(…) or .? before what may be absent"
+            )
+            yield Problem(f"spec.rules[{result.rule.id}].expression", Reason.INVALID_SPEC, told)
 
 
 def _expressions(policy: AIPolicy) -> Iterator[tuple[str, Rule]]:
@@ -57,8 +78,9 @@ def _stdin() -> Manifest:
     return policy
 
 
-def _alone(policy: AIPolicy, rule: Rule) -> AIPolicy:
-    spec = policy.spec.model_copy(update={"rules": (rule,), "match": PolicyMatch()})
+def _of_all(policy: AIPolicy, rules: Sequence[Rule]) -> AIPolicy:
+    """The policy with these rules, about every stack."""
+    spec = policy.spec.model_copy(update={"rules": tuple(rules), "match": PolicyMatch()})
     return policy.model_copy(update={"spec": spec})
 
 
@@ -81,31 +103,39 @@ def _address_space() -> int:
 
 def large_stack() -> ResolvedStack:
     """As large as stacks are: what a slow rule is slow on."""
-    stack = AIStack.parse(
+    return _resolved(
+        "large",
         {
-            "apiVersion": "aistack.dev/v1alpha1",
-            "kind": "AIStack",
-            "metadata": {"name": "large", "namespace": "default"},
-            "spec": {
-                "environment": "production",
-                "models": list(_models()),
-                "gateway": {"routes": list(_routes())},
-                "governance": {
-                    "owner": "large@example.com",
-                    "riskTier": "high",
-                    "intendedPurpose": "x" * TEXT,
-                    "useCases": [f"use-{number}" for number in range(32)],
-                    "evidence": [
-                        {"id": f"evidence-{number}", "ref": f"https://example.com/{'x' * 200}"}
-                        for number in range(64)
-                    ],
-                },
+            "environment": "production",
+            "models": list(_models()),
+            "gateway": {"routes": list(_routes())},
+            "governance": {
+                "owner": "large@example.com",
+                "riskTier": "high",
+                "intendedPurpose": "x" * TEXT,
+                "useCases": [f"use-{number}" for number in range(32)],
+                "evidence": [
+                    {"id": f"evidence-{number}", "ref": f"https://example.com/{'x' * 200}"}
+                    for number in range(64)
+                ],
             },
-        }
+        },
     )
+
+
+def small_stack() -> ResolvedStack:
+    """With nothing that may be left out."""
+    return _resolved(
+        "small", {"models": [{"name": "gpt", "managed": {"provider": "openai", "model": "gpt-5-mini"}}]}
+    )
+
+
+def _resolved(name: str, spec: Manifest) -> ResolvedStack:
+    metadata = {"name": name, "namespace": "default"}
+    stack = AIStack.parse({"apiVersion": API_VERSION, "kind": "AIStack", "metadata": metadata, "spec": spec})
     meaning = resolve(stack, Catalog(default_images())).meaning
     if meaning is None:
-        raise RuntimeError("the large stack names something that is not there")
+        raise RuntimeError(f"the {name} stack names something that is not there")
     return meaning
 
 
