@@ -1,7 +1,7 @@
 """Formats of others that we write, as their own schemas have them.
 
-`oscal-assessment-results-1.0.4.json` is json/schema/oscal_assessment-results_schema.json of
-https://github.com/usnistgov/OSCAL at v1.0.4, unchanged: a work of NIST, in the public domain (CC0 1.0).
+`oscal-1.0.4.json` is NIST's schema of all OSCAL documents (a work of NIST, in the public domain), unchanged
+as it stands in the Go module github.com/defenseunicorns/go-oscal v0.6.2.
 """
 
 import json
@@ -11,22 +11,26 @@ from typing import Any
 
 from jsonschema import Draft7Validator
 
-OSCAL = "oscal-assessment-results-1.0.4.json"
+OSCAL = Path(__file__).parent / "oscal-1.0.4.json"
 CLASSES = {r"\\p{L}": r"[^\\W\\d_]", r"\\p{N}": r"\\d"}
 """Classes of characters that patterns in JSON have and Python's don't."""
 
 
 @cache
-def _validator(schema: str) -> Draft7Validator:
-    text = (Path(__file__).parent / schema).read_text()
+def _assessment_results() -> Draft7Validator:
+    text = OSCAL.read_text()
     for theirs, ours in CLASSES.items():
         text = text.replace(theirs, ours)
-    return Draft7Validator(json.loads(text), format_checker=Draft7Validator.FORMAT_CHECKER)
+    whole = json.loads(text)
+    (root,) = (each for each in whole["oneOf"] if "assessment-results" in each["properties"])
+    return Draft7Validator(
+        {"definitions": whole["definitions"], **root}, format_checker=Draft7Validator.FORMAT_CHECKER
+    )
 
 
-def problems(document: Any, schema: str) -> list[str]:
-    """What the schema doesn't take, with where it stands; [] for a valid document."""
+def oscal_problems(document: Any) -> list[str]:
+    """What the schema of assessment results doesn't take, with where it stands; [] for a valid document."""
     return [
         f"{'/'.join(map(str, error.absolute_path))}: {error.message}"
-        for error in _validator(schema).iter_errors(document)
+        for error in _assessment_results().iter_errors(document)
     ]

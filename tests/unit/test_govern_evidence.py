@@ -13,7 +13,7 @@ from aistack.cli.parser import main
 from aistack.govern import evaluate
 from aistack.govern.evidence import Assessed, markdown, oscal
 from aistack.kinds import Manifest
-from tests import formats
+from tests.formats import oscal_problems
 from tests.rulebook import OWNED, exception, policy
 from tests.stacks import resolved
 
@@ -101,7 +101,7 @@ def shipped(capsys: pytest.CaptureFixture[str]) -> Manifest:
 
 
 def test_the_shipped_policies_give_what_the_schema_of_oscal_takes(shipped: Manifest) -> None:
-    assert formats.problems(shipped, formats.OSCAL) == []
+    assert oscal_problems(shipped) == []
     (result,) = shipped["assessment-results"]["results"]
     assert len({finding["uuid"] for finding in result["findings"]}) == 52
 
@@ -110,17 +110,15 @@ def test_the_shipped_policies_give_what_the_schema_of_oscal_takes(shipped: Manif
 @pytest.mark.parametrize("waived", [True, False])
 def test_what_is_broken_waived_or_not_declared_keeps_the_schema_too(*, declared: bool, waived: bool) -> None:
     stacks = [assessed(declared=declared, waived=waived), bare()]
-    assert formats.problems(oscal(stacks, NOW), formats.OSCAL) == []
+    assert oscal_problems(oscal(stacks, NOW)) == []
 
 
 def test_the_schema_tells_what_is_not_oscal() -> None:
-    assert formats.problems(oscal([], NOW), formats.OSCAL) == [
-        "assessment-results/results: [] should be non-empty"
-    ]
+    assert oscal_problems(oscal([], NOW)) == ["assessment-results/results: [] should be non-empty"]
     document = oscal([assessed()], NOW)
     finding = document["assessment-results"]["results"][0]["findings"][0]
     finding["uuid"], finding["target"]["target-id"] = "1", "mine/owner"
-    assert [problem.partition(": ")[2][:12] for problem in formats.problems(document, formats.OSCAL)] == [
+    assert [problem.partition(": ")[2][:12] for problem in oscal_problems(document)] == [
         "'1' does not",
         "'mine/owner'",
     ]
@@ -141,7 +139,7 @@ def test_evidence_of_which_only_the_place_is_known_has_no_empty_properties() -> 
     known = Assessed("care/support", [declared], bare().verdict)
     (result,) = oscal([known], NOW)["assessment-results"]["results"]
     assert "props" not in result["observations"][0]
-    assert formats.problems(oscal([known], NOW), formats.OSCAL) == []
+    assert oscal_problems(oscal([known], NOW)) == []
 
 
 @pytest.mark.parametrize("output", ["oscal", "evidence"])
