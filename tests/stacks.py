@@ -3,8 +3,9 @@
 from typing import Any
 
 from aistack.api import AcceleratorClass, AIStack
+from aistack.catalog import Abilities
 from aistack.images import default_images
-from aistack.resolve import Abilities, Catalog, ResolvedStack, resolve
+from aistack.resolve import Catalog, ResolvedStack, resolve
 
 API_VERSION = "aistack.dev/v1alpha1"
 

@@ -25,15 +25,12 @@ from aistack.references import (
     members_of,
     names_of,
     reference_problems,
-    routes_of,
     unreached_models,
 )
 from aistack.routing import exposure_warnings, routing_problems
 from aistack.unsupported import unsupported_fields
 
 __all__ = [
-    "DIRECT_PROVIDERS",
-    "Abilities",
     "Catalog",
     "ManagedModel",
     "Problem",
@@ -48,7 +45,6 @@ __all__ = [
     "Way",
     "WeightedTarget",
     "resolve",
-    "routes_of",
 ]
 
 
@@ -200,6 +196,8 @@ class ResolvedGateway:
     """A budget has ended its traffic: it answers every request with an error."""
     spent_clients: Mapping[str, str] = field(default_factory=dict)
     """The clients whose money is spent, and until when (RFC 3339, UTC): they get an error."""
+    resting: tuple["ResolvedModel", ...] = ()
+    """The models whose money is spent: no route leads to them, and all is kept for when one does again."""
 
     @property
     def object_name(self) -> str:
@@ -225,9 +223,10 @@ class ResolvedGateway:
 
     @property
     def reached(self) -> tuple[ResolvedModel, ...]:
-        """Every model that some request may arrive at, each once; a target of weight 0 is no way."""
+        """Every model that some request may arrive at, now or later, each once; weight 0 is no way."""
         ways = (way for route in self.routes for way in (*route.ways, route.long_way) if way)
-        return tuple({model.name: model for way in ways for model in way.models}.values())
+        models = (*(model for way in ways for model in way.models), *self.resting)
+        return tuple({model.name: model for model in models}.values())
 
     @property
     def needs_ratelimit(self) -> bool:

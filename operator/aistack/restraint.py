@@ -82,8 +82,13 @@ def _without(stack: ResolvedStack, exhausted: Exhausted) -> ResolvedStack:
         for client in stack.gateway.clients
         if (part := f"client/{client.name}") in exhausted
     }
-    routes = tuple(_avoiding(spent, route) for route in stack.gateway.routes)
-    return replace(stack, gateway=replace(stack.gateway, routes=routes, spent_clients=clients))
+    gateway = replace(
+        stack.gateway,
+        routes=tuple(_avoiding(spent, route) for route in stack.gateway.routes),
+        spent_clients=clients,
+        resting=tuple(model for model in stack.gateway.reached if model.name in spent),
+    )
+    return replace(stack, gateway=gateway)
 
 
 def _avoiding(spent: Set[str], route: ResolvedRoute) -> ResolvedRoute:

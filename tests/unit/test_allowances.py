@@ -20,6 +20,7 @@ from aistack.cost.limits import limit_problems
 from aistack.cost.prices import NO_PRICES
 from aistack.observed import Metered
 from aistack.platform import Platform
+from aistack.render import render
 from aistack.resolve import ResolvedRoute, ResolvedStack
 from aistack.restraint import Hold, Restraint, restrained
 from tests.costs import managed, priced, prices, route
@@ -115,6 +116,21 @@ def test_a_model_whose_money_is_spent_is_in_no_way_of_a_route(
 def test_a_route_that_has_nobody_else_answers_no_more() -> None:
     assert held(("gpt", 1)).stopped
     assert held(("gpt", 1), ("mini", 0)).stopped
+
+
+@pytest.mark.parametrize("provider", ["openai", "anthropic"])
+def test_of_a_stack_only_the_gateways_running_configuration_changes(provider: str) -> None:
+    """No pod is restarted and no adapter goes: all is there when the month turns."""
+    credentials = {"secretKeyRef": {"name": "keys", "key": "gpt"}}
+    models = [managed(provider=provider, credentials=credentials), hosted()]
+    made = priced(models=models, gateway={"routes": [route(("gpt", 1), fallbacks=["llama"])]})
+    before, after = (
+        {(each["kind"], each["metadata"]["name"]): each for each in render(restrained(made, hold, prices()))}
+        for hold in (Hold(), Hold(exhausted={"model/gpt": TURN}))
+    )
+    assert before.keys() == after.keys()
+    changed = [key for key in before if before[key] != after[key]]
+    assert changed == [("ConfigMap", "support-gateway")]
 
 
 def test_what_is_too_long_goes_to_no_model_whose_money_is_spent() -> None:

@@ -11,7 +11,7 @@ from aistack.errors import AIStackError, NotFound
 from aistack.kinds import AISTACK
 from aistack.kube import Kube
 from aistack.labels import purge_annotation
-from aistack.resolve import routes_of
+from aistack.references import routes_of
 
 
 class PurgeError(AIStackError):

@@ -10,7 +10,8 @@ from aistack.api.models import AIModel, Managed, SelfHosted
 from aistack.api.stack import AIStackSpec
 from aistack.kinds import CHILD_KINDS, Manifest
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL
-from aistack.resolve import DIRECT_PROVIDERS, routes_of
+from aistack.providers import DIRECT_PROVIDERS
+from aistack.references import routes_of
 
 PURPOSES: Mapping[tuple[str, str], str] = {
     ("network", "NetworkPolicy"): "denies its pods every connection that no other policy allows",

@@ -148,9 +148,10 @@ def _by_azure_identity(model: ManagedModel) -> bool:
 
 def _timeout(model: ManagedModel, gateway: NeutralGateway) -> float:
     """Seconds: the longest that any route waits for it, so that the front gives up first."""
-    return max(
+    times = (
         route.timeout
         for route in gateway.routes
         for choice in (*route.choices, *route.long_choices)
         if (model,) in choice.attempts
     )
+    return max(times, default=gateway.longest_timeout)
