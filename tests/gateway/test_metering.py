@@ -7,7 +7,7 @@ import pytest
 from aistack.observed import Pod
 from aistack.runtime import fronts
 from aistack.runtime.fronts import Fronts
-from aistack.spending.counters import Counters, Series, increments
+from aistack.spending.counters import Counters, Series, increments, read_counters
 from tests.gateway.front import HOST, Front, managed
 from tests.gateway.stand_in import StandIn
 
@@ -23,7 +23,7 @@ PROMPT, ANSWER = (Series("", "chat", "claude", kind) for kind in ("prompt", "com
 async def test_each_token_is_metered_once_over_a_change_and_a_restart(
     ports: dict[str, int], claude: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with Front(ports) as front, Fronts() as asking:
+    async with Front(ports) as front, Fronts("/metrics", read_counters) as asking:
         await front.start(SPEC)
         monkeypatch.setattr(fronts, "PORT", front.loader_port)
         pod = Pod("front", "uid", "1", "gateway", "gateway", "", True, False, None, address=HOST)
@@ -32,7 +32,7 @@ async def test_each_token_is_metered_once_over_a_change_and_a_restart(
             """Once there is something new."""
 
             async def new() -> Counters | None:
-                found = (await asking.counters([pod])).get("uid", {})
+                found = (await asking.answers([pod])).get("uid", {})
                 return found if increments(before, found) else None
 
             found: Counters = await front.eventually(new, "something new is counted")

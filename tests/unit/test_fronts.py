@@ -7,7 +7,7 @@ from aiohttp import web
 
 from aistack.observed import Pod
 from aistack.runtime.fronts import Fronts
-from aistack.spending.counters import Series
+from aistack.spending.counters import Series, read_counters
 from tests.metered import serving
 
 LINE = 'aistack_prompt_tokens_total{client="web",route="chat",target="gpt"} 12\n'
@@ -37,8 +37,8 @@ def pod(uid: str, address: str = "127.0.0.1") -> Pod:
 
 
 async def test_who_answers_is_heard_and_who_is_not_there_delays_nobody(front: Front) -> None:
-    async with Fronts() as asking:
-        heard = await asking.counters([pod("here"), pod("gone", "127.0.0.2")])
+    async with Fronts("/metrics", read_counters) as asking:
+        heard = await asking.answers([pod("here"), pod("gone", "127.0.0.2")])
     assert heard == {"here": {Series("web", "chat", "gpt", "prompt"): 12}}
     assert front.asked == 1
 
@@ -55,18 +55,18 @@ async def test_who_answers_is_heard_and_who_is_not_there_delays_nobody(front: Fr
 )
 async def test_what_is_no_gateways_answer_counts_as_silence(front: Front, answer: web.Response) -> None:
     front.answer = answer
-    async with Fronts() as asking:
-        assert await asking.counters([pod("here")]) == {}
+    async with Fronts("/metrics", read_counters) as asking:
+        assert await asking.answers([pod("here")]) == {}
     assert front.asked == 1
 
 
 async def test_a_silent_one_is_asked_less_and_less(front: Front) -> None:
-    async with Fronts() as asking:
+    async with Fronts("/metrics", read_counters) as asking:
         for _ in range(40):
             front.answer = web.Response(status=503)
-            await asking.counters([pod("here")])
+            await asking.answers([pod("here")])
         assert front.asked < 8
         front.answer = web.Response(text=LINE)
-        assert await asking.counters([pod("here")]) == {}, "it is not its turn"
+        assert await asking.answers([pod("here")]) == {}, "it is not its turn"
         asking.retain(frozenset())
-        assert await asking.counters([pod("here")]), "it was gone for a while, and is asked anew"
+        assert await asking.answers([pod("here")]), "it was gone for a while, and is asked anew"

@@ -4,14 +4,13 @@ They answer where their loaders do, on their pods' addresses: the stack's Networ
 """
 
 import asyncio
-from collections.abc import Sequence
-from typing import Self
+from collections.abc import Callable, Sequence
+from typing import Generic, Self, TypeVar
 
 import aiohttp
 
 from aistack.observed import Pod
 from aistack.runtime.answers import text
-from aistack.spending.counters import Counters, read_counters
 
 PORT = 9902
 AT_ONCE = 64
@@ -20,12 +19,16 @@ LARGEST = 16 * 1024 * 1024
 """Bytes of an answer: 50,000 series are some 8 MB."""
 MOST_SKIPPED = 16
 """Looks for which one is left out that never answered when it was asked."""
+T = TypeVar("T")
 
 
-class Fronts:
-    """What the gateways' replicas have counted, as often as somebody wants to know."""
+class Fronts(Generic[T]):
+    """What the gateways' replicas say at `path`, as often as somebody wants to know; `read` raises ValueError
+    where it is something else."""
 
-    def __init__(self) -> None:
+    def __init__(self, path: str, read: Callable[[str], T]) -> None:
+        self._path = path
+        self._read = read
         self._places = asyncio.Semaphore(AT_ONCE)
         self._silences: dict[str, tuple[int, int]] = {}
         """By the pod's uid: how often it was silent, and how many looks it is left out for."""
@@ -38,10 +41,10 @@ class Fronts:
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def counters(self, pods: Sequence[Pod]) -> dict[str, Counters]:
+    async def answers(self, pods: Sequence[Pod]) -> dict[str, T]:
         """By the pod's uid; of those that answer."""
         asked = [pod for pod in pods if self._is_due(pod)]
-        answers = await asyncio.gather(*(self._counters(pod) for pod in asked))
+        answers = await asyncio.gather(*(self._answer(pod) for pod in asked))
         return {pod.uid: answer for pod, answer in zip(asked, answers, strict=True) if answer is not None}
 
     def retain(self, uids: frozenset[str]) -> None:
@@ -54,16 +57,16 @@ class Fronts:
             self._silences[pod.uid] = silences, skipped - 1
         return not skipped
 
-    async def _counters(self, pod: Pod) -> Counters | None:
+    async def _answer(self, pod: Pod) -> T | None:
         host = f"[{pod.address}]" if ":" in pod.address else pod.address
         try:
             # A pod that is not itself any more must not send the operator elsewhere.
-            asking = self._session.get(f"http://{host}:{PORT}/metrics", allow_redirects=False)
+            asking = self._session.get(f"http://{host}:{PORT}{self._path}", allow_redirects=False)
             async with self._places, asking as answer:
-                counted = read_counters(await text(answer, largest=LARGEST))
+                said = self._read(await text(answer, largest=LARGEST))
         except (aiohttp.ClientError, TimeoutError, ValueError):
             silences = self._silences.get(pod.uid, (0, 0))[0] + 1
             self._silences[pod.uid] = silences, min(2**silences - 2, MOST_SKIPPED)
             return None
         self._silences.pop(pod.uid, None)
-        return counted
+        return said

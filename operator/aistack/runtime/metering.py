@@ -34,7 +34,7 @@ from aistack.runtime.store import Key, Store
 from aistack.spending import Book, micro
 from aistack.spending import book as stack_books
 from aistack.spending.book import entered, is_news
-from aistack.spending.counters import Counters
+from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import month_of, zone_of
@@ -97,7 +97,7 @@ class Metering:
         self._on_spent = on_spent
         self._looks = Looks(timedelta(seconds=interval))
         self._budgets = BudgetBooks(kube, store, accounts, self._looks, namespace=namespace)
-        self._fronts = Fronts()
+        self._fronts = Fronts("/metrics", read_counters)
         self._stacks: dict[str, _Kept] = {}
         """By the stack's uid."""
         self._shown: dict[str, tuple[Metered, datetime]] = {}
@@ -186,7 +186,7 @@ class Metering:
 
     async def _read(self, key: Key, book: Book, rates: Rates, platform: Platform, now: datetime) -> Book:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address]
-        counted = await self._fronts.counters([pod for pod in pods if _counts(pod) and not pod.ended])
+        counted = await self._fronts.answers([pod for pod in pods if _counts(pod) and not pod.ended])
         if book.currency != platform.prices.currency:
             book = Book(book.meter, platform.prices.currency)
         meter, use = read(book.meter, [_source(pod, counted) for pod in pods if _costs(pod)], now)
