@@ -8,8 +8,9 @@ the fields that we own are no longer the ones that we applied (somebody took one
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
@@ -97,7 +98,7 @@ def plan(
             unchanged.append(before)
         else:
             writes[_part(manifest)].append(
-                Write(manifest, wanted, child.uid if child else None, _handed_over(key, child, floors))
+                Write(manifest, wanted, child.uid if child else None, _handed_over(manifest, child, floors))
             )
     kept = {_key(manifest) for manifest in manifests}
     gone = [
@@ -115,10 +116,13 @@ def plan(
     )
 
 
-def is_applied(manifests: Sequence[Manifest], inventory: Sequence[InventoryItem]) -> bool:
-    """Whether all of it was applied before: then nothing new would run."""
+def is_applied(renderings: Iterable[Sequence[Manifest]], inventory: Sequence[InventoryItem]) -> bool:
+    """Whether each object was applied before as one of the renderings has it: then nothing new would run."""
     applied = {(item.kind, item.name): item.applied for item in inventory}
-    return all(applied.get(_key(manifest)) == digest(manifest) for manifest in manifests)
+    wanted: dict[ObjectKey, set[str]] = defaultdict(set)
+    for manifest in chain.from_iterable(renderings):
+        wanted[_key(manifest)].add(digest(manifest))
+    return all(applied.get(key) in digests for key, digests in wanted.items())
 
 
 def stands(inventory: Sequence[InventoryItem], observed: Observed) -> bool:
@@ -330,10 +334,12 @@ def _autoscaled(manifests: Sequence[Manifest]) -> Mapping[str, int]:
     }
 
 
-def _handed_over(key: ObjectKey, child: Child | None, floors: Mapping[str, int]) -> int | None:
+def _handed_over(manifest: Manifest, child: Child | None, floors: Mapping[str, int]) -> int | None:
     """An autoscaler doesn't touch a Deployment at zero, so it takes over at no less than its minimum."""
-    kind, name = key
-    if kind != DEPLOYMENT.kind or name not in floors or not child or not child.owns_replicas:
+    kind, name = _key(manifest)
+    if kind != DEPLOYMENT.kind or name not in floors or "replicas" in manifest["spec"]:
+        return None
+    if not child or not child.owns_replicas:
         return None
     return max(floors[name], child.workload.wanted if child.workload else 0)
 

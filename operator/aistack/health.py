@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from aistack.api import Reason
 from aistack.causes import SEVERITY, Cause
 from aistack.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, POD, VOLUME_CLAIM
-from aistack.observed import Child, Failure, Observed, PartKey, Pod
-from aistack.resolve import ManagedModel, Replicas, ResolvedStack
+from aistack.observed import Child, Failure, Observed, PartKey, Pod, Want
+from aistack.resolve import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
 from aistack.rollout import Rollout
 
 EVENTS_EXPLAIN = frozenset({Reason.PROGRESSING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})
@@ -76,7 +76,7 @@ def assess(
     """One row a part: models, gateway, adapter; and what belongs to none of them, if it failed."""
     failed = {failure.part: failure for failure in failures}
     hosted = [
-        _part(f"model/{model.name}", model.replicas, _Seen(("model", model.name), observed), failed)
+        _model(model, _Seen(("model", model.name), observed), failed, observed.wants.get(model.name))
         for model in stack.self_hosted
     ]
     tiers = [
@@ -113,6 +113,31 @@ class _Seen:
 
     def of_kind(self, kind: str) -> list[Child]:
         return [child for child in self.children if child.kind == kind]
+
+
+def _model(
+    model: SelfHostedModel, seen: "_Seen", failed: Mapping[PartKey, Failure], want: Want | None
+) -> Part:
+    """One that may be at zero is there for who asks: also while it starts, for then requests wait."""
+    part = _part(f"model/{model.name}", model.replicas, seen, failed)
+    workload = next((child.workload for child in seen.of_kind(DEPLOYMENT.kind)), None)
+    if not model.may_sleep or seen.part in failed or workload is None or not model.replicas.max:
+        return part
+    if workload.wanted == 0:
+        return _asleep(part.name, want)
+    if part.reason is Reason.PROGRESSING and not workload.available:
+        return replace(part, ready=True, message="it starts; requests wait for it")
+    return part
+
+
+def _asleep(row: str, want: Want | None) -> Part:
+    if want is Want.UNKNOWN:
+        message = (
+            "no replica runs, and no pod of the gateway tells the operator whether a request waits; let it "
+            "reach their port 9902, or write scaling.min: 1"
+        )
+        return Part(row, False, Reason.DEMAND_UNKNOWN, message)
+    return Part(row, True, Reason.AT_ZERO, "no replica runs; a request starts one")
 
 
 def _part(row: str, replicas: Replicas, seen: _Seen, failed: Mapping[PartKey, Failure]) -> Part:
@@ -244,9 +269,9 @@ def _autoscaling(stack: ResolvedStack, observed: Observed) -> Cause | None:
         if child.kind == AUTOSCALER.kind and child.problem:
             return child.problem
     fixed = [
-        f"model {model.name} stays at {model.replicas.min}"
+        f"model {model.name} stays at {max(1, model.replicas.min)}"
         for model in stack.self_hosted
-        if model.hosted.scaling.min < model.hosted.scaling.max and not model.replicas.autoscaled
+        if max(1, model.hosted.scaling.min) < model.hosted.scaling.max and not model.replicas.autoscaled
     ]
     if fixed:
         return Cause(

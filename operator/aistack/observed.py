@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from enum import Enum
 from sys import intern
 from typing import Any
 
@@ -130,6 +131,17 @@ class Awaited:
     """What the pod is told: other news is another question, for keys may have changed."""
 
 
+class Want(Enum):
+    """What the fronts know of those who ask for a model that may be at zero."""
+
+    ASKED = "asked"
+    """Somebody asks for it, or has asked not long ago."""
+    IDLE = "idle"
+    """Nobody has asked for it for so long that it may go to zero."""
+    UNKNOWN = "unknown"
+    """No front answers."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An object that could not be brought to what was rendered, and why."""
@@ -173,6 +185,8 @@ class Observed:
     """Of loaders, by the uid of their pods."""
     metered: Metered | None = None
     """None before the first look."""
+    wants: Mapping[str, Want] = field(default_factory=dict)
+    """By the name of a model that may be at zero; not of all is anything known."""
 
     def only(self, component: str) -> "Observed":
         return replace(self, children=self._children(lambda child: child.component == component))
@@ -272,7 +286,8 @@ def _problem(manifest: Manifest) -> Cause | None:
         return _route_problem(name, manifest)
     if manifest["kind"] == AUTOSCALER.kind:
         active = conditions_of(manifest, present_when=None).get("ScalingActive", {})
-        if active.get("status") == "False":
+        # An autoscaler rests while its Deployment is at zero, and says so.
+        if active.get("status") == "False" and active.get("reason") != "ScalingDisabled":
             return Cause(
                 Reason.AUTOSCALER_FAILED, f"autoscaler {name}: {shortened(active.get('message', ''))}"
             )

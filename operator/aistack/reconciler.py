@@ -36,9 +36,11 @@ from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
 from aistack.records import Content
 from aistack.render import render
-from aistack.resolve import Problem, StackRef
+from aistack.render.gateway.demand import Sleeper, sleepers
+from aistack.resolve import Problem, ResolvedStack, StackRef
 from aistack.restraint import Hold, restrained, restraint_of, standing_hold
 from aistack.rollout import rollout
+from aistack.waking import both_ways, woken
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -68,6 +70,8 @@ class Outcome:
     """Seconds until something that no watch will tell of is to be looked at."""
     awaited: tuple[Awaited, ...] = ()
     """The fronts' pods whose loaders are to be asked for what is live."""
+    sleepers: tuple[Sleeper, ...] | None = None
+    """The models that may be at zero, whose fronts are to be asked who asks for them; None: as before."""
 
 
 async def reconcile(
@@ -104,15 +108,15 @@ async def reconcile(
         restraint_of(counting, earlier.restraint if platform.may_restrain(stack.metadata) else None),
         exhausted(limits),
     )
-    resolved = restrained(meant, hold, platform.prices)
+    resolved = woken(restrained(meant, hold, platform.prices), observed)
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
     content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
-    as_it_was = manifests if hold == earlier else render(restrained(meant, earlier, platform.prices))
-    running = stops or apply.is_applied(as_it_was, before.inventory)
+    as_it_was = restrained(meant, earlier, platform.prices)
+    running = stops or _runs(as_it_was, before, resolved, manifests)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
         return await refuse(refusals, verdict=verdict, records=await record(content))
@@ -181,7 +185,16 @@ async def reconcile(
             lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
         ),
         awaited=fronts.awaited,
+        sleepers=() if resolved.spec.suspend else sleepers(resolved.gateway),
     )
+
+
+def _runs(
+    stack: ResolvedStack, before: AIStackStatus, resolved: ResolvedStack, manifests: Sequence[Manifest]
+) -> bool:
+    """Whether a stack was applied before, whichever models were at zero; `manifests` are `resolved`."""
+    renderings = (manifests if each == resolved else render(each) for each in both_ways(stack))
+    return apply.is_applied(renderings, before.inventory)
 
 
 async def _refuse(

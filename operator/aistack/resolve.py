@@ -27,7 +27,7 @@ from aistack.references import (
     reference_problems,
     unreached_models,
 )
-from aistack.routing import exposure_warnings, routing_problems
+from aistack.routing import exposure_warnings, routing_problems, routing_warnings
 from aistack.unsupported import unsupported_fields
 
 __all__ = [
@@ -92,6 +92,16 @@ class SelfHostedModel:
     @property
     def object_name(self) -> str:
         return self.stack.child(self.name)
+
+    @property
+    def may_sleep(self) -> bool:
+        """It may be at zero, and a request starts it."""
+        return self.hosted.scaling.min == 0
+
+    @property
+    def at_zero(self) -> bool:
+        """No replica is to run, and the stack is not suspended: a request starts one."""
+        return self.replicas.min == 0 < self.replicas.max
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +307,7 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
         *unreached_models(names),
         *hosting_warnings(spec, catalog),
         *provider_warnings(spec),
+        *routing_warnings(names),
         *exposure_warnings(spec.gateway),
     )
     meaning = None if broken_names else _resolved(stack, names, catalog)
@@ -387,7 +398,7 @@ def _version_in_tag(image: str) -> str | None:
 def _replicas(low: int, high: int, can_scale: bool, suspended: bool) -> Replicas:
     if suspended:
         return Replicas(0, 0, autoscaled=False)
-    return Replicas(low, high, autoscaled=can_scale and low < high)
+    return Replicas(low, high, autoscaled=can_scale and max(low, 1) < high)
 
 
 def _route(route: Route, names: Names, models: Mapping[str, ResolvedModel]) -> ResolvedRoute:

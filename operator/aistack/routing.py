@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from aistack.api import Reason
 from aistack.api.gateway import Gateway, Route
+from aistack.api.models import AIModel
 from aistack.api.retrieval import Traffic
 from aistack.api.stack import AIStackSpec
 from aistack.problem import Problem
@@ -21,6 +22,23 @@ def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
         yield from _when_down(f"{path}.whenDown", route, names)
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
         yield from _cache(f"{path}.cache", route, names)
+
+
+def routing_warnings(names: Names) -> Iterator[Problem]:
+    """What its owner may not have meant by a time limit."""
+    for route in names.routes.values():
+        models = [names.models[name] for name in members_of(route, names) if name in names.models]
+        if route.first_token_timeout and models and all(map(_may_sleep, models)):
+            yield Problem(
+                f"spec.gateway.routes[{route.name}].firstTokenTimeout",
+                Reason.INVALID_SPEC,
+                f"a stream waits no longer than {route.first_token_timeout} for a model at zero; leave it "
+                f"out, or write scaling.min: 1 for {models[0].name}",
+            )
+
+
+def _may_sleep(model: AIModel) -> bool:
+    return model.self_hosted is not None and model.self_hosted.scaling.min == 0
 
 
 def exposure_warnings(gateway: Gateway) -> Iterator[Problem]:

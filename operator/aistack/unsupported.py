@@ -41,8 +41,6 @@ def _in_self_hosted(path: str, hosted: SelfHosted) -> Iterator[tuple[str, str]]:
         yield f"{path}.source", f"{scheme}:// can't be loaded by this version; write hf://… or pvc://…"
     if hosted.parallelism.nodes > 1:
         yield f"{path}.parallelism.nodes", "a model over several nodes is not served by this version; write 1"
-    if hosted.scaling.min == 0:
-        yield f"{path}.scaling.min", "scaling from zero is not served by this version; write 1 or more"
     if hosted.scaling.schedule:
         yield f"{path}.scaling.schedule", LATER
     if hosted.cache and hosted.cache.access_mode == "ReadOnlyMany":

@@ -4,6 +4,11 @@ import http.client
 import socket
 from pathlib import Path
 
+WAITING = "^cluster%5C.waiting-[^.]*%5C.upstream_rq_active$"
+"""Requests that wait for a model that is at zero, or are answered after they have."""
+ACTIVE = "envoy_cluster_upstream_rq_active"
+DEMAND = "^cluster%5C.(attempts|models?|waiting)-[^.]*%5C.upstream_rq_(active|completed|total)$"
+
 
 class EnvoyDown(Exception):
     """Envoy's admin interface doesn't answer."""
@@ -28,8 +33,15 @@ class Admin:
 
     def metrics(self) -> str:
         """What Envoy counts of requests, in Prometheus' text format; its own prefix is left out."""
-        _, text = self._request("GET", "/stats/prometheus?filter=^aistack")
-        return text.replace("envoy_aistack_", "aistack_")
+        _, text = self._request("GET", f"/stats/prometheus?filter=^aistack|{WAITING}")
+        text = text.replace("envoy_aistack_", "aistack_").replace(ACTIVE, "aistack_waiting_requests")
+        return text.replace('{envoy_cluster_name="waiting-', '{model="')
+
+    def demand(self) -> dict[str, int]:
+        """The statistics of models by which it is known that somebody asks for them."""
+        _, text = self._request("GET", f"/stats?usedonly&filter={DEMAND}")
+        pairs = (line.partition(": ") for line in text.splitlines())
+        return {name: int(value) for name, _, value in pairs}
 
     def begin_drain(self) -> None:
         """From now on every answer asks its client to close the connection."""

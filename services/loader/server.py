@@ -1,5 +1,6 @@
-"""The status server: /ready, /live and /metrics."""
+"""The status server: /ready, /live, /metrics and /demand."""
 
+import json
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -41,7 +42,17 @@ def answer(state: State, admin: Admin, path: str) -> tuple[HTTPStatus, str, str]
         return HTTPStatus.OK, "application/json", state.report()
     if path == "/metrics":
         return HTTPStatus.OK, "text/plain; version=0.0.4", state.metrics() + _requests(admin)
-    return HTTPStatus.NOT_FOUND, "text/plain", "write /ready, /live or /metrics\n"
+    if path == "/demand":
+        return _demand(admin)
+    return HTTPStatus.NOT_FOUND, "text/plain", "write /ready, /live, /metrics or /demand\n"
+
+
+def _demand(admin: Admin) -> tuple[HTTPStatus, str, str]:
+    """While Envoy is down nobody knows."""
+    try:
+        return HTTPStatus.OK, "application/json", json.dumps(admin.demand())
+    except EnvoyDown as problem:
+        return HTTPStatus.SERVICE_UNAVAILABLE, "text/plain", f"{problem}\n"
 
 
 def _requests(admin: Admin) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from aistack.api import Reason
 from aistack.api.stack import InventoryItem
-from aistack.apply import Applied, is_rolled_out, plan, prune
+from aistack.apply import Applied, is_applied, is_rolled_out, plan, prune
 from aistack.kinds import Kind
 from aistack.observed import Child, Observed, Pod, Workload, digest
 from aistack.resolve import StackRef
@@ -125,6 +125,25 @@ def test_replicas_are_handed_to_an_autoscaler_as_they_are_and_never_below_its_mi
         decided = plan(STACK, [free, scaler], [], seen)
         write = decided.writes["model", "llama"][0]
         assert write.hand_over_replicas == handed_over
+
+
+def test_replicas_that_are_ours_are_not_handed_over_though_an_autoscaler_is_there() -> None:
+    """It rests while the model is at zero."""
+    zero = manifest("Deployment", "support-llama", replicas=0)
+    scaler = manifest(
+        "HorizontalPodAutoscaler", "support-llama", minReplicas=1, scaleTargetRef={"name": "support-llama"}
+    )
+    seen = seeing(child("Deployment", "support-llama", owns_replicas=True))
+    decided = plan(STACK, [zero, scaler], [], seen)
+    assert decided.writes["model", "llama"][0].hand_over_replicas is None
+
+
+def test_what_was_applied_in_one_of_its_forms_runs() -> None:
+    zero = manifest("Deployment", "support-llama", replicas=0)
+    for there in (zero, DEPLOYMENT):
+        assert is_applied([[SERVICE, DEPLOYMENT], [SERVICE, zero]], [applied(SERVICE), applied(there)])
+        assert not is_applied([[SERVICE, DEPLOYMENT], [SERVICE, zero]], [applied(there)])
+    assert not is_applied([[DEPLOYMENT]], [applied(zero)])
 
 
 def test_replicas_that_the_autoscaler_owns_already_are_not_handed_over_again() -> None:

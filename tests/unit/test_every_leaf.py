@@ -15,6 +15,7 @@ from aistack.kinds import FIELD_MANAGER, Manifest
 from aistack.observed import Observed, digest, observe
 from aistack.render import render
 from aistack.resolve import Resolution, resolve
+from aistack.waking import both_ways
 from tests import leaves
 from tests.leaves import Change
 from tests.stacks import catalog
@@ -28,10 +29,10 @@ def resolution(*changes: Change) -> Resolution:
 
 
 def children(*changes: Change) -> Mapping[str, Manifest]:
-    """What the base stack with some changes is rendered to."""
+    """What the base stack with some changes is rendered to while all its models run."""
     found = resolution(*changes)
     assert found.stack, "; ".join(map(str, found.problems))
-    return {leaves.child(manifest): manifest for manifest in render(found.stack)}
+    return {leaves.child(manifest): manifest for manifest in render(both_ways(found.stack)[0])}
 
 
 def different(before: Mapping[str, Any], after: Mapping[str, Any]) -> set[str]:
@@ -77,7 +78,7 @@ class World:
         if stack is None:
             return set()
         seen = {(each["kind"], each["metadata"]["name"]): observe(each) for each in self.objects.values()}
-        plan = apply.plan(stack.ref, render(stack), self.inventory, Observed(seen))
+        plan = apply.plan(stack.ref, render(both_ways(stack)[0]), self.inventory, Observed(seen))
         assert plan.waiting == ()
         written = [write for part in plan.writes.values() for write in part]
         deleted = {f"{child.kind.lower()}/{leaves.part(child.name)}" for child in plan.deletions}

@@ -180,6 +180,12 @@ def test_without_envoy_the_loader_still_tells_its_own_metrics() -> None:
     assert "aistack_loader_in_step 0" in text
 
 
+def test_without_envoy_nobody_knows_who_is_asked_for() -> None:
+    status, _, text = answer(State(), NOBODY, "/demand")
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "does not answer" in text
+
+
 class Clock:
     """Time that passes only while somebody waits."""
 

@@ -7,7 +7,11 @@ import pytest
 from aistack.render.gateway.neutral import Choice, NeutralRoute, neutral
 from tests.stacks import hosted, resolved
 
-MODELS = [hosted(name) for name in ("a", "b", "c", "d")]
+MODELS = [
+    *(hosted(name) for name in ("a", "b", "c", "d")),
+    *(hosted(name, scaling={"min": 0}) for name in ("y", "z")),
+]
+"""The last two may be at zero."""
 
 
 def route(*targets: str, clients: tuple[dict[str, Any], ...] = (), **fields: Any) -> NeutralRoute:
@@ -20,13 +24,15 @@ def route(*targets: str, clients: tuple[dict[str, Any], ...] = (), **fields: Any
 
 
 def choices(found: NeutralRoute) -> dict[str, int]:
-    """The attempts of each choice with its weight: `aab`, or `{ab}c` where a and b stand together."""
+    """The attempts of each choice with its weight: `aab`, `{ab}c` where a and b stand together, or `az…`
+    where the last one waits for z."""
     return {_attempts(choice): choice.weight for choice in found.choices}
 
 
 def _attempts(choice: Choice) -> str:
     names = ("".join(model.name for model in attempt) for attempt in choice.attempts)
-    return "".join(name if len(name) == 1 else f"{{{name}}}" for name in names)
+    tried = "".join(name if len(name) == 1 else f"{{{name}}}" for name in names)
+    return f"{tried}{choice.waits_for.name}…" if choice.waits_for else tried
 
 
 @pytest.mark.parametrize(
@@ -66,6 +72,13 @@ def _attempts(choice: Choice) -> str:
             {"{ab}{ab}d": 1},
             "the replicas of all targets are one pool, and a fallback in it is none",
         ),
+        (["z"], {}, {"zzz…": 1}, "the last attempt waits until the model has started"),
+        (["z"], {"retries": 0}, {"z…": 1}, "waiting is an attempt itself"),
+        (["z"], {"fallbacks": ["a"]}, {"zaz…": 1}, "who needs not wait is answered by a fallback"),
+        (["z"], {"fallbacks": ["a"], "retries": 0}, {"zaz…": 1}, "when all else has failed, waiting is left"),
+        (["a"], {"fallbacks": ["z"]}, {"azz…": 1}, "a fallback may be at zero, too"),
+        (["y:2", "z"], {"retries": 0}, {"yzy…": 2, "zyz…": 1}, "of several the first is waited for"),
+        (["a", "z"], {"strategy": "leastBusy", "retries": 0}, {"{az}z…": 1}, "also of those in one pool"),
     ],
 )
 def test_attempts(targets: list[str], fields: dict[str, Any], expected: dict[str, int], why: str) -> None:
@@ -86,6 +99,8 @@ def test_a_request_too_long_for_the_smallest_target_has_choices_of_its_own() -> 
 def test_every_choice_of_a_route_has_the_same_number_of_attempts() -> None:
     found = route("a:3", "b", "c", fallbacks=["d"], retries=7)
     assert {len(choice.attempts) for choice in found.choices} == {found.attempts(found.choices)} == {8}
+    down = route("z", "a", whenDown={"message": "later"})
+    assert down.attempts(down.choices) == 4, "two models, a wait and the last answer"
 
 
 def test_times_are_seconds_and_no_first_token_timeout_is_none() -> None:

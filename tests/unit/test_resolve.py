@@ -230,3 +230,19 @@ def test_an_endpoint_that_is_published_carelessly_is_warned_of(
     warnings = resolve(AIStack.parse(stack(gateway=gateway)), catalog()).warnings
     expose = [each.path for each in warnings if each.path.startswith("spec.gateway.expose.")]
     assert {path.rpartition(".")[2] for path in expose} == warned, why
+
+
+@pytest.mark.parametrize(
+    ("fallbacks", "expected", "why"),
+    [
+        ([], ["spec.gateway.routes[chat].firstTokenTimeout"], "a stream would not wait for the start"),
+        (["mistral"], [], "it need not wait: another model answers"),
+    ],
+)
+def test_a_stream_that_would_not_wait_for_a_model_at_zero_is_warned_of(
+    fallbacks: list[str], expected: list[str], why: str
+) -> None:
+    route = {"name": "chat", "targets": [{"model": "llama"}], "firstTokenTimeout": "4s"}
+    models = [hosted(scaling={"min": 0}), hosted("mistral")]
+    found = resolution(models=models, gateway={"routes": [{**route, "fallbacks": fallbacks}]})
+    assert [each.path for each in found.warnings if "at zero" in each.message] == expected, why

@@ -29,7 +29,6 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.pipelines",
         "spec.agents",
         "spec.tracking.mlflow",
-        "spec.models[llama].selfHosted.scaling.min",
         "spec.models[llama].selfHosted.scaling.schedule",
         "spec.models[llama].selfHosted.spot.share",
         "spec.models[llama].selfHosted.adapters",

@@ -25,6 +25,7 @@ class Reason(StrEnum):
 
     READY = "Ready"
     SUSPENDED = "Suspended"
+    AT_ZERO = "AtZero"
     # the spec can't be served
     INVALID_REFERENCE = "InvalidReference"
     NOT_SUPPORTED = "NotSupported"
@@ -69,6 +70,7 @@ class Reason(StrEnum):
     DEADLINE_EXCEEDED = "DeadlineExceeded"
     APPLY_FAILED = "ApplyFailed"
     CONFIGURATION_NOT_LIVE = "ConfigurationNotLive"
+    DEMAND_UNKNOWN = "DemandUnknown"
     # autoscaling
     METRICS_API_MISSING = "MetricsApiMissing"
     AUTOSCALER_FAILED = "AutoscalerFailed"

@@ -236,7 +236,8 @@ class Route(Model):
     of the target's contextWindow; default none."""
 
     timeout: Duration = "10m"
-    """Longest time for one attempt: a whole answer is complete by then, a stream has begun. Default 10m."""
+    """Longest time for one attempt: a whole answer is complete by then, a stream has begun; so long a request
+    waits for a model that is at zero. Default 10m."""
 
     first_token_timeout: Duration | None = None
     """Longest time to the first token before the next model is tried; default no limit but `timeout`."""

@@ -186,7 +186,8 @@ class Scaling(Model):
     )
 
     min: Replicas = 1
-    """Fewest replicas; 0 lets the model go to zero. Default 1."""
+    """Fewest replicas; with 0 the model is at zero until a request comes, which waits while it starts.
+    Default 1."""
 
     max: Annotated[int, Field(ge=1, le=1000)] = 1
     """Most replicas; default 1."""
@@ -198,7 +199,8 @@ class Scaling(Model):
     """How long demand must be low before a replica is removed; default 5m."""
 
     to_zero_after: Duration | None = None
-    """How long without a request before the last replica ends; only with min: 0. Default never."""
+    """How long without a request before the last replica ends; only with min: 0. Default never: it stays once
+    a request has started it."""
 
     schedule: Annotated[tuple[ScheduledScale, ...], Field(max_length=16), ListMap("name")] = ()
     """Other bounds at certain hours; default none."""

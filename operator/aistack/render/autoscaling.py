@@ -42,7 +42,7 @@ def autoscaler(meta: Manifest, replicas: Replicas, metrics: list[Manifest], scal
         "metadata": meta,
         "spec": {
             "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": meta["name"]},
-            "minReplicas": replicas.min,
+            "minReplicas": max(1, replicas.min),
             "maxReplicas": replicas.max,
             "metrics": metrics,
             "behavior": {"scaleDown": scale_down},

@@ -84,7 +84,9 @@ def service(model: SelfHostedModel) -> Manifest:
 
 
 def deployment(model: SelfHostedModel) -> Manifest:
-    replicas = {} if model.replicas.autoscaled else {"replicas": model.replicas.min}
+    # An autoscaler leaves a Deployment at zero alone: there the number is ours.
+    autoscaled = model.replicas.autoscaled and not model.at_zero
+    replicas = {} if autoscaled else {"replicas": model.replicas.min}
     return {
         "apiVersion": "apps/v1",
         "kind": "Deployment",

@@ -37,6 +37,7 @@ from aistack.platform import Platform
 from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.admissionpolicies import AdmissionPolicies
 from aistack.runtime.bookkeeping import Bookkeeping
+from aistack.runtime.demand import Demand
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.doubts import tell_of_doubts
 from aistack.runtime.endpoint import endpoint
@@ -128,6 +129,7 @@ class Controller:
             namespace=settings.namespace,
             interval=settings.metering,
         )
+        self._demand = Demand(store, self._look_at)
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
@@ -167,6 +169,7 @@ class Controller:
                 tasks.create_task(self._follow_dates())
                 tasks.create_task(self._bookkeeping.run())
                 tasks.create_task(self._metering.run())
+                tasks.create_task(self._demand.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
                 tasks.create_task(tell_of_policies(self._store, self._results, self._kube))
                 held = self._admission_policies
@@ -176,6 +179,7 @@ class Controller:
         finally:
             self._leads = False
             self._queue.clear()
+            self._demand.clear()
             self._states.clear()
             self._results.clear()
             self._costs.clear()
@@ -231,6 +235,7 @@ class Controller:
             self._results.forget(key)
             self._costs.forget(key)
             self._loaders.ask(key, ())
+            self._demand.follow(key, ())
             return Next()
         started = time.perf_counter()
         generation = stack["metadata"]["generation"]
@@ -246,6 +251,7 @@ class Controller:
             self._store.observed(key),
             reports=self._loaders.reports,
             metered=self._metering.metered(stack["metadata"]["uid"]),
+            wants=self._demand.wants(key),
         )
         try:
             outcome = await reconcile(
@@ -266,6 +272,8 @@ class Controller:
         for child in outcome.deleted:
             self._store.deleted(key, child)
         self._loaders.ask(key, outcome.awaited)
+        if outcome.sleepers is not None:
+            self._demand.follow(key, outcome.sleepers)
         if outcome.results is not None:
             self._results.set(key, outcome.results)
         if outcome.cost:

@@ -13,6 +13,7 @@ from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
 from aistack.render.gateway.site import Site
+from aistack.render.gateway.waiting import NOBODY, starting_name, waiting_name
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
@@ -38,6 +39,7 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted or gateway.intercepted:
         found.append(adapter(site.adapter_address(gateway.stack)))
+    found += [cluster for model in gateway.sleepers for cluster in waiting_room(model, site)]
     found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
     found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
     if gateway.intercepted:
@@ -81,8 +83,9 @@ def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool) -> str:
 
 def _members(route: NeutralRoute, choice: Choice, stream: bool) -> list[str]:
     """The clusters that are tried in order."""
+    waiting = [waiting_name(choice.waits_for)] if choice.waits_for else []
     last = [] if route.last_answer is None else [last_answer_name(route, stream=stream)]
-    return [*map(attempt_name, choice.attempts), *last]
+    return [*map(attempt_name, choice.attempts), *waiting, *last]
 
 
 def _holds(route: NeutralRoute, stream: bool) -> bool:
@@ -169,6 +172,24 @@ def way_out(model: ManagedModel) -> Manifest:
     return _to_egress(target_name(model), model.name, egress_host(model))
 
 
+def waiting_room(model: SelfHostedModel, site: Site) -> Iterator[Manifest]:
+    """The way to it, and what it looks for: a replica, or while there is none the host that never answers."""
+    yield _to_egress(waiting_name(model), model.name, waiting_name(model))
+    places = [{"address": socket_address(place)} for place in (site.model_address(model), NOBODY)]
+    replica, nobody = ([_endpoint(model.name, place)] for place in places)
+    name = starting_name(model)
+    yield {
+        **_cluster(name, {}),
+        **_looked_up_often(len(places)),
+        "connect_timeout": "1s",
+        "load_assignment": {
+            "cluster_name": name,
+            "endpoints": [{"lb_endpoints": replica}, {"lb_endpoints": nobody, "priority": 1}],
+        },
+        "load_balancing_policy": {"policies": [{"typed_extension_config": _least_busy()}]},
+    }
+
+
 def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
     """A route's last answers come from the egress listener too; they are the target `whenDown` in the log."""
     if route.when_down is not None:
@@ -241,19 +262,13 @@ def _cluster(name: str, endpoints: Mapping[str, Manifest]) -> Manifest:
         "circuit_breakers": NO_LIMITS,
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {
-                            "metadata": {"filter_metadata": {METADATA: {"target": target}}},
-                            "endpoint": endpoint,
-                        }
-                        for target, endpoint in endpoints.items()
-                    ]
-                }
-            ],
+            "endpoints": [{"lb_endpoints": [_endpoint(*each) for each in endpoints.items()]}],
         },
     }
+
+
+def _endpoint(target: str, endpoint: Manifest) -> Manifest:
+    return {"metadata": {"filter_metadata": {METADATA: {"target": target}}}, "endpoint": endpoint}
 
 
 def _looked_up_often(names: int) -> Manifest:

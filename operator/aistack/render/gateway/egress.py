@@ -10,6 +10,7 @@ from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
 from aistack.render.gateway.refusals import refusals_of_adapter, refusals_of_interception
 from aistack.render.gateway.routes import KEY_HEADERS
+from aistack.render.gateway.waiting import waiting_host
 from aistack.resolve import ManagedModel
 
 CLIENT_HEADERS = (
@@ -33,7 +34,7 @@ PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie", DEGRA
 
 
 def egress_configuration(gateway: NeutralGateway) -> Manifest:
-    """A virtual host for each managed model, and for each route's last answers."""
+    """A virtual host a managed model and a model that may be at zero; two for a route's last answers."""
     return typed(
         "config.route.v3.RouteConfiguration",
         name="egress",
@@ -42,6 +43,7 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
         response_headers_to_remove=[*PROVIDER_HEADERS, *([CACHE_HEADER] if gateway.intercepted else [])],
         virtual_hosts=[
             *(virtual_host(model) for model in gateway.managed),
+            *(waiting_host(model) for model in gateway.sleepers),
             *(host for route in gateway.routes for host in last_answers(route)),
             *(adapter_host(route) for route in gateway.intercepted),
         ],

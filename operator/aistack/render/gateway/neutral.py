@@ -5,10 +5,19 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import TypeGuard
 
 from aistack.api.gateway import Client
 from aistack.labels import purge_annotation
-from aistack.resolve import ManagedModel, ResolvedGateway, ResolvedModel, ResolvedRoute, StackRef, Way
+from aistack.resolve import (
+    ManagedModel,
+    ResolvedGateway,
+    ResolvedModel,
+    ResolvedRoute,
+    SelfHostedModel,
+    StackRef,
+    Way,
+)
 from aistack.units import seconds
 
 BYTES_PER_TOKEN = 2
@@ -29,6 +38,13 @@ class Choice:
 
     weight: int
     attempts: tuple[Attempt, ...]
+    waits_for: SelfHostedModel | None = None
+    """The last attempt is to this model, which may be at zero: it waits until the model has started."""
+
+    @property
+    def asked_first(self) -> Attempt:
+        """The models that such a request is meant for; others answer only where these can't."""
+        return self.attempts[0] if self.attempts else (self.waits_for,) if self.waits_for else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +111,8 @@ class NeutralRoute:
 
     def attempts(self, choices: tuple[Choice, ...]) -> int:
         """How often a request is tried at most, the last answer included; the same for each choice."""
-        return len(choices[0].attempts) + (self.last_answer is not None)
+        one = choices[0]
+        return len(one.attempts) + (one.waits_for is not None) + (self.last_answer is not None)
 
     @property
     def most_attempts(self) -> int:
@@ -139,6 +156,11 @@ class NeutralGateway:
     def intercepted(self) -> tuple[NeutralRoute, ...]:
         """The routes whose requests the adapter sees first."""
         return tuple(route for route in self.routes if route.intercepted)
+
+    @property
+    def sleepers(self) -> tuple[SelfHostedModel, ...]:
+        """Models that may be at zero, each once."""
+        return tuple(model for model in self.models if _may_sleep(model))
 
     @property
     def longest_timeout(self) -> float:
@@ -207,9 +229,22 @@ def _in_order(way: Way, retries: int) -> Choice:
 
 
 def _choice(weight: int, attempts: tuple[Attempt, ...], retries: int) -> Choice:
-    """Attempts that are left over go to further replicas of the first one's."""
-    left_over = max(0, 1 + retries - len(attempts))
-    return Choice(weight, (*[attempts[0]] * left_over, *attempts))
+    """Attempts that are left over go to further replicas of the first one's. Where a model may be at zero,
+    the last attempt waits for it: only a request that nobody else answers waits.
+    """
+    sleeper = next((model for attempt in attempts for model in attempt if _may_sleep(model)), None)
+    if sleeper is None:
+        return Choice(weight, _filled(attempts, 1 + retries))
+    once = attempts == ((sleeper,),) and not retries
+    return Choice(weight, () if once else _filled(attempts, retries), sleeper)
+
+
+def _filled(attempts: tuple[Attempt, ...], count: int) -> tuple[Attempt, ...]:
+    return (*[attempts[0]] * (count - len(attempts)), *attempts)
+
+
+def _may_sleep(model: ResolvedModel) -> TypeGuard[SelfHostedModel]:
+    return isinstance(model, SelfHostedModel) and model.may_sleep
 
 
 def _longest_body(route: ResolvedRoute) -> int:
