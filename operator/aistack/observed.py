@@ -131,6 +131,15 @@ class Awaited:
     """What the pod is told: other news is another question, for keys may have changed."""
 
 
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """What the answers of a route took in the mean, by target, as it was known at `at` (UTC)."""
+
+    at: datetime
+    milliseconds: Mapping[str, float]
+    """Of the targets that answered often enough."""
+
+
 class Want(Enum):
     """What the fronts know of those who ask for a model that may be at zero."""
 
@@ -187,6 +196,8 @@ class Observed:
     """None before the first look."""
     wants: Mapping[str, Want] = field(default_factory=dict)
     """By the name of a model that may be at zero; not of all is anything known."""
+    latencies: Mapping[str, Latency] = field(default_factory=dict)
+    """By route, of those that are measured."""
 
     def only(self, component: str) -> "Observed":
         return replace(self, children=self._children(lambda child: child.component == component))

@@ -19,6 +19,7 @@ from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
 from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus
 from aistack.api.validation import problems
+from aistack.balance import balanced, shared_out
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
 from aistack.causes import shortened
@@ -72,6 +73,8 @@ class Outcome:
     """The fronts' pods whose loaders are to be asked for what is live."""
     sleepers: tuple[Sleeper, ...] | None = None
     """The models that may be at zero, whose fronts are to be asked who asks for them; None: as before."""
+    balanced: Mapping[str, tuple[str, ...]] | None = None
+    """The targets by route whose latencies are to be measured; None: as before."""
 
 
 async def reconcile(
@@ -108,15 +111,17 @@ async def reconcile(
         restraint_of(counting, earlier.restraint if platform.may_restrain(stack.metadata) else None),
         exhausted(limits),
     )
-    resolved = woken(restrained(meant, hold, platform.prices), observed)
+    routes = balanced(meant, before.routes, observed.latencies, now)
+    resolved = woken(restrained(shared_out(meant, routes), hold, platform.prices), observed)
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
     content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
     manifests = render(resolved)
     # What only stops is never held up: it would run on, and cost more.
     stops = resolved.spec.suspend and bool(before.inventory)
-    as_it_was = restrained(meant, earlier, platform.prices)
-    running = stops or _runs(as_it_was, before, resolved, manifests)
+    running = stops or _runs(
+        restrained(shared_out(meant, before.routes), earlier, platform.prices), before, resolved, manifests
+    )
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
     if refusals and not running:
         return await refuse(refusals, verdict=verdict, records=await record(content))
@@ -170,6 +175,7 @@ async def reconcile(
         now=now,
         restraint=hold.restraint,
         limits=judgement(limits),
+        routes=routes,
     )
     outcome = await _write(raw, before, after, kube, now)
     return replace(
@@ -186,6 +192,7 @@ async def reconcile(
         ),
         awaited=fronts.awaited,
         sleepers=() if resolved.spec.suspend else sleepers(resolved.gateway),
+        balanced={route.name: tuple(each.model for each in route.targets) for route in routes},
     )
 
 

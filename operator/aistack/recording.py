@@ -11,7 +11,7 @@ from aistack.kube import Kube
 from aistack.observed import Observed
 from aistack.records import Content, config_map_name, records
 from aistack.resolve import StackRef
-from aistack.status import timestamp
+from aistack.units import timestamp
 
 logger = logging.getLogger(__name__)
 

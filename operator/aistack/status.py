@@ -19,6 +19,7 @@ from aistack.api.stack import (
     InventoryItem,
     PolicyStatus,
     RecordsStatus,
+    RouteStatus,
 )
 from aistack.budget import NOTHING_RESERVED, Ledger, Reservation
 from aistack.budget.refusal import summary
@@ -34,6 +35,7 @@ from aistack.spending import micro
 from aistack.spending.month import zone_of
 from aistack.spending.summary import Spent
 from aistack.spending.thresholds import action_of, reached
+from aistack.units import timestamp
 
 MESSAGE_LENGTH = 1000
 NOT_JUDGED = Verdict()
@@ -105,6 +107,7 @@ def reported(
     now: datetime,
     restraint: Restraint | None = None,
     limits: Mapping[ConditionType, Judgement] = NOT_LIMITED,
+    routes: tuple[RouteStatus, ...] = (),
 ) -> AIStackStatus:
     """The status of a stack that was applied."""
     models = [part for part in health.parts if part.name.startswith("model/")]
@@ -135,6 +138,7 @@ def reported(
             "endpoints": Endpoints(gateway=endpoint(stack), public=public_endpoint(stack)),
             "components": tuple(_row(part, before, now) for part in health.parts),
             "inventory": inventory,
+            "routes": routes,
             "cost": cost,
         }
     )
@@ -391,7 +395,3 @@ def _row(part: Part, before: AIStackStatus, now: datetime) -> ComponentStatus:
 def _joined(messages: Iterable[str]) -> str:
     text = "; ".join(messages)
     return text if len(text) <= MESSAGE_LENGTH else text[: MESSAGE_LENGTH - 1] + "…"
-
-
-def timestamp(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,6 +1,7 @@
-"""The API's written amounts as numbers: durations in seconds, Kubernetes quantities in their base unit."""
+"""What the API writes as text: durations in seconds, Kubernetes quantities in their base unit, times."""
 
 import re
+from datetime import datetime
 from decimal import Decimal
 
 _SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -29,3 +30,8 @@ def decimal(quantity: str) -> Decimal:
 def number(quantity: str) -> float:
     """The same as a float, for what needs no last digit."""
     return float(decimal(quantity))
+
+
+def timestamp(now: datetime) -> str:
+    """In whole seconds; `now` is UTC."""
+    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

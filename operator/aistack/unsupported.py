@@ -75,8 +75,6 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
 
 
 def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
-    if route.strategy == "lowestLatency":
-        yield f"{path}.strategy", "lowestLatency is not served by this version; write leastBusy"
     for name, limit in (("timeout", route.timeout), ("firstTokenTimeout", route.first_token_timeout)):
         if limit and not seconds(limit):
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"

@@ -7,7 +7,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +15,8 @@ from typing import Any
 
 import aiohttp
 
+from aistack.api.stack import RouteStatus
+from aistack.balance import shared_out
 from aistack.cost.prices import NO_PRICES
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.front import front_files
@@ -71,6 +73,8 @@ class Front:
     """What a budget does to the next configuration that is mounted."""
     exhausted: Mapping[str, str] = field(default_factory=dict)
     """Whose money is spent by then, and until when."""
+    shares: Sequence[RouteStatus] = ()
+    """How its requests are shared out, by what was measured."""
 
     async def __aenter__(self) -> "Front":
         # not pytest's folder: the path of a socket in it has to be short
@@ -137,7 +141,8 @@ class Front:
 
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
-        stack = restrained(resolved(**spec), Hold(self.restraint, self.exhausted), NO_PRICES)
+        shared = shared_out(resolved(**spec), self.shares)
+        stack = restrained(shared, Hold(self.restraint, self.exhausted), NO_PRICES)
         gateway = neutral(stack.gateway, self.annotations)
         files = {**front_files(gateway, self.site), **replaced}
         version = digest(files)

@@ -222,7 +222,8 @@ class Route(Model):
     strategy: Literal["weighted", "leastBusy", "lowestLatency", "lowestCost", "ordered"] = "weighted"
     """How a target is chosen; default weighted. weighted: in proportion to the targets' weights. ordered: the
     first that can answer. lowestCost: so, too, but the cheapest first, by spec.traffic and the PriceBooks;
-    what is self-hosted is paid anyway and comes first. leastBusy: the replica with the fewest requests of
+    what is self-hosted is paid anyway and comes first. lowestLatency: by shares that begin with the weights
+    and slowly follow what the answers of each target take. leastBusy: the replica with the fewest requests of
     this route, among all targets, which are self-hosted then."""
 
     targets: Annotated[tuple[Target, ...], Field(min_length=1, max_length=16), ListMap("model")]

@@ -10,7 +10,7 @@ from aistack.api.governance import Decision, Governance, Objectives, ValueMetric
 from aistack.api.invariants import Invariant, ListMap
 from aistack.api.models import AIModel
 from aistack.api.retrieval import Agent, Pipeline, Tracking, Traffic, VectorStore
-from aistack.api.scalars import Amount, Currency, Line, Timestamp
+from aistack.api.scalars import Amount, Currency, Line, Name, Timestamp
 
 Environment = Literal["production", "staging", "development"]
 Message = Annotated[str, Field(max_length=4096)]
@@ -240,6 +240,32 @@ class RecordsStatus(Model):
     """What was written; one that somebody edits is put back."""
 
 
+class TargetShare(Model):
+    """What a target gets of a route's requests."""
+
+    model: Name
+    """The model's name."""
+
+    percent: Annotated[int, Field(ge=0, le=100)]
+    """Its part of the requests that are sent to the targets."""
+
+    milliseconds: Annotated[int, Field(ge=0)] | None = None
+    """What its answers took in the mean when the shares were last moved; absent before it was measured."""
+
+
+class RouteStatus(Model):
+    """How the requests of a route are shared out now."""
+
+    name: Name
+    """The route's name."""
+
+    targets: Annotated[tuple[TargetShare, ...], Field(max_length=16), ListMap("model")]
+    """The share of each target."""
+
+    since: Timestamp
+    """When they became so (UTC)."""
+
+
 class AIStackStatus(Model):
     """What is true."""
 
@@ -262,6 +288,9 @@ class AIStackStatus(Model):
         tuple[InventoryItem, ...], Field(max_length=1024), ListMap("group", "kind", "name")
     ] = ()
     """What was applied; an object that is here and no longer wanted is deleted."""
+
+    routes: Annotated[tuple[RouteStatus, ...], Field(max_length=64), ListMap("name")] = ()
+    """The routes of the strategy lowestLatency, whose shares follow what is measured."""
 
     cost: CostStatus | None = None
     """What the stack costs."""

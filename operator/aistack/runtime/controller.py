@@ -41,6 +41,7 @@ from aistack.runtime.demand import Demand
 from aistack.runtime.discovery import Discovery
 from aistack.runtime.doubts import tell_of_doubts
 from aistack.runtime.endpoint import endpoint
+from aistack.runtime.latencies import Latencies
 from aistack.runtime.lease import Lease
 from aistack.runtime.loaders import Loaders
 from aistack.runtime.logs import about
@@ -130,6 +131,7 @@ class Controller:
             interval=settings.metering,
         )
         self._demand = Demand(store, self._look_at)
+        self._latencies = Latencies(store, self._look_at)
         self._leads = False
         self._states = StackStates()
         self._results = PolicyResults()
@@ -170,6 +172,7 @@ class Controller:
                 tasks.create_task(self._bookkeeping.run())
                 tasks.create_task(self._metering.run())
                 tasks.create_task(self._demand.run())
+                tasks.create_task(self._latencies.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
                 tasks.create_task(tell_of_policies(self._store, self._results, self._kube))
                 held = self._admission_policies
@@ -180,6 +183,7 @@ class Controller:
             self._leads = False
             self._queue.clear()
             self._demand.clear()
+            self._latencies.clear()
             self._states.clear()
             self._results.clear()
             self._costs.clear()
@@ -236,6 +240,7 @@ class Controller:
             self._costs.forget(key)
             self._loaders.ask(key, ())
             self._demand.follow(key, ())
+            self._latencies.follow(key, {})
             return Next()
         started = time.perf_counter()
         generation = stack["metadata"]["generation"]
@@ -252,6 +257,7 @@ class Controller:
             reports=self._loaders.reports,
             metered=self._metering.metered(stack["metadata"]["uid"]),
             wants=self._demand.wants(key),
+            latencies=self._latencies.known(key),
         )
         try:
             outcome = await reconcile(
@@ -274,6 +280,8 @@ class Controller:
         self._loaders.ask(key, outcome.awaited)
         if outcome.sleepers is not None:
             self._demand.follow(key, outcome.sleepers)
+        if outcome.balanced is not None:
+            self._latencies.follow(key, outcome.balanced)
         if outcome.results is not None:
             self._results.set(key, outcome.results)
         if outcome.cost:

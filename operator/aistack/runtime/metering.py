@@ -39,7 +39,7 @@ from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
-from aistack.status import timestamp
+from aistack.units import timestamp
 
 logger = logging.getLogger(__name__)
 

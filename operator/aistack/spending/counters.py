@@ -1,11 +1,10 @@
-"""What a gateway's replica counts: tokens and bytes by client, route and target, since it was started.
-
-The same text that Prometheus reads; https://prometheus.io/docs/instrumenting/exposition_formats.
-"""
+"""What a gateway's replica counts: tokens and bytes by client, route and target, since it was started."""
 
 import re
 from collections.abc import Mapping
 from typing import Literal, NamedTuple
+
+from aistack.exposition import labels
 
 Kind = Literal["prompt", "completion", "cached", "sent", "answered"]
 """Tokens that were read, those that were written, and those of the former that a provider had in its cache;
@@ -24,7 +23,6 @@ ABSENT = "-"
 """What Envoy writes for a header that a request doesn't have."""
 
 _LINE = re.compile(rf"^aistack_({'|'.join(COUNTED)})_total\{{(.*)\}} ([0-9]+)$", re.MULTILINE)
-_LABEL = re.compile(r'(?<!\w)(\w+)="((?:[^"\\]|\\.)*)"')
 
 
 class Series(NamedTuple):
@@ -44,8 +42,8 @@ Counters = Mapping[Series, int]
 def read_counters(text: str) -> Counters:
     """The counters in a replica's metrics that money hangs on."""
     found: dict[Series, int] = {}
-    for name, labels, value in _LINE.findall(text)[:MOST_SERIES]:
-        named = dict(_LABEL.findall(labels))
+    for name, written, value in _LINE.findall(text)[:MOST_SERIES]:
+        named = labels(written)
         client = "" if (said := named.get("client", "")) == ABSENT else said
         series = Series(client, named.get("route", ""), named.get("target", ""), COUNTED[name])
         found[series] = found.get(series, 0) + int(value)

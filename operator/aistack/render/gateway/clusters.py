@@ -13,7 +13,7 @@ from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
 from aistack.render.gateway.site import Site
-from aistack.render.gateway.waiting import NOBODY, starting_name, waiting_name
+from aistack.render.gateway.waiting import NOBODY, UNANSWERED, starting_name, waiting_name
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
@@ -39,7 +39,8 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted or gateway.intercepted:
         found.append(adapter(site.adapter_address(gateway.stack)))
-    found += [cluster for model in gateway.sleepers for cluster in waiting_room(model, site)]
+    found += [cluster for model in gateway.sleepers for cluster in waiting_room(model)]
+    found += [nobody()] if gateway.sleepers else []
     found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
     found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
     if gateway.intercepted:
@@ -172,22 +173,26 @@ def way_out(model: ManagedModel) -> Manifest:
     return _to_egress(target_name(model), model.name, egress_host(model))
 
 
-def waiting_room(model: SelfHostedModel, site: Site) -> Iterator[Manifest]:
+def waiting_room(model: SelfHostedModel) -> Iterator[Manifest]:
     """The way to it, and what it looks for: a replica, or while there is none the host that never answers."""
     yield _to_egress(waiting_name(model), model.name, waiting_name(model))
-    places = [{"address": socket_address(place)} for place in (site.model_address(model), NOBODY)]
-    replica, nobody = ([_endpoint(model.name, place)] for place in places)
-    name = starting_name(model)
     yield {
-        **_cluster(name, {}),
-        **_looked_up_often(len(places)),
+        "name": starting_name(model),
         "connect_timeout": "1s",
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [{"lb_endpoints": replica}, {"lb_endpoints": nobody, "priority": 1}],
-        },
-        "load_balancing_policy": {"policies": [{"typed_extension_config": _least_busy()}]},
+        "lb_policy": "CLUSTER_PROVIDED",
+        "circuit_breakers": NO_LIMITS,
+        "per_connection_buffer_limit_bytes": MAX_BODY,
+        "cluster_type": extension(
+            "envoy.clusters.aggregate",
+            "clusters.aggregate.v3.ClusterConfig",
+            clusters=[target_name(model), NOBODY],
+        ),
     }
+
+
+def nobody() -> Manifest:
+    endpoint = {"address": socket_address(UNANSWERED)}
+    return {**_cluster(NOBODY, {NOBODY: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
@@ -262,13 +267,19 @@ def _cluster(name: str, endpoints: Mapping[str, Manifest]) -> Manifest:
         "circuit_breakers": NO_LIMITS,
         "load_assignment": {
             "cluster_name": name,
-            "endpoints": [{"lb_endpoints": [_endpoint(*each) for each in endpoints.items()]}],
+            "endpoints": [
+                {
+                    "lb_endpoints": [
+                        {
+                            "metadata": {"filter_metadata": {METADATA: {"target": target}}},
+                            "endpoint": endpoint,
+                        }
+                        for target, endpoint in endpoints.items()
+                    ]
+                }
+            ],
         },
     }
-
-
-def _endpoint(target: str, endpoint: Manifest) -> Manifest:
-    return {"metadata": {"filter_metadata": {METADATA: {"target": target}}}, "endpoint": endpoint}
 
 
 def _looked_up_often(names: int) -> Manifest:

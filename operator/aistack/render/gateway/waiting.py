@@ -10,7 +10,9 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.provider import Address
 from aistack.resolve import SelfHostedModel
 
-NOBODY = Address("127.0.0.1", 1)
+NOBODY = "nobody"
+"""The cluster that stands in for replicas."""
+UNANSWERED = Address("127.0.0.1", 1)
 """The pod itself, at a port that only root may listen at."""
 TRIED_AGAIN = {"base_interval": "0.5s", "max_interval": "2s"}
 """How long a request waits between two looks: a model takes most of a minute to start."""
@@ -24,7 +26,7 @@ def waiting_name(model: SelfHostedModel) -> str:
 
 
 def starting_name(model: SelfHostedModel) -> str:
-    """The cluster that looks for a replica."""
+    """The cluster that looks for a replica: the model's pool, or nobody."""
     return f"starting-{model.name}"
 
 
