@@ -30,6 +30,16 @@ class Abilities:
 
 
 @dataclass(frozen=True, slots=True)
+class Traces:
+    """Where the gateways' spans go, and of how many requests."""
+
+    endpoint: str
+    """A collector's address for OTLP over HTTP, such as `http://otel.monitoring.svc:4318/v1/traces`."""
+    percent: float
+    """Of the requests that come without a trace, 0 to 100."""
+
+
+@dataclass(frozen=True, slots=True)
 class Catalog:
     """The images, accelerators and abilities that a cluster offers."""
 
@@ -38,6 +48,12 @@ class Catalog:
     abilities: Abilities = Abilities()
     operator_namespace: str = "aistack-system"
     """Where the controller runs, which asks the gateways' pods what is live."""
+    traces: Traces | None = None
+    """None: the gateways make no spans."""
+
+    def engine(self, accelerator: AcceleratorClassSpec) -> Image:
+        """The image of vLLM that serves on this class."""
+        return self.images["vllm" if accelerator.resource_name else "vllm-cpu"]
 
     def accelerator(self, name: str) -> AcceleratorClassSpec | None:
         """The class of this name; None when there is none."""

@@ -121,7 +121,8 @@ def _model(
     """One that may be at zero is there for who asks: also while it starts, for then requests wait."""
     part = _part(f"model/{model.name}", model.replicas, seen, failed)
     workload = next((child.workload for child in seen.of_kind(DEPLOYMENT.kind)), None)
-    if not model.may_sleep or seen.part in failed or workload is None or not model.replicas.max:
+    may_be_at_zero = model.hosted.scaling.min == 0 < model.replicas.max
+    if not may_be_at_zero or seen.part in failed or workload is None:
         return part
     if workload.wanted == 0:
         return _asleep(part.name, want)

@@ -1,5 +1,6 @@
 """The default images of a stack's parts, from images.toml."""
 
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,12 @@ def default_images() -> Mapping[str, Image]:
     """Every default image by the name of its part, as in images.toml."""
     text = resources.files("aistack").joinpath("images.toml").read_text()
     return {part: Image(**fields) for part, fields in tomllib.loads(text).items()}
+
+
+def version_in_tag(image: str) -> str | None:
+    """`vllm/vllm-openai:v0.10.2` says its version; a digest doesn't."""
+    match = re.search(r":v?([0-9]+\.[0-9]+\.[0-9]+)", image)
+    return match[1] if match else None
 
 
 def unpinned(images: Mapping[str, Image]) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ Every reference problem is found in one pass and returned as a value with the fi
 refuses what the controller would report, because both call `resolve`.
 """
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +13,9 @@ from aistack.api.catalog import AcceleratorClassSpec
 from aistack.api.gateway import Client, Gateway, Route, RouteLimits
 from aistack.api.models import AIModel, Managed, SelfHosted
 from aistack.api.stack import AIStackSpec
-from aistack.catalog import Abilities, Catalog
+from aistack.catalog import Abilities, Catalog, Traces
 from aistack.hosting import hosting_problems, hosting_warnings
+from aistack.images import version_in_tag
 from aistack.problem import Problem
 from aistack.providers import DIRECT_PROVIDERS, provider_problems, provider_warnings
 from aistack.references import (
@@ -92,11 +92,6 @@ class SelfHostedModel:
     @property
     def object_name(self) -> str:
         return self.stack.child(self.name)
-
-    @property
-    def may_sleep(self) -> bool:
-        """It may be at zero, and a request starts it."""
-        return self.hosted.scaling.min == 0
 
     @property
     def at_zero(self) -> bool:
@@ -202,6 +197,8 @@ class ResolvedGateway:
     redis_image: str
     operator_namespace: str
     abilities: Abilities
+    traces: Traces | None = None
+    """Where spans of its requests go; None: nowhere."""
     stopped: bool = False
     """A budget has ended its traffic: it answers every request with an error."""
     spent_clients: Mapping[str, str] = field(default_factory=dict)
@@ -314,11 +311,6 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
     return Resolution(None if problems else meaning, problems, warnings, meaning)
 
 
-def _vllm(accelerator: AcceleratorClassSpec | None) -> str:
-    """The part of images.toml that serves on this class."""
-    return "vllm" if accelerator and accelerator.resource_name else "vllm-cpu"
-
-
 def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
     spec = stack.spec
     ref = StackRef(stack.metadata.name, stack.metadata.namespace, stack.metadata.uid)
@@ -341,6 +333,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         redis_image=catalog.images["redis"].reference,
         operator_namespace=catalog.operator_namespace,
         abilities=catalog.abilities,
+        traces=catalog.traces,
     )
     return ResolvedStack(ref, stack.metadata, spec, tuple(models.values()), gateway)
 
@@ -373,7 +366,7 @@ def _self_hosted(
     catalog: Catalog,
 ) -> SelfHostedModel:
     accelerator = catalog.accelerator(hosted.accelerator.class_) or AcceleratorClassSpec()
-    default = catalog.images[_vllm(accelerator)]
+    default = catalog.engine(accelerator)
     image = hosted.runtime.image or default.reference
     return SelfHostedModel(
         stack=ref,
@@ -381,18 +374,12 @@ def _self_hosted(
         hosted=hosted,
         accelerator=accelerator,
         image=image,
-        version=hosted.runtime.version or _version_in_tag(image) or default.version,
+        version=hosted.runtime.version or version_in_tag(image) or default.version,
         served_names=served_names,
         replicas=_replicas(
             hosted.scaling.min, hosted.scaling.max, catalog.abilities.custom_metrics, suspended
         ),
     )
-
-
-def _version_in_tag(image: str) -> str | None:
-    """`vllm/vllm-openai:v0.10.2` says its version; a digest doesn't."""
-    match = re.search(r":v?([0-9]+\.[0-9]+\.[0-9]+)", image)
-    return match[1] if match else None
 
 
 def _replicas(low: int, high: int, can_scale: bool, suspended: bool) -> Replicas:

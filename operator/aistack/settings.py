@@ -7,11 +7,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+from urllib.parse import urlsplit
 
 from aistack.errors import SettingsError
 
 T = TypeVar("T")
 
+AN_ADDRESS = "http://otel.monitoring.svc:4318/v1/traces"
 LOG_FORMATS = ("text", "json")
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -40,6 +42,11 @@ class Settings:
     live without its word, 1 to 600. Default: 10."""
     metering: float
     """AISTACK_METERING_SECONDS: how often what stacks have cost is read, 1 to 3600. Default: 120."""
+    traces: str
+    """AISTACK_TRACES: where gateways send spans by OTLP over HTTP: the address of a collector, such as
+    http://otel.monitoring.svc:4318/v1/traces. Default: nowhere (empty)."""
+    traces_percent: float
+    """AISTACK_TRACES_PERCENT: of how many requests that come without a trace, 0 to 100. Default: 10."""
     metrics_port: int
     """AISTACK_METRICS_PORT: where /metrics, /healthz and /readyz are; 0 is any. Default: 8080."""
     webhook_port: int
@@ -71,6 +78,8 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
         reservation=read.number("AISTACK_RESERVATION_SECONDS", 90.0, float, 1, 3600),
         loader_patience=read.number("AISTACK_LOADER_SECONDS", 10.0, float, 1, 600),
         metering=read.number("AISTACK_METERING_SECONDS", 120.0, float, 1, 3600),
+        traces=read.address("AISTACK_TRACES"),
+        traces_percent=read.number("AISTACK_TRACES_PERCENT", 10.0, float, 0, 100),
         metrics_port=read.number("AISTACK_METRICS_PORT", 8080, int, 0, 65_535),
         webhook_port=read.number("AISTACK_WEBHOOK_PORT", 9443, int, 0, 65_535),
         webhook_certificate=Path(read.text("AISTACK_WEBHOOK_CERTIFICATE", "/etc/aistack/tls/tls.crt")),
@@ -90,6 +99,17 @@ class _Reader:
 
     def text(self, name: str, default: str) -> str:
         return self._environment.get(name, "").strip() or default
+
+    def address(self, name: str) -> str:
+        value = self.text(name, "")
+        try:
+            url = urlsplit(value)
+            usable = url.scheme in {"http", "https"} and bool(url.hostname and url.path and url.port != 0)
+        except ValueError:
+            usable = False
+        if value and not usable:
+            raise SettingsError(f"{name} is {value!r}; write an address such as {AN_ADDRESS}")
+        return value
 
     def choice(self, name: str, default: str, choices: tuple[str, ...]) -> str:
         value = self.text(name, default).lower()

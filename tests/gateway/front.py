@@ -9,7 +9,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import aiohttp
 
 from aistack.api.stack import RouteStatus
 from aistack.balance import shared_out
+from aistack.catalog import Traces
 from aistack.cost.prices import NO_PRICES
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.front import front_files
@@ -73,6 +74,8 @@ class Front:
     """What a budget does to the next configuration that is mounted."""
     exhausted: Mapping[str, str] = field(default_factory=dict)
     """Whose money is spent by then, and until when."""
+    traces: Traces | None = None
+    """Where spans go."""
     shares: Sequence[RouteStatus] = ()
     """How its requests are shared out, by what was measured."""
 
@@ -143,6 +146,7 @@ class Front:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
         shared = shared_out(resolved(**spec), self.shares)
         stack = restrained(shared, Hold(self.restraint, self.exhausted), NO_PRICES)
+        stack = replace(stack, gateway=replace(stack.gateway, traces=self.traces))
         gateway = neutral(stack.gateway, self.annotations)
         files = {**front_files(gateway, self.site), **replaced}
         version = digest(files)

@@ -1,13 +1,19 @@
 """Who may call the gateway's pods, and whom they reach."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from aistack.catalog import Traces
 from aistack.kinds import Manifest
+from aistack.render.gateway.network import front_policies
+from aistack.render.gateway.neutral import neutral
+from aistack.render.gateway.workload import Part
+from aistack.render.network import NAMESPACE_LABEL
 from tests.gateways import ANTHROPIC, BEDROCK, CLIENT, OPENAI, containers, egress, managed, pod, rendered
-from tests.stacks import hosted
+from tests.stacks import hosted, resolved
 
 
 def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
@@ -158,6 +164,16 @@ def test_an_endpoint_inside_opens_no_more_than_it_needs(
     rule = egress(rendered(model))[-1]
     assert rule["to"] == [to], why
     assert ports([rule]) == ({expected} if expected else set()), why
+
+
+def test_spans_go_to_their_collector_alone() -> None:
+    traces = Traces("http://otel.monitoring.svc:4318/v1/traces", percent=10)
+    found = resolved()
+    gateway = neutral(replace(found.gateway, traces=traces))
+    policy = next(front_policies(Part(found.ref, "gateway", found.gateway.replicas), gateway))
+    silent = next(front_policies(Part(found.ref, "gateway", found.gateway.replicas), neutral(found.gateway)))
+    more = [rule for rule in policy["spec"]["egress"] if rule not in silent["spec"]["egress"]]
+    assert more == [{"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: "monitoring"}}}]}]
 
 
 def test_the_internet_is_not_the_private_networks() -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from aistack.errors import SettingsError
-from aistack.settings import read_settings
+from aistack.settings import AN_ADDRESS, read_settings
 
 
 def test_an_empty_environment_is_enough() -> None:
@@ -41,6 +41,8 @@ def test_every_variable_is_read() -> None:
             "AISTACK_ADMISSION_POLICIES": "on",
             "AISTACK_DECISIONS": "decisions.jsonl",
             "AISTACK_METERING_SECONDS": "60",
+            "AISTACK_TRACES": "https://otel.example/v1/traces",
+            "AISTACK_TRACES_PERCENT": "0.5",
             "AISTACK_RESERVATION_SECONDS": "5",
             "AISTACK_WEBHOOK_PORT": "8443",
             "AISTACK_WEBHOOK_CERTIFICATE": "my.crt",
@@ -52,6 +54,7 @@ def test_every_variable_is_read() -> None:
     assert (settings.namespace, settings.lease, settings.identity) == ("ops", "mine", "pod-0")
     assert (settings.workers, settings.resync, settings.metrics_port) == (4, 30.5, 0)
     assert (settings.loader_patience, settings.metering, settings.reservation) == (1, 60, 5)
+    assert (settings.traces, settings.traces_percent) == ("https://otel.example/v1/traces", 0.5)
     assert (settings.log_format, settings.log_level) == ("json", "debug")
     assert settings.admission_policies
     assert settings.decisions == Path("decisions.jsonl")
@@ -68,6 +71,10 @@ def test_every_variable_is_read() -> None:
         ("AISTACK_METRICS_PORT", "65536", "write a whole number from 0 to 65535"),
         ("AISTACK_LOG_FORMAT", "xml", "write one of text, json"),
         ("AISTACK_ADMISSION_POLICIES", "maybe", "write one of on, off"),
+        ("AISTACK_TRACES", "otel:4318", f"write an address such as {AN_ADDRESS}"),
+        ("AISTACK_TRACES", "http://otel", f"write an address such as {AN_ADDRESS}"),
+        ("AISTACK_TRACES", "http://[otel/v1", f"write an address such as {AN_ADDRESS}"),
+        ("AISTACK_TRACES_PERCENT", "101", "write a number from 0 to 100"),
         ("AISTACK_LOG_LEVEL", "loud", "write one of debug, info, warning, error"),
     ],
 )

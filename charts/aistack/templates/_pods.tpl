@@ -61,6 +61,10 @@ env:
   {{- if $root.Values.admissionPolicies }}
   - {name: AISTACK_ADMISSION_POLICIES, value: "on"}
   {{- end }}
+  {{- if and $root.Values.traces.endpoint (eq $program "controller") }}
+  - {name: AISTACK_TRACES, value: {{ $root.Values.traces.endpoint | quote }}}
+  - {name: AISTACK_TRACES_PERCENT, value: {{ $root.Values.traces.percent | quote }}}
+  {{- end }}
   {{- if $values.decisions }}
   - name: POD_NAME
     valueFrom: {fieldRef: {fieldPath: metadata.name}}

@@ -13,7 +13,7 @@ from prometheus_client import REGISTRY
 from aistack.accounts import Accounts
 from aistack.api import AIBudget
 from aistack.budget import Budgets
-from aistack.catalog import Catalog
+from aistack.catalog import Catalog, Traces
 from aistack.connection import Connection
 from aistack.cost.prices import PriceIndex
 from aistack.errors import NotLeader, Unavailable
@@ -113,6 +113,7 @@ class Controller:
         self._kube = kube
         self._settings = settings
         self._images = default_images()
+        self._traces = Traces(settings.traces, settings.traces_percent) if settings.traces else None
         self._store = store
         self._watches = Watches(kube, self._store, WATCHED, self._on_change, resync=settings.resync)
         self._discovery = Discovery(kube, self._on_abilities, resync=settings.resync)
@@ -222,6 +223,7 @@ class Controller:
             self._store.accelerator_classes,
             self._discovery.abilities,
             self._settings.namespace,
+            self._traces,
         )
         return Platform(
             catalog,

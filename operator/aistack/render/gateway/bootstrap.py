@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import change_request, hold_body, read_body, read_usage_of_streams
-from aistack.render.gateway.clusters import EGRESS
+from aistack.render.gateway.clusters import EGRESS, collector
 from aistack.render.gateway.envoy import (
     CLIENT_HEADER,
     MAX_BODY,
@@ -22,11 +22,13 @@ from aistack.render.gateway.envoy import (
 from aistack.render.gateway.interception import client_again, mark, nobody_yet
 from aistack.render.gateway.limits import SUBJECTS, limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.provider import provider_at
 from aistack.render.gateway.refusals import refusals
 from aistack.render.gateway.replies import egress_replies, front_replies
 from aistack.render.gateway.shared_limits import ask_service, service_cluster
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import inner_loggers, loggers
+from aistack.render.gateway.tracing import tracing
 
 MAX_CONNECTIONS = 20_000
 MAX_HEAP = 900 * 1024 * 1024
@@ -41,7 +43,7 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
         "dynamic_resources": {"cds_config": watched_file(site.live, "clusters.json")},
         "static_resources": {
             "listeners": list(listeners(gateway, site)),
-            **({"clusters": [service_cluster(gateway, site)]} if gateway.resolved.needs_ratelimit else {}),
+            **_clusters(gateway, site),
         },
         "bootstrap_extensions": [
             extension(
@@ -60,6 +62,14 @@ def listeners(gateway: NeutralGateway, site: Site) -> Iterator[Manifest]:
         yield inner_listener(gateway, site)
     yield egress_listener(site)
     yield probe_listener(site)
+
+
+def _clusters(gateway: NeutralGateway, site: Site) -> Manifest:
+    """Those that a listener names."""
+    found = [service_cluster(gateway, site)] if gateway.resolved.needs_ratelimit else []
+    if traces := gateway.resolved.traces:
+        found.append(collector(provider_at(traces.endpoint), site))
+    return {"clusters": found} if found else {}
 
 
 def overload() -> Manifest:
@@ -85,7 +95,7 @@ def overload() -> Manifest:
 
 def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
-    filters = [hold_body(), read_body(), read_usage_of_streams()]
+    filters, traces = [hold_body(), read_body(), read_usage_of_streams()], gateway.resolved.traces
     if gateway.clients:
         filters = [keys(site), *filters, permissions()]
     for subject in SUBJECTS:
@@ -116,6 +126,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 request_headers_timeout="30s",
                 access_log=list(loggers(gateway)),
                 early_header_mutation_extensions=[early_mutations("nobody_yet", early)],
+                **({"tracing": tracing(gateway, traces)} if traces else {}),
             )
         ],
     }

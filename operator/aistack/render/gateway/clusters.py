@@ -20,6 +20,8 @@ EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""
 ADAPTER_OR_MODELS = "adapter-or-models"
 """The adapter, or where there is none, what it would have asked."""
+COLLECTOR = "collector"
+"""The cluster that spans go to."""
 NO_LIMITS = {
     "thresholds": [
         {
@@ -230,6 +232,16 @@ def adapter(address: Address) -> Manifest:
         **_cluster("adapter", {"adapter": {"address": socket_address(address)}}),
         "cluster_type": _by_name(),
         "connect_timeout": "1s",
+    }
+
+
+def collector(found: Provider, site: Site) -> Manifest:
+    """Where spans go. It belongs to the bootstrap, as the listener that names it."""
+    return {
+        **_cluster(COLLECTOR, {COLLECTOR: {"address": socket_address(found.address)}}),
+        "cluster_type": _by_name(all_addresses_in_single_endpoint=True),
+        "connect_timeout": "1s",
+        **({"transport_socket": _tls(found, site.trusted_ca)} if found.tls else {}),
     }
 
 

@@ -7,7 +7,7 @@ from aistack.kinds import Manifest
 from aistack.labels import KEYS_LABEL
 from aistack.render.gateway.adapter_pod import identity
 from aistack.render.gateway.neutral import NeutralGateway
-from aistack.render.gateway.provider import Provider, provider_of
+from aistack.render.gateway.provider import Provider, provider_at, provider_of
 from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import Part
 from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, pods, scrapers
@@ -116,6 +116,8 @@ def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
     egress += [{"to": [pods(stack, part)], "ports": [_tcp(port)]} for part, port in BEHIND.items()]
     egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
+    if traces := gateway.resolved.traces:
+        egress.append(provider_egress(provider_at(traces.endpoint), stack))
     return _distinct(egress)
 
 

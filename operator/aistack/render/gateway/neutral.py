@@ -244,7 +244,7 @@ def _filled(attempts: tuple[Attempt, ...], count: int) -> tuple[Attempt, ...]:
 
 
 def _may_sleep(model: ResolvedModel) -> TypeGuard[SelfHostedModel]:
-    return isinstance(model, SelfHostedModel) and model.may_sleep
+    return isinstance(model, SelfHostedModel) and model.hosted.scaling.min == 0
 
 
 def _longest_body(route: ResolvedRoute) -> int:

@@ -55,8 +55,12 @@ def binding(place: object, model: ManagedModel) -> str:
 
 
 def provider_of(model: ManagedModel) -> Provider:
+    return provider_at(model.managed.endpoint or OPENAI)
+
+
+def provider_at(endpoint: str) -> Provider:
     """`https://host/api/v1` as an OpenAI client takes it for its base URL."""
-    url = urlsplit(model.managed.endpoint or OPENAI)
+    url = urlsplit(endpoint)
     tls = url.scheme == "https"
     return Provider(
         tls=tls,
