@@ -20,6 +20,7 @@ from tests.e2e.load import Answer, Load, load, once
 CLIENT = Path(__file__).parent / "client.py"
 READY_WITHIN = 420.0  # seconds; vLLM takes 30 to 60 on two cores of its own, three times as long on busy ones
 GONE_WITHIN = 300.0  # seconds
+PATIENCE = 90.0  # seconds that a client waits for an answer
 LONGEST_LINE = 400  # characters of what is shown when something fails
 KINDS = ",".join(sorted({kind.plural for kind in CHILD_KINDS if kind not in OPTIONAL_KINDS} | {"pods"}))
 
@@ -99,7 +100,7 @@ class Stack:
             eventually(self.is_ready, lambda: f"{self.name} is Ready; it is {self.story()}", within)
 
     def ask(self, model: str, **wish: Any) -> Answer:
-        """One request through the gateway; `wish` may hold stream, key, and path (embeddings)."""
+        """One request through the gateway; `wish` may hold stream, key, patience, and path (embeddings)."""
         return once(self._client(model, **wish))
 
     def load(self, model: str, **wish: Any) -> AbstractContextManager[Load]:
@@ -126,7 +127,8 @@ class Stack:
 
     def _client(self, model: str, *options: str, path: str = "chat/completions", **wish: Any) -> list[str]:
         url = f"http://{self.name}-gateway/v1/{path}"
-        whole = {"url": url, "model": model, "stream": False, "key": "", "clients": 1, **wish}
+        whole = {"url": url, "model": model, "stream": False, "key": "", "clients": 1, "patience": PATIENCE}
+        whole |= wish
         kubectl = [str(self.cluster.programs["kubectl"]), f"--kubeconfig={self.cluster.kubeconfig}"]
         where = [f"--namespace={self.namespace}", *options, "client", "--"]
         return [*kubectl, "exec", *where, "python3", "-c", CLIENT.read_text(), json.dumps(whole)]
