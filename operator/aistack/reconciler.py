@@ -244,10 +244,10 @@ def _with_what_is_there(said: AIStackStatus, observed: Observed, uid: str) -> AI
 
 
 def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
-    """Of a stack that runs, what its policies only report or suspend it for refuses no new spec."""
+    """What runs may go on breaking the rules that it breaks; what is suspended for that runs no more."""
     if not before.inventory:
         return verdict.denials
-    return () if verdict.suspensions else verdict.refusals(standing=verdict.broken)
+    return () if verdict.suspensions else verdict.refusals(standing=before.broken)
 
 
 def _retry_after(

@@ -3,6 +3,8 @@
 from copy import deepcopy
 from typing import Any
 
+import pytest
+
 from aistack.admission.request import AdmissionReview
 from aistack.admission.review import (
     MOST_PROBLEMS,
@@ -209,14 +211,28 @@ def updated(to: Object, old: Object, *policies: AIPolicy) -> Verdict:
     return review(sent.request, Platform(CATALOG, policies=Policies(policies, namespaces={"care": {}})))
 
 
-def test_what_a_stack_broke_before_is_only_warned_of_where_its_policy_only_reports() -> None:
-    lax = rulebook.policy(onViolation="Report")
+@pytest.mark.parametrize("on_violation", ["Report", "BlockUpdates", "Suspend"])
+def test_what_a_stack_broke_before_is_only_warned_of_when_it_is_changed(on_violation: str) -> None:
+    wanted = rulebook.policy(onViolation=on_violation)
     owned = stack(governance={"owner": "care@acme.example"})
-    changed = updated(stack(environment="staging"), stack(), lax)
+    changed = updated(stack(environment="staging"), stack(), wanted)
     assert changed.allowed
     assert "mine/owner" in changed.warnings[0]
-    assert not updated(stack(), owned, lax).allowed, "what is newly broken is denied"
-    assert not updated(stack(environment="staging"), stack(), rulebook.policy()).allowed
+    assert changed.rules.warned == ("mine/owner",)
+    assert not updated(stack(), owned, wanted).allowed, "what is newly broken is denied"
+
+
+def test_one_of_two_broken_rules_can_be_mended_and_none_can_be_broken_besides() -> None:
+    purpose = {**OWNED, "id": "purpose", "expression": "object.spec.governance.?intendedPurpose.hasValue()"}
+    wanted = rulebook.policy(rules=[OWNED, purpose])
+    owned = stack(governance={"owner": "care@acme.example"})
+    assert updated(owned, stack(), wanted).allowed
+    denied = updated(stack(governance={"intendedPurpose": "Answers."}), owned, wanted)
+    assert denied.rules.denied == ("mine/owner",)
+
+
+def test_a_stack_that_was_off_is_not_switched_on_to_break_a_rule() -> None:
+    assert not updated(stack(), suspended(stack()), rulebook.policy()).allowed
 
 
 def test_a_rule_sees_what_was_there_before_an_update() -> None:

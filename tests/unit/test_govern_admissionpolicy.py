@@ -63,7 +63,7 @@ def test_params_are_bound_as_the_rule_writes_them() -> None:
 
 def test_a_rule_that_ends_in_a_comment_ends_there() -> None:
     rule = {**OWNED, "expression": "true // it is"}
-    assert variables(compiled(rules=[rule]))["rule_0"].startswith("(\ntrue // it is\n) ? '' : ")
+    assert variables(compiled(rules=[rule]))["rule_0"].count("(\ntrue // it is\n)") == 2
 
 
 def test_what_an_exception_waives_today_is_waived_there() -> None:
@@ -81,12 +81,6 @@ def test_a_rule_that_is_waived_for_too_many_is_left_to_the_webhook() -> None:
         exception(f"team-{number}", stacks=[f"stack-{each}" for each in range(60)]) for number in range(20)
     ]
     assert admission_policy(policy(), many, NOW) is None
-
-
-def test_what_runs_and_is_only_reported_may_be_updated() -> None:
-    for on_violation, operations in {"Report": ["CREATE"], "Suspend": ["CREATE", "UPDATE"]}.items():
-        (rule,) = compiled(onViolation=on_violation)["spec"]["matchConstraints"]["resourceRules"]
-        assert rule["operations"] == operations
 
 
 def test_it_is_about_the_stacks_that_the_policy_is_about() -> None:

@@ -88,7 +88,8 @@ def test_many_findings_are_counted_and_a_broken_one_hides_nothing() -> None:
     many = {**OWNED, "found": "'abcdefghijkl'.split('')"}
     broken = {**OWNED, "id": "broken", "found": "object.nothing"}
     told, untold = judge(policy(rules=[many, broken])).results
-    assert told.found[-1] == "… and 4 more"
+    assert told.told[-1] == "… and 4 more"
+    assert "… and 4 more" in told.problem().message
     assert untold.outcome is Outcome.FAILED
     assert "can't be told" in untold.found[0]
 
@@ -230,12 +231,36 @@ def test_a_long_finding_is_cut() -> None:
     assert len(result.found[0]) == 512
 
 
-def test_what_a_stack_broke_before_keeps_no_new_spec_away_where_it_is_only_reported() -> None:
-    verdict = judge(policy(onViolation="Report"), policy("other"))
+def test_what_a_stack_broke_before_keeps_no_new_spec_away() -> None:
+    verdict = judge(policy(), policy("other", rules=[{**OWNED, "expression": "object.no"}]))
     assert len(verdict.refusals()) == 2
-    (left,) = verdict.refusals(standing=verdict.broken)
-    assert "other/owner" in str(left)
-    assert verdict.broken == {"mine/owner", "other/owner"}
+    assert verdict.refusals(standing=verdict.standing(verdict)) == ()
+    (newly,) = verdict.refusals(standing=verdict.standing(judge(policy())))
+    assert "other/owner" in str(newly)
+
+
+@pytest.mark.parametrize(
+    ("on_violation", "stands"), [("BlockUpdates", False), ("Suspend", False), ("Report", True)]
+)
+def test_a_rule_that_is_broken_further_does_not_stand_unless_it_is_only_reported(
+    on_violation: str, stands: bool
+) -> None:
+    def finding(expression: str, found: str) -> Verdict:
+        rule = {**OWNED, "expression": expression, "found": found}
+        return judge(policy(rules=[rule], onViolation=on_violation))
+
+    before = finding("false", "['a', 'b']")
+    assert finding("false", "['b']").standing(before), "less is found"
+    assert bool(finding("false", "['b', 'c']").standing(before)) is stands, "something else is found"
+    assert bool(finding("object.no", "['a']").standing(before)) is stands, "it can't be evaluated any more"
+
+
+def test_of_many_findings_all_count_not_only_those_that_are_told() -> None:
+    def finding(*numbers: int) -> Verdict:
+        return judge(policy(rules=[{**OWNED, "found": str([str(number) for number in numbers])}]))
+
+    assert finding(*range(1, 20)).standing(finding(*range(20)))
+    assert not finding(*range(19), 99).standing(finding(*range(20)))
 
 
 def test_only_a_policy_that_says_so_suspends() -> None:

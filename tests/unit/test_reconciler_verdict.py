@@ -8,7 +8,7 @@ from aistack.govern import Policies
 from aistack.platform import Platform
 from tests.reconciled import Reconciled
 from tests.rulebook import exception, policy
-from tests.stacks import catalog, stack
+from tests.stacks import catalog, hosted, stack
 
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
 ENDS = datetime(2027, 1, 31, tzinfo=UTC)
@@ -99,3 +99,33 @@ async def test_a_status_that_says_that_nothing_runs_keeps_nothing_from_being_sto
     await cluster.run(held(on_violation="Suspend"), NOW)
     assert replicas(cluster) == 0
     assert cluster.status["inventory"]
+
+
+async def test_what_runs_and_breaks_a_rule_may_be_changed_and_break_no_further_one() -> None:
+    cluster = Reconciled(stack())
+    await cluster.run(Platform(catalog()), NOW)
+    await cluster.run(held(), NOW)
+    assert cluster.status["policy"]["broken"] == ["mine/owner"]
+    cluster.ask(stack(models=[hosted(scaling={"min": 2, "max": 2})]))
+    await cluster.run(held(), NOW)
+    assert replicas(cluster) == 2
+    cluster.ask(stack(**OWNED))
+    await cluster.run(held(), NOW)
+    cluster.ask(stack(models=[hosted(scaling={"min": 3, "max": 3})]))
+    await cluster.run(held(), NOW)
+    assert cluster.condition("Ready") == VIOLATED
+    assert replicas(cluster) == 1, "the owner was there, and is taken away"
+    await cluster.run(held(), NOW)
+    assert replicas(cluster) == 1, "what was refused stands for nothing at the next look"
+
+
+async def test_what_was_off_is_not_switched_on_to_break_a_rule() -> None:
+    cluster = Reconciled(stack())
+    await cluster.run(Platform(catalog()), NOW)
+    cluster.ask(stack(suspend=True))
+    await cluster.run(held(), NOW)
+    assert replicas(cluster) == 0
+    cluster.ask(stack())
+    await cluster.run(held(), NOW)
+    assert replicas(cluster) == 0
+    assert cluster.condition("Ready") == VIOLATED

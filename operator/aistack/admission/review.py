@@ -141,10 +141,10 @@ def _meaning(old: Manifest, platform: Platform) -> ResolvedStack | None:
 
 
 def _standing(said: govern.Verdict, before: ResolvedStack | None, platform: Platform) -> frozenset[str]:
-    """What the stack broke before this update, where that makes a difference."""
-    if before is None or said.refusals(standing=said.broken) == said.denials:
+    """The rules that what runs breaks, and that this update makes no worse; what is off breaks none."""
+    if before is None or before.spec.suspend or not said.denials:
         return frozenset()
-    return judged(before, platform)[1].broken
+    return said.standing(judged(before, platform)[1])
 
 
 def _warnings(said: govern.Verdict, refusals: Sequence[Problem]) -> Iterator[Problem]:

@@ -84,7 +84,8 @@ class AIPolicySpec(Model):
     """Deny refuses a stack, Warn lets it in and says so, Audit only reports. Default Audit."""
 
     on_violation: Literal["Report", "BlockUpdates", "Suspend"] = "BlockUpdates"
-    """For a stack that already runs: Report only, BlockUpdates of it, or Suspend it. Default BlockUpdates."""
+    """For a stack that runs and breaks a rule: Report only, BlockUpdates that make it worse, or Suspend it.
+    Default BlockUpdates."""
 
     exceptions: Literal["Allowed", "Never"] = "Allowed"
     """Whether an AIPolicyException can waive the rules; default Allowed."""

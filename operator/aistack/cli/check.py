@@ -225,7 +225,7 @@ def _rule(result: Result) -> dict[str, Any]:
         "references": list(rule.references),
         "path": rule.field,
         "message": rule.message,
-        "found": list(result.found),
+        "found": list(result.told),
         "remediation": rule.remediation,
         "evidence": rule.evidence,
         "deniesFrom": result.holding.denies_from or None,

@@ -100,7 +100,7 @@ def _of_result(result: Result) -> Finding:
 
 
 def _details(result: Result) -> Iterator[tuple[str, str]]:
-    yield from (("found", each) for each in result.found)
+    yield from (("found", each) for each in result.told)
     told = {
         "instead": result.rule.remediation,
         "evidence": result.rule.evidence,

@@ -89,7 +89,7 @@ class Fixture:
             return str(error.args[0])
         if result is None:
             return "no policy that is about this stack has the rule"
-        found = f" ({', '.join(result.found)})" if result.found else ""
+        found = f" ({', '.join(result.told)})" if result.told else ""
         return "" if result.outcome is self.expected else f"it came out as {result.outcome}{found}"
 
     def _result(self, policies: Sequence[AIPolicy]) -> Result | None:

@@ -29,10 +29,8 @@ __all__ = [
     "judge",
 ]
 
-MOST_FOUND = 8
-"""Findings of one rule that are told; the rest is counted."""
 LONGEST_FOUND = 512
-"""Characters of one of them."""
+"""Characters of one finding."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,9 +196,7 @@ def _found(rule: Rule, policy: str, case: _Case) -> tuple[str, ...]:
     answer = text(rule.found, policy).answer(case.variables)
     if isinstance(answer, Failure):
         return (f"(what was found can't be told: {answer.why})",)
-    told = [str(each)[:LONGEST_FOUND] for each in (answer if isinstance(answer, list) else [answer])]
-    more = [f"… and {len(told) - MOST_FOUND} more"] if len(told) > MOST_FOUND else []
-    return (*told[:MOST_FOUND], *more)
+    return tuple(str(each)[:LONGEST_FOUND] for each in (answer if isinstance(answer, list) else [answer]))
 
 
 def _standing(rule: Rule, this: Manifest) -> str:

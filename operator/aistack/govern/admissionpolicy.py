@@ -25,6 +25,8 @@ from aistack.kinds import ADMISSION_POLICY, ADMISSION_POLICY_BINDING, AISTACK, M
 
 MOST_WAIVED = 1000
 """Stacks that stand in one rule of a compiled policy as waived; beyond, the object would grow too large."""
+STOOD = "oldObject != null && !oldObject.spec.?suspend.orValue(false)"
+"""Before an update it was there and was not off. It is judged as if it came now: nothing was before it."""
 LABELS = {"app.kubernetes.io/managed-by": "aistack", "app.kubernetes.io/component": "policy"}
 
 
@@ -64,7 +66,7 @@ def admission_policy(
                         "apiGroups": [AISTACK.group],
                         "apiVersions": [AISTACK.version],
                         "resources": [AISTACK.plural],
-                        "operations": _operations(policy),
+                        "operations": ["CREATE", "UPDATE"],
                         "scope": "Namespaced",
                     }
                 ],
@@ -123,11 +125,6 @@ def _selector(selector: LabelSelector) -> Manifest:
     return selector.model_dump(mode="json", by_alias=True, exclude_defaults=True)
 
 
-def _operations(policy: AIPolicy) -> list[str]:
-    """What runs already and is only to be reported may be updated; only the webhook knows what ran before."""
-    return ["CREATE"] if policy.spec.on_violation == "Report" else ["CREATE", "UPDATE"]
-
-
 def _is_compiled(rule: Rule, policy: AIPolicy, waived: Mapping[str, Sequence[str]]) -> bool:
     compiled = condition(rule.expression, policy.metadata.name).compiled
     return (
@@ -138,13 +135,15 @@ def _is_compiled(rule: Rule, policy: AIPolicy, waived: Mapping[str, Sequence[str
 
 
 def _told(rule: Rule, policy: AIPolicy, waived: Sequence[str]) -> str:
-    """What is wrong, or an empty text. A rule may end in a comment, so that it stands on its own lines."""
+    """What is wrong, or an empty text: what ran before and broke the rule, too, may be updated."""
     parts = [f"{policy.metadata.name}/{rule.id} ({rule.severity}): {rule.message.rstrip('.')}"]
     words = " ".join("; ".join(filter(None, (*parts, rule.remediation))).split())
+    # A rule may end in a comment, so that it stands on its own lines.
     kept = f"(\n{_with_params(rule.expression)}\n)"
+    excused = f"{kept} || {STOOD} && ![oldObject].all(object, [dyn(null)].all(oldObject, {kept}))"
     if waived:
-        kept = f"({kept} || object.metadata.namespace + '/' + object.metadata.name in {_literal(waived)})"
-    return f"{kept} ? '' : {_literal(words)}"
+        excused += f" || object.metadata.namespace + '/' + object.metadata.name in {_literal(waived)}"
+    return f"({excused}) ? '' : {_literal(words)}"
 
 
 def _with_params(expression: str) -> str:

@@ -76,7 +76,7 @@ def _section(stack: Assessed, now: datetime) -> str:
 def _said(result: Result) -> str:
     if result.outcome is Outcome.PASSED:
         return ""
-    return cell("; ".join((result.rule.message.rstrip("."), *result.found, *_waiver(result))))
+    return cell("; ".join((result.rule.message.rstrip("."), *result.told, *_waiver(result))))
 
 
 def _waiver(result: Result) -> Iterator[str]:
@@ -164,7 +164,7 @@ def _properties(evidence: Evidence, now: datetime) -> Iterator[Manifest]:
 
 def _finding(stack: Assessed, result: Result) -> Manifest:
     kept = result.outcome is Outcome.PASSED
-    remarks = "; ".join((*result.found, *_waiver(result))) or ("kept" if kept else "not kept")
+    remarks = "; ".join((*result.told, *_waiver(result))) or ("kept" if kept else "not kept")
     finding: Manifest = {
         "uuid": _uuid("finding", stack.name, result.name),
         "title": result.name,

@@ -60,7 +60,7 @@ def word(result: Result) -> str:
 def _message(result: Result) -> str:
     if result.outcome is Outcome.PASSED:
         return "kept"
-    return "; ".join((result.rule.message.rstrip("."), *result.found))
+    return "; ".join((result.rule.message.rstrip("."), *result.told))
 
 
 def _properties(result: Result) -> Mapping[str, str]:

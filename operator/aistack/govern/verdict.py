@@ -15,6 +15,8 @@ from aistack.problem import Problem
 
 Action = Literal["Deny", "Warn", "Audit"]
 OnViolation = Literal["Report", "BlockUpdates", "Suspend"]
+MOST_FOUND = 8
+"""Findings of one rule that are told; the rest is counted."""
 MOST_BROKEN = 128
 """Rules that a status names, as the API has it."""
 
@@ -68,7 +70,7 @@ class Result(NamedTuple):
     rule: Rule
     outcome: Outcome = Outcome.PASSED
     found: tuple[str, ...] = ()
-    """What was found instead of what must be; why it could not be evaluated, for an error."""
+    """All that was found instead of what must be; why it could not be evaluated, for an error."""
     waived_by: AIPolicyException | None = None
     ends_soon: bool = False
     """The exception that waives it does."""
@@ -92,6 +94,21 @@ class Result(NamedTuple):
         return self.outcome is Outcome.FAILED or self.outcome is Outcome.ERROR
 
     @property
+    def told(self) -> tuple[str, ...]:
+        """As much of what was found as is told; the rest is counted."""
+        more = [f"… and {len(self.found) - MOST_FOUND} more"] if len(self.found) > MOST_FOUND else []
+        return (*self.found[:MOST_FOUND], *more)
+
+    def is_worse_than(self, before: "Result") -> bool:
+        """Whether a rule that was broken `before`, too, is broken further: its policy may ask for that not to
+        be held up. Without words of its own for what was found, it is broken or isn't."""
+        if self.holding.on_violation == "Report":
+            return False
+        if self.outcome is Outcome.ERROR:
+            return before.outcome is not Outcome.ERROR
+        return bool(self.rule.found) and not set(self.found) <= set(before.found)
+
+    @property
     def wanted(self) -> str:
         """What must be."""
         evidence = f"evidence wanted: {self.rule.evidence}" if self.rule.evidence else ""
@@ -106,7 +123,7 @@ class Result(NamedTuple):
 
     def problem(self) -> Problem:
         """The whole on one line, as a denial, a warning and a condition say it."""
-        parts = [self.rule.message, f"found: {', '.join(self.found)}" if self.found else "", self.wanted]
+        parts = [self.rule.message, f"found: {', '.join(self.told)}" if self.found else "", self.wanted]
         if self.outcome is Outcome.ERROR:
             parts = [f"the rule could not be evaluated: {', '.join(self.found)}"]
         if self.holding.denies_from:
@@ -136,14 +153,17 @@ class Verdict:
         return tuple(result.problem() for result in self.failed("Warn"))
 
     def refusals(self, standing: Container[str] = ()) -> tuple[Problem, ...]:
-        """Those of the denials that keep a new spec from being taken.
+        """Those of the denials that keep a new spec from being taken: all but the rules in `standing`, which
+        what runs breaks already, and no less."""
+        return tuple(result.problem() for result in self.failed("Deny") if result.name not in standing)
 
-        `standing` are the rules that the stack broke before: a policy may ask that this is only reported.
-        """
-        return tuple(
-            result.problem()
-            for result in self.failed("Deny")
-            if not (result.holding.on_violation == "Report" and result.name in standing)
+    def standing(self, before: "Verdict") -> frozenset[str]:
+        """The names of the rules that were broken `before` an update, and that it makes no worse."""
+        earlier = {result.name: result for result in before.not_kept if result.counts}
+        return frozenset(
+            result.name
+            for result in self.not_kept
+            if (old := earlier.get(result.name)) and result.counts and not result.is_worse_than(old)
         )
 
     @property
