@@ -1,10 +1,11 @@
 """What the platform team provides, and what that makes of a stack: the same for webhook and controller."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
+from decimal import localcontext
 
-from aistack.api import AIStack
+from aistack.api import AIStack, Reason
 from aistack.api.base import Metadata
 from aistack.bill import money
 from aistack.budget import NO_BUDGETS, Budgets, Ledger, Obstacle, claim_of
@@ -12,8 +13,11 @@ from aistack.budget.fitting import ways
 from aistack.budget.refusal import problem, summary
 from aistack.catalog import Catalog
 from aistack.cost import Estimate, Prices, estimate
+from aistack.cost.assumptions import DEFAULTS
 from aistack.cost.cheapest import cheapest_first
+from aistack.cost.demand import shortages
 from aistack.cost.limits import limit_problems
+from aistack.cost.money import EXACT
 from aistack.cost.prices import NO_PRICES
 from aistack.govern import NO_POLICIES, Money, Policies, Verdict, facts_of, judge
 from aistack.govern.facts import Facts
@@ -53,7 +57,21 @@ class Platform:
             return found
         ordered = cheapest_first(found.meaning, self.prices)
         problems = (*found.problems, *limit_problems(ordered, self.prices))
-        return replace(found, stack=None if problems else ordered, meaning=ordered, problems=problems)
+        warnings = (*found.warnings, *_too_few_replicas(ordered))
+        return Resolution(None if problems else ordered, problems, warnings, ordered)
+
+
+def _too_few_replicas(stack: ResolvedStack) -> Iterator[Problem]:
+    with localcontext(EXACT):
+        found = tuple(shortages(stack, DEFAULTS))
+    for model, needed in found:
+        if needed is not None:
+            yield Problem(
+                f"spec.models[{model.name}].selfHosted.scaling.max",
+                Reason.UNSCHEDULABLE,
+                f"the declared traffic needs {needed} replicas, and at most {model.replicas.max} may run; "
+                "what they can't serve waits, or goes on to other models in no estimate: write more",
+            )
 
 
 def judged(

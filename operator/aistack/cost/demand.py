@@ -102,6 +102,18 @@ def replicas(
     return Range(low, high if needed is None else min(max(low, needed), high), high)
 
 
+def shortages(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tuple[SelfHostedModel, int | None]]:
+    """The models that the expected requests need more replicas of than there may be, and how many they need;
+    None where that can't be known. Where what they can't serve goes, no estimate says.
+    """
+    coming = requests(stack, assumptions) or {}
+    for model in stack.self_hosted:
+        if model.name in coming:
+            needed = replicas_needed(model, coming, stack, assumptions)
+            if needed is None or needed > model.replicas.max:
+                yield model, needed
+
+
 def replicas_needed(
     model: SelfHostedModel, coming: Requests, stack: ResolvedStack, assumptions: Assumptions
 ) -> int | None:

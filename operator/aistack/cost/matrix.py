@@ -117,13 +117,9 @@ def _staying(kind: Alternative, stack: ResolvedStack) -> Iterator[str]:
 
 
 def _shortages(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[str]:
-    coming = demand.requests(stack, assumptions) or {}
-    for model in stack.self_hosted:
-        if model.name not in coming:
-            continue
+    for model, needed in demand.shortages(stack, assumptions):
         most = model.replicas.max
-        needed = demand.replicas_needed(model, coming, stack, assumptions)
         if needed is None:
             yield f"{model.name} may need more than its {most} replicas: its throughput is unknown"
-        elif needed > most:
+        else:
             yield f"{model.name} needs {needed} replicas and may have {most}"
