@@ -8,7 +8,7 @@ from aistack.accounts import Accounts
 from aistack.admission.request import AdmissionReview
 from aistack.admission.reserving import TOO_MANY, reserve
 from aistack.admission.review import Verdict, review
-from aistack.api import AcceleratorClass, AIBudget
+from aistack.api import AcceleratorClass, AIBudget, PriceBook
 from aistack.budget import Budgets
 from aistack.catalog import Catalog
 from aistack.cost.prices import index
@@ -23,6 +23,13 @@ from tests.stacks import accelerator_class, hosted, stack
 
 HOURLY = {"large": "10", "medium": "5", "small": "1", "tiny": "0.5"}
 FREE = {"name": "default", "cpuHourly": "0", "memoryGibHourly": "0", "source": SOURCE}
+FREE_PODS = book(compute=[FREE])
+GPT = {"provider": "openai", "model": "gpt-x", "inputPerMillion": "1", "outputPerMillion": "0"}
+TOKENS = book(
+    compute=[{**FREE, "cpuHourly": "0.03"}],
+    traffic=[{"name": "internet", "perGib": "0", "source": SOURCE}],
+    tokens=[{**GPT, "source": SOURCE}],
+)
 
 
 def priced_class(name: str, hourly: str) -> AcceleratorClass:
@@ -42,14 +49,20 @@ def costing(replicas: int, accelerator: str = "small", **spec: Any) -> dict[str,
 
 
 async def asked(
-    server: Server, obj: dict[str, Any], old: dict[str, Any] | None = None, **request: Any
+    server: Server,
+    obj: dict[str, Any],
+    old: dict[str, Any] | None = None,
+    *,
+    prices: PriceBook = FREE_PODS,
+    **request: Any,
 ) -> Verdict:
     """The verdict of a webhook whose cluster has these budgets."""
     sent = AdmissionReview.model_validate(reviews.review(obj, old, **request)).request
     budgets = tuple(AIBudget.parse(item) for item in server.stored.values())
-    prices = index({"prices": book(compute=[FREE])})
     catalog = Catalog(default_images(), CLASSES)
-    platform = Platform(catalog, prices, budgets=Budgets(budgets, {"care": {"team": "care"}}))
+    platform = Platform(
+        catalog, index({"prices": prices}), budgets=Budgets(budgets, {"care": {"team": "care"}})
+    )
     accounts = Accounts(server, server.budgets, patience=90)
     return await reserve(sent, review(sent, platform), platform, accounts)
 
@@ -76,6 +89,27 @@ async def test_a_refusal_names_three_ways_to_fit() -> None:
     assert "it would fit with models[llama].selfHosted.scaling.max 1 instead of 2" in line
     assert "class medium instead of large for model llama" in line
     assert line.endswith("or a limit of 14600.00 USD in AIBudget care")
+
+
+def requests_that_fit(line: str) -> int:
+    return int(line.partition("traffic.requestsPerMonth ")[2].split()[0])
+
+
+async def test_a_refusal_of_managed_models_names_the_traffic_and_the_gateways_replicas_that_fit() -> None:
+    """A request of 1,000 tokens at 1.00 a million is 0.001; a front costs 0.27 cores x 0.03 x 730 = 5.913."""
+    gpt = {"name": "gpt", "managed": {"provider": "openai", "model": "gpt-x"}}
+    traffic = {"requestsPerMonth": 100_000, "inputTokens": 1000, "outputTokens": 0}
+    gateway = {"replicas": {"min": 1, "max": 3}}
+    sent = stack(models=[gpt], gateway=gateway, traffic=traffic)
+    (line,) = (await asked(Server(manifest(limit="112")), sent, prices=TOKENS)).problems
+    assert "it would fit with gateway.replicas.max 2 instead of 3, or " in line
+    assert 94_161 <= requests_that_fit(line) <= 94_261, "to a thousandth of what is declared"
+    assert line.endswith(" instead of 100000, or a limit of 117.74 USD in AIBudget care")
+    (line,) = (await asked(Server(manifest(limit="50")), sent, prices=TOKENS)).problems
+    assert "gateway.replicas.max" not in line, "without them it doesn't fit either"
+    assert 32_161 <= requests_that_fit(line) <= 32_261
+    (line,) = (await asked(Server(manifest(limit="10")), sent, prices=TOKENS)).problems
+    assert "it would fit with a limit of 117.74 USD" in line
 
 
 async def test_a_class_with_less_memory_is_no_way_out() -> None:
@@ -111,6 +145,22 @@ async def test_a_dry_run_is_told_the_cost_and_what_would_become_of_it() -> None:
     assert fits.warnings[0].startswith("a month costs 730.00 USD at least, 730.00 expected, 730.00 at most")
     assert not (await asked(server, costing(2), dryRun=True)).allowed
     assert server.writes == 0
+
+
+async def test_a_model_that_can_not_serve_its_traffic_is_warned_of_for_nobody_counts_what_it_hands_on() -> (
+    None
+):
+    """1,500 tokens x 10 M are 15,000 M, and a replica serves 1,000 x 0.6 x 2.628 M = 1,576.8 M: ten."""
+    server = Server(manifest(limit="7300"))
+    traffic = {"requestsPerMonth": 10_000_000, "inputTokens": 1000, "outputTokens": 500}
+    for most, told in ((1, 1), (9, 1), (10, 0)):
+        sent = costing(most, traffic=traffic)
+        sent["spec"]["models"][0]["selfHosted"]["tokensPerSecond"] = 1000
+        warnings = (await asked(server, sent)).warnings
+        assert len([each for each in warnings if "needs 10 replicas" in each]) == told
+    sent["spec"]["models"][0]["selfHosted"]["scaling"]["max"] = 9
+    (warning,) = [each for each in (await asked(server, sent)).warnings if "needs 10" in each]
+    assert warning.startswith("spec.models[llama].selfHosted.scaling.max: the declared traffic needs 10")
 
 
 async def test_what_anything_else_refuses_reserves_nothing() -> None:

@@ -1,4 +1,4 @@
-"""What would fit: how many replicas of a model, or which cheaper class."""
+"""What would fit: how many replicas of a model or of the gateway, which cheaper class, how much traffic."""
 
 from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
@@ -12,26 +12,64 @@ Fits = Callable[[AIStack], bool]
 
 
 def ways(stack: AIStack, classes: Mapping[str, AcceleratorClass], fits: Fits) -> tuple[str, ...]:
-    """Changes of one model with which the stack fits: the least of each sort, none where none is enough."""
+    """Single changes with which the stack fits: the least of each sort, none where none is enough."""
     names = [model.name for model in stack.spec.models if model.self_hosted]
     fewer = chain.from_iterable(_fewer_replicas(stack, name, fits) for name in names)
     cheaper = chain.from_iterable(_cheaper_classes(stack, name, classes, fits) for name in names)
-    return tuple(way for way in (next(fewer, None), next(cheaper, None)) if way)
+    fronts, requests = _fewer_fronts(stack, fits), _fewer_requests(stack, fits)
+    return tuple(way for sort in (fewer, cheaper, fronts, requests) if (way := next(sort, None)))
 
 
 def _fewer_replicas(stack: AIStack, name: str, fits: Fits) -> Iterator[str]:
-    """The most replicas that fit, found by halving: more of them never cost less."""
     hosted = _hosted(stack, name)
-    fitting, too_many = max(hosted.scaling.min, 1) - 1, hosted.scaling.max
-    while too_many - fitting > 1:
+
+    def few_enough(most: int) -> bool:
+        scaling = hosted.scaling.model_copy(update={"max": most})
+        return fits(_with(stack, name, hosted.model_copy(update={"scaling": scaling})))
+
+    if most := _most(max(hosted.scaling.min, 1), hosted.scaling.max, few_enough):
+        yield f"models[{name}].selfHosted.scaling.max {most} instead of {hosted.scaling.max}"
+
+
+def _fewer_fronts(stack: AIStack, fits: Fits) -> Iterator[str]:
+    gateway = stack.spec.gateway
+
+    def few_enough(most: int) -> bool:
+        replicas = gateway.replicas.model_copy(update={"max": most})
+        return fits(_changed(stack, gateway=gateway.model_copy(update={"replicas": replicas})))
+
+    if most := _most(max(gateway.replicas.min, 1), gateway.replicas.max, few_enough):
+        yield f"gateway.replicas.max {most} instead of {gateway.replicas.max}"
+
+
+def _fewer_requests(stack: AIStack, fits: Fits) -> Iterator[str]:
+    """What managed models are paid for."""
+    traffic = stack.spec.traffic
+    if traffic is None:
+        return
+
+    def few_enough(most: int) -> bool:
+        return fits(_changed(stack, traffic=traffic.model_copy(update={"requests_per_month": most})))
+
+    if most := _most(1, traffic.requests_per_month, few_enough):
+        yield f"traffic.requestsPerMonth {most} instead of {traffic.requests_per_month}"
+
+
+def _most(least: int, now: int, fits: Callable[[int], bool]) -> int | None:
+    """The largest number from `least` on and below `now` that fits, to a thousandth of `now`.
+
+    It is found by halving: more never costs less.
+    """
+    if least >= now or not fits(least):
+        return None
+    fitting, too_many = least, now
+    while too_many - fitting > max(1, now // 1000):
         middle = (fitting + too_many) // 2
-        scaling = hosted.scaling.model_copy(update={"max": middle})
-        if fits(_with(stack, name, hosted.model_copy(update={"scaling": scaling}))):
+        if fits(middle):
             fitting = middle
         else:
             too_many = middle
-    if fitting >= max(hosted.scaling.min, 1):
-        yield f"models[{name}].selfHosted.scaling.max {fitting} instead of {hosted.scaling.max}"
+    return fitting
 
 
 def _cheaper_classes(
@@ -66,7 +104,11 @@ def _with(stack: AIStack, name: str, hosted: SelfHosted) -> AIStack:
         model.model_copy(update={"self_hosted": hosted}) if model.name == name else model
         for model in stack.spec.models
     )
-    return stack.model_copy(update={"spec": stack.spec.model_copy(update={"models": models})})
+    return _changed(stack, models=models)
+
+
+def _changed(stack: AIStack, **spec: object) -> AIStack:
+    return stack.model_copy(update={"spec": stack.spec.model_copy(update=spec)})
 
 
 def _hourly(accelerator: AcceleratorClass) -> float:
