@@ -2,7 +2,7 @@
 
 Two webhooks behind one address, a controller, 64 connections. Whoever is told that a stack was made finds it
 made, what doesn't fit is refused, and at every version of the budget what it holds is within its limit.
-`make budget-soak` asks for more stacks, many times over.
+`make test` takes one seed and 300 stacks; `make budget-soak` asks for more stacks, many times over.
 """
 
 import asyncio
@@ -32,8 +32,10 @@ CREATES = int(os.environ.get("BUDGET_CREATES", "300"))
 ROOM = CREATES * 3 // 10
 CONNECTIONS = 64
 PATIENCE = 15
-"""Seconds that a pending entry waits for its spec."""
+"""Seconds that a pending entry waits for its spec; 90 as shipped, but what a kill lost is waited for here."""
 CONVERGED_WITHIN = 240
+"""Seconds, on a machine that is busy with other tests too; nothing is pending for longer than PATIENCE and a
+look of the controller's at its books."""
 SOURCE = "https://prices.example/list"
 UNIT = 1_000_000
 STACKS = "/apis/aistack.dev/v1alpha1/namespaces/{}/aistacks"

@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from aistack.api.base import Metadata
+from aistack.budget import Budgets
 from aistack.errors import Unavailable
 from aistack.kinds import Manifest
 from tests.budget_server import Server
@@ -74,6 +76,38 @@ async def test_what_lost_the_race_for_the_second_budget_is_taken_back_from_the_f
     answer = await lagging.commit(claim(50), counting, running=False)
     assert [(share.name, share.phase) for share in answer.shares] == [("a", "Pending"), ("b", "Refused")]
     assert [server.reserved(name) for name in "ab"] == [0, 80]
+
+
+async def test_several_budgets_are_written_one_after_the_other_in_the_order_of_their_names() -> None:
+    """Whoever asks for the same ones waits for nobody who waits for him."""
+    server = Server(*(manifest(name, "100") for name in ("c", "a", "b")))
+    counting = Budgets(tuple(server.budgets().values())).counting(Metadata(name="support", namespace="care"))
+    written: list[str] = []
+    server.told = lambda budget: written.append(budget["metadata"]["name"])
+    accounts = server.accounts()
+    await accounts.admit(claim(60), counting)
+    await accounts.commit(claim(60), counting, running=False)
+    smaller = claim(20, spec="second")
+    held = await accounts.commit(smaller, counting, running=False)
+    await accounts.release(smaller, counting, held)
+    assert written == ["a", "b", "c"] * 4
+    assert [server.reserved(name) for name in "abc"] == [20, 20, 20]
+
+
+@pytest.mark.parametrize("enforcement", ["Audit", "Warn"])
+async def test_a_budget_that_only_counts_keeps_nobody_out_of_the_one_that_denies(enforcement: str) -> None:
+    server = Server(manifest("a", "10", enforcement=enforcement), manifest("b", "100"))
+    accounts = server.accounts()
+    for answer in (
+        await accounts.admit(claim(60), server.counting()),
+        await accounts.commit(claim(60), server.counting(), running=False),
+    ):
+        assert not answer.denied
+    assert [server.reserved(name) for name in "ab"] == [60, 60], "over the limit of the one that only counts"
+    refused = await accounts.admit(claim(60, "care/other"), server.counting())
+    assert refused.denied
+    assert [(each.ledger.name, each.denies) for each in refused.obstacles] == [("a", False), ("b", True)]
+    assert [server.reserved(name) for name in "ab"] == [60, 60], "what b refused, a doesn't count either"
 
 
 async def test_what_broke_off_at_the_second_budget_is_taken_back_from_the_first() -> None:

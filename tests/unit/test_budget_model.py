@@ -1,9 +1,13 @@
-"""Whatever happens in whatever order, a budget that denies never holds more than its limit.
+"""Whatever happens in whatever order, a budget that denies never lets in what exceeds its limit.
+
+What runs may exceed it: its price rises, or the limit is lowered. Then nothing more comes in, and what is
+held only falls. A budget that doesn't deny counts everything.
 
 A second, simpler book is kept by hand: what each stack holds is the most of what was asked and not yet given
 back. The ledger's sums must be the same, and what fits by hand must be what it lets in.
 """
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import strategies as st
@@ -21,6 +25,7 @@ PATIENCE = timedelta(seconds=90)
 
 stacks = st.sampled_from(STACKS)
 costs = st.integers(min_value=0, max_value=60)
+limits = st.integers(min_value=0, max_value=150)
 
 
 class Budget(RuleBasedStateMachine):
@@ -36,10 +41,17 @@ class Budget(RuleBasedStateMachine):
         self.waiting: list[tuple[Claim, datetime]] = []
         """By hand: what was admitted and neither came nor expired."""
 
-    @initialize(limit=st.integers(min_value=0, max_value=150))
-    def begin(self, limit: int) -> None:
-        self.limit = limit
-        self.ledger = Ledger.of(budget(limit=str(limit)))
+    @initialize(
+        limit=limits,
+        enforcement=st.sampled_from(["Deny", "Deny", "Warn", "Audit"]),
+        basis=st.sampled_from(["Max", "Expected"]),
+    )
+    def begin(self, limit: int, enforcement: str, basis: str) -> None:
+        self.limit = self.most = limit * UNIT
+        """`most`: what may be held at most, the limit or what was held when it was exceeded."""
+        self.denies, self.basis = enforcement == "Deny", basis
+        self.terms = {"enforcement": enforcement, "basis": basis}
+        self.ledger = Ledger.of(budget(limit=str(limit), **self.terms))
 
     def held(self, stack: str, without: Claim | None = None) -> int:
         waiting = [self.cost(each) for each, _ in self.waiting if each.stack == stack and each != without]
@@ -55,9 +67,8 @@ class Budget(RuleBasedStateMachine):
     def has_room(self, stack: str) -> bool:
         return sum(each.stack == stack for each, _ in self.waiting) < MOST_SPECS
 
-    @staticmethod
-    def cost(asked: Claim) -> int:
-        return asked.monthly.max // UNIT
+    def cost(self, asked: Claim) -> int:
+        return asked.monthly.max if self.basis == "Max" else asked.monthly.expected
 
     @rule(stack=stacks, cost=costs)
     def ask(self, stack: str, cost: int) -> None:
@@ -66,7 +77,7 @@ class Budget(RuleBasedStateMachine):
         before = self.ledger
         self.ledger, obstacle = admit(before, asked, expires.strftime("%Y-%m-%dT%H:%M:%SZ"))
         assert (obstacle is None) == (self.fits(asked) and self.has_room(stack))
-        if obstacle is None:
+        if obstacle is None or not obstacle.denies:
             self.waiting.append((asked, expires))
         else:
             assert self.ledger is before
@@ -83,9 +94,9 @@ class Budget(RuleBasedStateMachine):
     def see_unasked(self, stack: str, cost: int) -> None:
         """The controller sees a spec that no webhook was asked about."""
         asked = claim(cost, stack, spec=f"spec-{next(self.numbers)}")
-        fits = self.fits(asked)
+        comes_in = self.fits(asked) or not self.denies
         self.commit(asked)
-        assert is_committed(self.ledger, asked) == fits
+        assert is_committed(self.ledger, asked) == comes_in
 
     def commit(self, asked: Claim) -> None:
         self.ledger, obstacle = commit(self.ledger, asked, running=False)
@@ -93,6 +104,25 @@ class Budget(RuleBasedStateMachine):
             self.waiting = [each for each in self.waiting if each[0] != asked]
             self.committed[asked.stack] = max(self.committed.get(asked.stack, 0), self.cost(asked))
             self.running[asked.stack] = asked
+
+    @rule(limit=limits)
+    def change_limit(self, limit: int) -> None:
+        """It stops nothing that runs, and drops nothing that waits."""
+        self.limit = limit * UNIT
+        self.ledger = replace(self.ledger, terms=budget(limit=str(limit), **self.terms).spec)
+        self.most = max(self.limit, self.total())
+
+    @rule(data=st.data(), cost=costs)
+    def change_price(self, data: st.DataObject, cost: int) -> None:
+        """What runs is counted at its new price, whether or not that fits."""
+        if self.running:
+            before = self.running[data.draw(st.sampled_from(sorted(self.running)))]
+            now = replace(before, monthly=claim(cost).monthly)
+            self.ledger, _ = commit(self.ledger, now, running=True)
+            assert is_committed(self.ledger, now)
+            self.running[now.stack] = now
+            self.committed[now.stack] = max(self.committed[now.stack], self.cost(now))
+            self.most = max(self.most, self.total())
 
     @rule(data=st.data())
     def roll_out(self, data: st.DataObject) -> None:
@@ -128,19 +158,21 @@ class Budget(RuleBasedStateMachine):
     @rule()
     def read_again(self) -> None:
         """What was written says everything."""
-        written = budget(limit=str(self.limit)).model_copy(
+        written = budget(limit=str(self.limit // UNIT), **self.terms).model_copy(
             update={"status": self.ledger.status(AIBudgetStatus())}
         )
         assert Ledger.of(written) == self.ledger
         self.ledger = Ledger.of(written)
 
     @invariant()
-    def it_never_holds_more_than_its_limit(self) -> None:
-        assert self.ledger.reserved <= self.limit * UNIT
+    def what_comes_in_never_exceeds_the_limit(self) -> None:
+        if self.denies:
+            assert self.ledger.reserved <= self.most
+            self.most = max(self.limit, self.ledger.reserved)
 
     @invariant()
     def it_holds_what_the_book_kept_by_hand_says(self) -> None:
-        assert self.ledger.reserved == self.total() * UNIT
+        assert self.ledger.reserved == self.total()
 
 
 TestBudget = Budget.TestCase

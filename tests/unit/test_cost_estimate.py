@@ -9,7 +9,16 @@ import pytest
 from aistack.api.models import Spot
 from aistack.api.stack import CostStatus
 from aistack.cost.assumptions import DEFAULTS, Assumed, Provenance
-from aistack.cost.charges import ADAPTER, CACHE, DEFAULT_REQUESTS, FRONT, RATELIMIT, REDIS, PodRequests
+from aistack.cost.charges import (
+    ADAPTER,
+    CACHE,
+    DEFAULT_REQUESTS,
+    FRONT,
+    RATELIMIT,
+    REDIS,
+    Category,
+    PodRequests,
+)
 from aistack.cost.estimate import Estimate, cost_status, estimate
 from aistack.cost.money import cents
 from aistack.cost.prices import NO_PRICES
@@ -285,6 +294,28 @@ def requested(manifest: Manifest) -> PodRequests:
         cores=sum((decimal(each["cpu"]) for each in asked), Decimal(0)),
         memory=sum((decimal(each["memory"]) for each in asked), Decimal(0)) / GIB,
     )
+
+
+def test_every_workload_and_every_volume_that_is_rendered_is_charged() -> None:
+    """What a new part would cost for nothing is found here."""
+    client = {"name": "web", "secretKeyRef": {"name": "keys", "key": "web"}, "requestsPerMinute": 5}
+    spec = {
+        "models": [hosted(cache={"size": "40Gi"}), managed(provider="anthropic")],
+        "gateway": {
+            "limitScope": "Global",
+            "clients": [client],
+            "routes": [route(("llama", 1), ("gpt", 1), cache=EXACT)],
+        },
+    }
+    stack = priced(**spec, traffic=TRAFFIC)
+    charged = estimate(stack, prices()).charges
+    rendered = {(each["kind"], each["metadata"]["name"]) for each in render(stack)}
+    running = {charge.component for charge in charged if charge.category is Category.COMPUTE}
+    assert {name for kind, name in rendered if kind in {"Deployment", "StatefulSet", "DaemonSet", "Job"}} == {
+        f"support-{component.removeprefix('model/')}" for component in running
+    }
+    kept = {charge.component for charge in charged if charge.category is Category.STORAGE}
+    assert len([name for kind, name in rendered if kind == "PersistentVolumeClaim"]) == len(kept) == 1
 
 
 def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
