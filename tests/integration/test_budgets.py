@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -214,6 +215,38 @@ def test_labels_move_a_stack_from_one_budget_to_another(stacks: Stacks, budget: 
     budget.holds("1460.00")
     assert "unlabeled" in labelled("tier-")
     budget.holds("0.00")
+
+
+def test_a_namespaces_labels_and_a_budgets_new_name_take_its_stacks_along(stacks: Stacks) -> None:
+    def joins(team: str) -> None:
+        stacks.cluster.kubectl("label", "--overwrite", "namespace", stacks.namespace, f"team={team}")
+
+    def of_team(name: str, team: str) -> Budget:
+        found = Budget(stacks.cluster, stacks.namespace, name)
+        found.apply(selector={"namespaceSelector": {"matchLabels": {"team": team}}})
+        return found
+
+    first, second = (f"{stacks.namespace}-{each}" for each in ("first", "second"))
+    joins(first)
+    with ExitStack() as made:
+        one, other = of_team("one", first), of_team("other", second)
+        made.callback(one.delete)
+        made.callback(other.delete)
+        stacks.apply(costing(2))
+        stacks.wait_ready("support")
+        one.holds("1460.00")
+        joins(second)
+        other.holds("1460.00")
+        one.holds("0.00")
+        renamed = of_team("renamed", second)
+        made.callback(renamed.delete)
+        renamed.holds("1460.00")
+        other.delete()
+        held = {"name": renamed.name, "reserved": "1460.00", "phase": "Committed"}
+        eventually(
+            lambda: stacks.get("aistack", "support")["status"]["budgets"] == [held],
+            "the stack is counted by the new one alone",
+        )
 
 
 def test_a_budget_that_warns_lets_in_and_says_so(stacks: Stacks, budget: Budget) -> None:

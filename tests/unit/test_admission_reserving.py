@@ -103,11 +103,13 @@ async def test_a_refusal_of_managed_models_names_the_traffic_and_the_gateways_re
     sent = stack(models=[gpt], gateway=gateway, traffic=traffic)
     (line,) = (await asked(Server(manifest(limit="112")), sent, prices=TOKENS)).problems
     assert "it would fit with gateway.replicas.max 2 instead of 3, or " in line
-    assert 94_161 <= requests_that_fit(line) <= 94_261, "to a thousandth of what is declared"
+    assert 94_161 <= requests_that_fit(line) <= 94_261, "to a thousandth"
     assert line.endswith(" instead of 100000, or a limit of 117.74 USD in AIBudget care")
     (line,) = (await asked(Server(manifest(limit="50")), sent, prices=TOKENS)).problems
     assert "gateway.replicas.max" not in line, "without them it doesn't fit either"
     assert 32_161 <= requests_that_fit(line) <= 32_261
+    (line,) = (await asked(Server(manifest(limit="18")), sent, prices=TOKENS)).problems
+    assert requests_that_fit(line) == 261, "also of a small number to a thousandth of itself"
     (line,) = (await asked(Server(manifest(limit="10")), sent, prices=TOKENS)).problems
     assert "it would fit with a limit of 117.74 USD" in line
 

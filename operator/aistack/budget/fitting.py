@@ -56,14 +56,14 @@ def _fewer_requests(stack: AIStack, fits: Fits) -> Iterator[str]:
 
 
 def _most(least: int, now: int, fits: Callable[[int], bool]) -> int | None:
-    """The largest number from `least` on and below `now` that fits, to a thousandth of `now`.
+    """The largest number from `least` on and below `now` that fits, to a thousandth.
 
     It is found by halving: more never costs less.
     """
     if least >= now or not fits(least):
         return None
     fitting, too_many = least, now
-    while too_many - fitting > max(1, now // 1000):
+    while too_many - fitting > max(1, fitting // 1000):
         middle = (fitting + too_many) // 2
         if fits(middle):
             fitting = middle
