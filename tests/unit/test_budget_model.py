@@ -15,8 +15,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from aistack.api.budgets import AIBudgetStatus
 from aistack.budget import Ledger
-from aistack.budget.claim import Claim
-from aistack.budget.ledger import MOST_SPECS, admit, commit, is_committed, kept, release, withdraw
+from aistack.budget.claim import STANDING, Claim
+from aistack.budget.ledger import MOST_SPECS, admit, commit, hold, is_committed, kept, release, withdraw
 from tests.budgets import UNIT, budget, claim
 
 STACKS = ("care/a", "care/b", "sales/c", "sales/d")
@@ -119,10 +119,30 @@ class Budget(RuleBasedStateMachine):
             before = self.running[data.draw(st.sampled_from(sorted(self.running)))]
             now = replace(before, monthly=claim(cost).monthly)
             self.ledger, _ = commit(self.ledger, now, running=True)
-            assert is_committed(self.ledger, now)
-            self.running[now.stack] = now
-            self.committed[now.stack] = max(self.committed[now.stack], self.cost(now))
-            self.most = max(self.most, self.total())
+            self.count_anyway(now)
+
+    @rule(data=st.data(), cost=costs)
+    def switch_off(self, data: st.DataObject, cost: int) -> None:
+        """Never refused, whatever is left: it only stops what runs."""
+        if self.running:
+            stack = data.draw(st.sampled_from(sorted(self.running)))
+            off = claim(cost, stack, spec=f"spec-{next(self.numbers)}", suspended=True)
+            self.ledger, _ = commit(self.ledger, off, running=True)
+            self.count_anyway(off)
+
+    @rule(stack=stacks, cost=costs)
+    def find_running(self, stack: str, cost: int) -> None:
+        """A stack runs whose newest spec is not taken: it is counted where nothing is held for it yet."""
+        found = claim(cost, stack, spec=STANDING)
+        self.ledger, _ = hold(self.ledger, found)
+        if stack not in self.committed:
+            self.count_anyway(found)
+
+    def count_anyway(self, runs: Claim) -> None:
+        assert is_committed(self.ledger, runs)
+        self.running[runs.stack] = runs
+        self.committed[runs.stack] = max(self.committed.get(runs.stack, 0), self.cost(runs))
+        self.most = max(self.most, self.total())
 
     @rule(data=st.data())
     def roll_out(self, data: st.DataObject) -> None:
