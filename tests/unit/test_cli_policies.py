@@ -180,6 +180,35 @@ def test_sarif_names_rule_file_and_field(check: Check, capsys: pytest.CaptureFix
     assert place["logicalLocations"] == [{"fullyQualifiedName": "AIStack care/hello: spec.governance.owner"}]
 
 
+def test_sarif_says_of_each_rule_what_it_wants_how_bad_it_is_and_where_it_is_from(
+    check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rule = {**OWNED, "references": ["EU AI Act Art. 26"]}
+    check(STACK, policy(rules=[rule], action="Warn"), options=("--output=sarif",))
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    (told,) = [each for each in run["tool"]["driver"]["rules"] if each["id"] == "mine/owner"]
+    assert told["shortDescription"] == {"text": "Nobody answers for it."}
+    assert told["help"] == {"text": "Write governance.owner; EU AI Act Art. 26"}
+    assert told["defaultConfiguration"] == {"level": "warning"}
+    assert told["properties"] == {"severity": "high", "tags": ["EU AI Act Art. 26"]}
+
+
+def test_sarif_says_on_which_line_the_object_begins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "stacks.yaml"
+    first, second = (json.dumps({**STACK, "spec": {"models": []}}, indent=2) for _ in range(2))
+    file.write_text(f"# Two of them.\n{first}\n---\n\n{second}\n")
+    main(["check", str(file), "--output=sarif"])
+    (run,) = json.loads(capsys.readouterr().out)["runs"]
+    lines = {
+        place["physicalLocation"]["region"]["startLine"]
+        for each in run["results"]
+        for place in each["locations"]
+    }
+    assert lines == {2, 4 + first.count("\n") + 1}
+
+
 def test_sarif_suppresses_what_is_waived(check: Check, capsys: pytest.CaptureFixture[str]) -> None:
     check(STACK, policy(), WAIVER, options=("--output=sarif",))
     (run,) = json.loads(capsys.readouterr().out)["runs"]

@@ -6,9 +6,9 @@ from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from aistack import __version__
-from aistack.cli.findings import Checked, Finding, Sort
+from aistack.cli.findings import SORTS, Checked, Finding, Sort
 from aistack.cli.output import as_json
-from aistack.govern import Outcome
+from aistack.govern import Outcome, Result
 from aistack.markdown import cell, printable
 
 LEVELS = {Sort.INVALID: "error", Sort.DENIED: "error", Sort.WARNING: "warning"}
@@ -19,10 +19,11 @@ def sarif(checked: Sequence[Checked]) -> str:
     """https://docs.oasis-open.org/sarif/sarif/v2.1.0/: a result a finding, a rule a name."""
     found = [(each, finding) for each in checked for finding in each.findings]
     names = sorted({finding.name for _, finding in found})
+    policies = {result.name: result for each in checked for result in each.verdict.results}
     driver = {
         "name": "aistack",
         "version": __version__,
-        "rules": [{"id": name} for name in names],
+        "rules": [_sarif_rule(name, policies.get(name)) for name in names],
     }
     results = [_sarif_result(each, finding, names.index(finding.name)) for each, finding in found]
     return as_json(
@@ -34,10 +35,28 @@ def sarif(checked: Sequence[Checked]) -> str:
     )
 
 
+def _sarif_rule(name: str, of: Result | None) -> dict[str, Any]:
+    """What a viewer shows beside the findings of one name; `of` is a result of the rule that has it."""
+    if of is None:
+        return {"id": name, "help": {"text": f"docs/reasons.md says what to do about {name}"}}
+    rule = of.rule
+    told = [of.wanted.rstrip("."), *rule.references]
+    return {
+        "id": name,
+        "shortDescription": {"text": rule.message},
+        "help": {"text": "; ".join(filter(None, told)) or rule.message},
+        "defaultConfiguration": {"level": LEVELS.get(SORTS[of.action], "note")},
+        "properties": {"severity": rule.severity, "tags": list(rule.references)},
+    }
+
+
 def _sarif_result(checked: Checked, finding: Finding, index: int) -> dict[str, Any]:
     file = checked.document.file.partition(", document ")[0]
     place = {
-        "physicalLocation": {"artifactLocation": {"uri": Path(file).as_posix()}},
+        "physicalLocation": {
+            "artifactLocation": {"uri": Path(file).as_posix()},
+            "region": {"startLine": checked.document.line},
+        },
         "logicalLocations": [{"fullyQualifiedName": f"{checked.document.title}: {finding.field}"}],
     }
     result = {

@@ -40,6 +40,8 @@ class Document:
     labels: Mapping[str, str] = field(default_factory=dict)
     parsed: Model | None = None
     problems: tuple[str, ...] = ()
+    line: int = 1
+    """Where its document begins in the file, counted from 1."""
 
     @property
     def is_ours(self) -> bool:
@@ -61,15 +63,15 @@ def read(paths: Sequence[str], namespace: str = "default") -> list[Document]:
 def parsed(file: str, text: str, namespace: str) -> list[Document]:
     """Every object of one file's text; `file` is what messages call it."""
     return [
-        document(file, manifest, namespace)
-        for where, value in _values(file, text)
+        replace(document(file, manifest, namespace), line=line)
+        for line, where, value in _values(file, text)
         for manifest in _objects(value, where)
     ]
 
 
 def values(path: str) -> list[Any]:
     """Every document of a file or folder that needs to be no Kubernetes object, as JSON."""
-    return [value for file, text in _texts(path) for _, value in _values(file, text)]
+    return [value for file, text in _texts(path) for *_, value in _values(file, text)]
 
 
 def accelerator_classes(documents: Sequence[Document]) -> Mapping[str, AcceleratorClass]:
@@ -112,29 +114,37 @@ def _text(file: Path) -> str:
         raise InputError(f"{file}: {error.strerror}") from None
 
 
-def _values(file: str, text: str) -> Iterator[tuple[str, Any]]:
-    """The documents of one file, each with the words for where it is; empty ones are passed over."""
+def _values(file: str, text: str) -> Iterator[tuple[int, str, Any]]:
+    """The documents of one file, each with its first line and the words for where it is; empty ones are
+    passed over."""
     try:
-        _require_shallow(file, text)
+        lines = _first_lines(file, text)
         loaded = list(yaml.load_all(text, Loader=yaml.CSafeLoader))
     except (yaml.YAMLError, ValueError) as error:
         raise InputError(f"{file}: not YAML: {' '.join(str(error).split())}") from None
-    for position, value in enumerate(loaded, start=1):
+    for position, (line, value) in enumerate(zip(lines, loaded, strict=True), start=1):
         where = f"{file}, document {position}"
         if value is not None:
-            yield where, _as_json(value, where)
+            yield line, where, _as_json(value, where)
 
 
-def _require_shallow(file: str, text: str) -> None:
-    """Loading recurses in C: a tower of brackets would end the process, where this raises InputError."""
-    depth = 0
+def _first_lines(file: str, text: str) -> list[int]:
+    """On which line the content of each document begins, counted from 1.
+
+    Loading recurses in C: a tower of brackets would end the process, where this raises InputError.
+    """
+    depth, lines, begins = 0, list[int](), False
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if begins:
+            lines.append(event.start_mark.line + 1 if event.start_mark else 1)
+        begins = isinstance(event, yaml.DocumentStartEvent)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > MAX_DEPTH:
             raise InputError(f"{file}: nested more than {MAX_DEPTH} levels deep; no manifest is")
+    return lines
 
 
 def _objects(value: Any, where: str) -> Iterator[Manifest]:

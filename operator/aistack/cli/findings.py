@@ -21,6 +21,10 @@ class Sort(StrEnum):
     WAIVED = "waived"
 
 
+SORTS = {"Deny": Sort.DENIED, "Warn": Sort.WARNING, "Audit": Sort.AUDIT}
+"""What a broken rule is, by what its policy does about it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing that was found."""
@@ -89,9 +93,8 @@ def _of_problem(sort: Sort, problem: Problem) -> Finding:
 
 
 def _of_result(result: Result) -> Finding:
-    sorts = {"Deny": Sort.DENIED, "Warn": Sort.WARNING, "Audit": Sort.AUDIT}
     return Finding(
-        sort=sorts[result.action] if result.counts else Sort.WAIVED,
+        sort=SORTS[result.action] if result.counts else Sort.WAIVED,
         name=result.name,
         field=result.rule.field,
         message=f"{result.rule.message} ({result.rule.severity})",
