@@ -2,7 +2,8 @@
 
 import time
 
-from aistack.kinds import AISTACK
+from aistack.api import API_VERSION
+from aistack.kinds import AIPOLICY, AISTACK, Manifest
 from aistack.observed import digest
 from bench.creation import children
 from bench.measure import Measure
@@ -12,6 +13,14 @@ from tests import controllers
 from tests.controlplane import Request
 from tests.controlplane.process import Process
 
+UNKEPT: Manifest = {
+    "apiVersion": API_VERSION,
+    "kind": AIPOLICY.kind,
+    "metadata": {"name": "unkept"},
+    "spec": {"rules": [{"id": "owner", "expression": "false", "message": "Nobody answers for it."}]},
+}
+MOST_WRITES = 300
+"""A second: so much of what policies say leaves an API server room for others."""
 NEW_IMAGE = {"runtime": {"image": "registry.example/vllm:v0.99.0", "version": "0.33.0"}}
 
 
@@ -24,6 +33,7 @@ def upkeep(scene: Scene, namespace: str, count: int, idle_seconds: float) -> lis
             *_idle(scene, count, idle_seconds),
             _again(scene, namespace, count),
             *_update(scene, namespace, count),
+            *_judged(scene, namespace, count),
             _delete(scene, namespace, count),
         ]
 
@@ -81,10 +91,27 @@ def _update(scene: Scene, namespace: str, count: int) -> list[Measure]:
     ]
 
 
+def _judged(scene: Scene, namespace: str, count: int) -> list[Measure]:
+    """A policy comes that every stack breaks and that only reports: the status, the records and an event of
+    each are written. It stays until the stacks are gone."""
+    mark = scene.cluster.audit.mark()
+    scene.cluster.client.create(AIPOLICY.path(), UNKEPT)
+    requests = scene.settled(mark, at_least=3 * count)
+    asked = scene.cluster.audit.requests(mark, verb="create", resource=AIPOLICY.plural)
+    writes = [each for each in _writes(requests) if each.namespace == namespace]
+    seconds = span([*asked, *writes])
+    return [
+        Measure("policy: writes a stack", count, len(writes) / count, goal=3),
+        Measure("policy: the last stack was told of it after", count, seconds, "s", max(2.0, count / 33)),
+        Measure("policy: writes a second", count, len(writes) / seconds, goal=MOST_WRITES),
+    ]
+
+
 def _delete(scene: Scene, namespace: str, count: int) -> Measure:
     mark = scene.cluster.audit.mark()
     scene.send(list(map(delete, stacks(namespace, count))))
-    return Measure("delete: writes a stack", count, len(_writes(scene.settled(mark))) / count, goal=2)
+    writes = [each for each in _writes(scene.settled(mark)) if each.namespace == namespace]
+    return Measure("delete: writes a stack", count, len(writes) / count, goal=2)
 
 
 def _writes(requests: list[Request]) -> list[Request]:

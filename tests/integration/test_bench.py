@@ -16,6 +16,7 @@ COUNTS = {
     "idle: writes besides the Lease": 0,
     "apply again: writes": 0,
     "update: children that it changes, a stack": 1,
+    "policy: writes a stack": 3,
     "delete: writes a stack": 0,
 }
 
