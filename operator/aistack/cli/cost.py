@@ -61,11 +61,11 @@ def run_diff(
     costed, outcome = _priced(documents, [*chain(*referred.values()), *shared])
     if outcome is not Exit.FINE:
         return outcome
-    costed_earlier = _earlier(earlier, [*earlier_catalog(against, referred), *shared])
-    before, after = ({each.title: each.estimate for each in side} for side in (costed_earlier, costed))
+    after = {each.title: each.estimate for each in costed}
     if against == CLUSTER:  # what these files don't hold, others do
-        before = {title: estimated for title, estimated in before.items() if title in after}
-    compared = compare(before, after)
+        earlier = [each for each in earlier if each.title in after]
+    costed_earlier = _earlier(earlier, [*earlier_catalog(against, referred), *shared])
+    compared = compare({each.title: each.estimate for each in costed_earlier}, after)
     if output == "markdown":
         emit(cost_diff.markdown(compared))
     elif output == "json":

@@ -239,26 +239,27 @@ def _prices(commands: Commands) -> None:
     shipped.set_defaults(run=_run_prices_shipped)
     imported = sorts.add_parser(
         "import",
-        help="print a PriceBook from a FOCUS file",
-        description="Prints a PriceBook with the newest contracted unit prices of a FOCUS CSV file. "
-        "docs/cost.md shows the map, which says which SKU is the price of what.",
+        help="print a PriceBook from a FOCUS file, or from what OpenCost says",
+        description="With --map, prints a PriceBook with the newest unit prices of a FOCUS 1.x CSV file; "
+        "docs/cost.md shows the map, which says which SKU is the price of what. Without, prints what cores, "
+        "memory and volumes have cost by OpenCost. For example: "
+        "aistack prices import http://localhost:9003 --window 7d",
     )
-    imported.add_argument("file", metavar="FOCUS.csv", help="a cost and usage file in the form of FOCUS 1.x")
-    imported.add_argument("--map", required=True, metavar="FILE", help="YAML: what is which SKU")
+    imported.add_argument(
+        "place",
+        metavar="PLACE",
+        help="a file, - for standard input, or the URL where OpenCost runs; a path after it is asked instead "
+        "of /allocation",
+    )
+    imported.add_argument(
+        "--map", default="", metavar="FILE", help="YAML, for a FOCUS file: what is which SKU"
+    )
+    imported.add_argument(
+        "--window", default="7d", help="the time that OpenCost is asked for by its URL (default: 7d)"
+    )
+    imported.add_argument("--currency", default="USD", help="that OpenCost is set to (default: USD)")
+    imported.add_argument("--name", default="imported", help="the PriceBook's name (default: imported)")
     imported.set_defaults(run=_run_prices_import)
-    measured = sorts.add_parser(
-        "opencost",
-        help="print a PriceBook from what OpenCost says",
-        description="Prints a PriceBook with what cores, memory and volumes have cost. For example: "
-        "curl --get --data window=7d http://localhost:9003/allocation | aistack prices opencost -",
-    )
-    measured.add_argument(
-        "file", metavar="FILE", help="the JSON of OpenCost's /allocation, or - for standard input"
-    )
-    measured.add_argument("--currency", default="USD", help="that OpenCost is set to (default: USD)")
-    measured.set_defaults(run=_run_prices_opencost)
-    for made in (imported, measured):
-        made.add_argument("--name", default="imported", help="the PriceBook's name (default: imported)")
 
 
 def _run_prices_shipped(_arguments: argparse.Namespace) -> int:
@@ -268,15 +269,11 @@ def _run_prices_shipped(_arguments: argparse.Namespace) -> int:
 
 
 def _run_prices_import(arguments: argparse.Namespace) -> int:
-    from aistack.cli.prices import import_focus
+    from aistack.cli.prices import import_focus, import_opencost
 
-    return import_focus(arguments.file, arguments.map, arguments.name)
-
-
-def _run_prices_opencost(arguments: argparse.Namespace) -> int:
-    from aistack.cli.prices import import_opencost
-
-    return import_opencost(arguments.file, arguments.currency, arguments.name)
+    if arguments.map:
+        return import_focus(arguments.place, arguments.map, arguments.name)
+    return import_opencost(arguments.place, arguments.window, arguments.currency, arguments.name)
 
 
 def _budget(commands: Commands) -> None:

@@ -1,5 +1,6 @@
 """`aistack prices`: the shipped PriceBook, and one made of a bill or of what OpenCost measured."""
 
+import asyncio
 import io
 import json
 import sys
@@ -7,17 +8,22 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import yaml
 from pydantic import ValidationError
+from yarl import URL
 
 from aistack.api import PriceBook
 from aistack.api.validation import problems
 from aistack.cli.files import InputError
-from aistack.cli.output import Exit, as_yaml, complain, emit
+from aistack.cli.output import Exit, as_yaml, complain, emit, remark
 from aistack.cost import bill, opencost
 from aistack.cost.bill import SkuMap
 from aistack.cost.prices import shipped_text
 from aistack.kinds import Manifest
+
+PATIENCE = aiohttp.ClientTimeout(total=120)
+"""OpenCost asks Prometheus for a window of weeks in a minute or two."""
 
 
 def shipped() -> Exit:
@@ -35,13 +41,39 @@ def import_focus(file: str, sku_map: str, name: str) -> Exit:
     return _print(bill.book(io.StringIO(_text(file), newline=""), skus, name, Path(file).name), file)
 
 
-def import_opencost(file: str, currency: str, name: str) -> Exit:
-    """Prints the PriceBook of OpenCost's answer; AllocationError and InputError say what can't be read."""
+def import_opencost(place: str, window: str, currency: str, name: str) -> Exit:
+    """Prints the PriceBook of OpenCost's answer in a file, or from the URL where it runs; AllocationError and
+    InputError say what can't be read.
+    """
+    if place.startswith(("http://", "https://")):
+        place, text = asyncio.run(_asked(place, window))
+        source = place.partition("://")[2]
+    else:
+        source, text = Path(place).name, _text(place)
     try:
-        document = json.loads(_text(file), parse_float=Decimal)
+        document = json.loads(text, parse_float=Decimal)
     except ValueError as error:
-        raise InputError(f"{file}: not JSON: {error}") from None
-    return _print(opencost.book(document, name, currency, Path(file).name), file)
+        raise InputError(
+            f"{place}: not JSON, as OpenCost answers: {error}; a FOCUS file needs --map"
+        ) from None
+    outcome = _print(opencost.book(document, name, currency, source), place)
+    remark(*opencost.left_out(document))
+    return outcome
+
+
+async def _asked(address: str, window: str) -> tuple[str, str]:
+    """The address without what is secret in it, and the answer."""
+    try:
+        url = URL(address)
+        url = (url.with_path("/allocation") if url.path == "/" else url).update_query(window=window)
+        place = str(url.with_user(None).with_query(None))
+        async with aiohttp.ClientSession(timeout=PATIENCE) as session, session.get(url) as answer:
+            text = await answer.text()
+    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
+        raise InputError(f"OpenCost can't be asked: {error or 'no answer in two minutes'}") from None
+    if answer.status != 200:
+        raise InputError(f"{place}: {answer.status} {answer.reason}: {' '.join(text.split())[:200]}")
+    return place, text
 
 
 def _print(manifest: Manifest, file: str) -> Exit:

@@ -1,7 +1,8 @@
 """A PriceBook out of what OpenCost says that cores, memory and volumes have cost: cost over use.
 
 https://opencost.io/docs/integrations/api-examples: the answer of /allocation, however it is aggregated.
-OpenCost names no currency, and no class of an accelerator or volume.
+OpenCost names no currency, and no class of an accelerator or volume. What else it knows is named, with
+what to write instead.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,15 @@ from aistack.cost.money import price_text
 from aistack.cost.prices import DEFAULT
 from aistack.errors import AIStackError
 from aistack.units import GIB
+
+LEFT_OUT = {
+    "gpuCost": "write it into spec.price of the AcceleratorClass",
+    "networkCost": "write traffic[internet] into a PriceBook",
+    "loadBalancerCost": "nothing is priced by it",
+    "sharedCost": "nothing is priced by it",
+    "externalCost": "nothing is priced by it",
+}
+"""What OpenCost has besides → what to do about it."""
 
 
 class AllocationError(AIStackError):
@@ -41,6 +51,17 @@ def book(document: Any, name: str, currency: str, file: str) -> dict[str, Any]:
     return {"apiVersion": API_VERSION, "kind": "PriceBook", "metadata": {"name": name}, "spec": spec}
 
 
+def left_out(document: Any) -> Iterator[str]:
+    """What was paid for and is in no price of the book."""
+    allocations = list(_allocations(document))
+    for cost, advice in LEFT_OUT.items():
+        paid = _paid(allocations, cost)
+        an_hour = _price(allocations, "gpuCost", "gpuHours") if cost == "gpuCost" else None
+        rate = f", {price_text(an_hour)} an hour of one" if an_hour else ""
+        if paid > 0:
+            yield f"{cost} of {price_text(paid)}{rate} is left out: {advice}"
+
+
 def _allocations(document: Any) -> Iterator[Mapping[str, Any]]:
     """`data` is a list of steps in time, each a map of allocations by name."""
     steps = document.get("data") if isinstance(document, dict) else None
@@ -53,9 +74,12 @@ def _allocations(document: Any) -> Iterator[Mapping[str, Any]]:
 
 def _price(allocations: list[Mapping[str, Any]], cost: str, use: str) -> Decimal | None:
     """What one unit has cost, adjusted to the bill; None where nothing was used, or nothing was paid."""
-    paid = _sum(allocations, cost) + _sum(allocations, f"{cost}Adjustment")
-    used = _sum(allocations, use)
+    paid, used = _paid(allocations, cost), _sum(allocations, use)
     return paid / used if paid > 0 and used > 0 else None
+
+
+def _paid(allocations: list[Mapping[str, Any]], cost: str) -> Decimal:
+    return _sum(allocations, cost) + _sum(allocations, f"{cost}Adjustment")
 
 
 def _sum(allocations: list[Mapping[str, Any]], field: str) -> Decimal:
