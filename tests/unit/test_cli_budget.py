@@ -1,6 +1,7 @@
 """`aistack budget`: what a reader sees of budgets, from objects as the API server shows them."""
 
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,10 +11,17 @@ from aistack.api import AIBudget
 from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
 from aistack.cli.budget import WIDTH, BudgetError, bar, document, report, run
+from aistack.cli.showback import difference
+from aistack.cost.charges import Category
+from aistack.cost.prices import Price
 from aistack.spending.forecast import Forecast
+from aistack.spending.money import heard
+from aistack.spending.rates import Amount, Item
 from aistack.spending.summary import Spent
+from aistack.spending.tally import Tally
 from aistack.status import of_budget
 from tests.budgets import EXPIRES, budget, claim
+from tests.costs import SOURCE
 
 NOW = datetime.fromisoformat(EXPIRES) - timedelta(seconds=45)
 
@@ -55,6 +63,38 @@ def test_it_says_what_was_really_spent_and_where_the_month_leads() -> None:
     )
     assert shown(metered())[1] == "  12.35 USD spent in 2026-11, as of 2026-11-01T00:00:45Z"
     assert document(metered(forecast=leads))["spent"]["forecastHigh"] == "50.00"
+
+
+def bill(cost: str, month: str = "2026-11") -> Tally:
+    """What a stack has used, in one row."""
+    price = Price(Decimal("0.80"), "AcceleratorClass nvidia-l4", SOURCE, "2026-11-01")
+    used = Item("model/llama", "nvidia-l4 on demand", Category.COMPUTE, "Hours", price, None, "Kubernetes")
+    return Tally(month, {used: Amount(10**12, heard(cost))})
+
+
+@pytest.mark.parametrize(
+    ("tallies", "said"),
+    [
+        pytest.param({"care/support": bill("12.34")}, "", id="the same, but for the last looks"),
+        pytest.param(
+            {"care/support": bill("12.34"), "sales/chat": bill("99")}, "", id="a stack of another budget"
+        ),
+        pytest.param({"care/support": bill("2")}, "2.00 by these rows", id="a stack that was deleted"),
+        pytest.param({"care/support": bill("80")}, "80.00 by these rows", id="one that came in"),
+        pytest.param({"care/support": bill("12.34", "2026-10")}, " 0.00 by", id="none read this month"),
+        pytest.param({}, "12.35 USD spent in 2026-11", id="no stack at all"),
+    ],
+)
+def test_a_bill_that_is_not_what_the_budget_has_seen_spent_says_so(
+    tallies: dict[str, Tally], said: str
+) -> None:
+    found = difference(metered(), {f"uid-of-{stack}": tally for stack, tally in tallies.items()})
+    assert said in found
+    assert bool(said) == bool(found)
+
+
+def test_a_budget_that_nothing_was_metered_of_has_no_sum_to_compare_with() -> None:
+    assert difference(held(), {"uid-of-care/support": bill("2")}) == ""
 
 
 def test_one_stack_and_the_month_before_are_told_as_bills_only() -> None:

@@ -1,7 +1,7 @@
 """`aistack budget --output csv`: what stacks have really cost in a month, in FOCUS."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pydantic import ValidationError
 
@@ -10,11 +10,13 @@ from aistack.api.base import Metadata
 from aistack.cli.output import Exit, complain, emit, remark
 from aistack.connection import connect
 from aistack.cost.focus import Row, table, tags_of
+from aistack.cost.money import cents
 from aistack.kinds import AISTACK, CONFIG_MAP, Manifest
 from aistack.kube import Kube
 from aistack.observed import owning_stack
 from aistack.resolve import StackRef
 from aistack.spending.book import Book, loaded
+from aistack.spending.money import heard, micro
 from aistack.spending.showback import rows
 from aistack.spending.tally import Tally
 
@@ -25,10 +27,34 @@ Known = tuple[AIStack, Book]
 
 
 def of_budgets(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool) -> Exit:
-    """Of the stacks that hold something of a budget now."""
-    counted = {entry.uid for budget in budgets for entry in budget.status.stacks}
+    """Of the stacks that hold something of a budget now; where it has seen another sum, that is remarked."""
     known = asyncio.run(_known(kubeconfig))
-    return _tell([each for each in known if each[0].metadata.uid in counted], last_month=last_month)
+    counted = {entry.uid for budget in budgets for entry in budget.status.stacks}
+    outcome = _tell([each for each in known if each[0].metadata.uid in counted], last_month=last_month)
+    if last_month:
+        remark("these are the stacks that are counted now: what others have cost is not in it")
+    else:
+        tallies = {stack.metadata.uid: book.now for stack, book in known}
+        remark(*(said for budget in budgets if (said := difference(budget, tallies))))
+    return outcome
+
+
+def difference(budget: AIBudget, tallies: Mapping[str, Tally]) -> str:
+    """What a budget has seen spent this month beside the sum of its stacks' `tallies`, by their uids; empty
+    where that is the same to a hundredth, for neither is written at every look.
+    """
+    status, currency = budget.status, budget.spec.limit.currency
+    if status.month_to_date is None:
+        return ""
+    mine = [tallies[entry.uid] for entry in status.stacks if entry.uid in tallies]
+    bill, seen = sum(each.cost for each in mine if each.month == status.month), heard(status.month_to_date)
+    if abs(bill - seen) * 100 <= seen:
+        return ""
+    return (
+        f"AIBudget {budget.metadata.name}: {cents(micro(seen))} {currency} spent in {status.month} by its "
+        f"status.monthToDate, {cents(micro(bill))} by these rows: they have all of the month of each stack "
+        "that it counts now, and nothing of those that it counts no more"
+    )
 
 
 def of_stack(name: str, kubeconfig: str, *, last_month: bool) -> Exit:
