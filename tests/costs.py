@@ -39,7 +39,7 @@ def book(name: str = "cluster", as_of: str = "2026-11-01", **spec: Any) -> Price
     return PriceBook.parse(manifest)
 
 
-def prices(*tokens: Mapping[str, str]) -> Prices:
+def prices(*tokens: Mapping[str, Any]) -> Prices:
     """The cluster's prices and those of some managed models; GPT's when none is named."""
     return index({"cluster": book(**CLUSTER, tokens=list(tokens) or [GPT])})
 

@@ -151,6 +151,16 @@ def test_cached_input_has_its_own_price() -> None:
     assert costs(estimated, "model/gpt") == ("5400.34", "5400.34", "5400.34")
 
 
+def test_tokens_of_long_inputs_have_their_second_price_where_the_mean_is_long() -> None:
+    """A thousand requests of 500,000 tokens at 4, and of 10 at 12: 2000 and 0.12."""
+    long = {"aboveTokens": 200_000, "inputPerMillion": "4", "outputPerMillion": "12"}
+    known = prices({**GPT, "longInput": long})
+    traffic = {"requestsPerMonth": 1000, "inputTokens": 500_000, "outputTokens": 10}
+    charged = estimate(priced(models=[managed()], traffic=traffic), known).charges
+    paid = {charge.item: cents(charge.cost.expected) for charge in charged if charge.cost}
+    assert (paid["gpt-x input tokens"], paid["gpt-x output tokens"]) == ("2000.00", "0.12")
+
+
 def test_what_falls_back_is_paid_for() -> None:
     """No request, 1 in 100 and 1 in 10 of llama's come to gpt: of 6000.34 nothing, 60.00 and 600.03."""
     routes = [route(("llama", 1), fallbacks=["gpt"])]

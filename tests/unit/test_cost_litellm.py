@@ -23,7 +23,7 @@ CHAT = {
 }
 
 
-def converted(models: dict[str, Any]) -> list[dict[str, str]]:
+def converted(models: dict[str, Any]) -> list[dict[str, Any]]:
     parsed = PriceBook.parse(yaml.safe_load(book(json.dumps(models), ORIGIN)))
     return [price.dump() for price in parsed.spec.tokens]
 
@@ -76,6 +76,23 @@ def test_a_model_is_named_as_in_a_stack(key: str, litellm_provider: str, named: 
 )
 def test_what_has_no_price_for_a_stack_is_left_out(fields: dict[str, Any]) -> None:
     assert converted({"gpt-x": {**CHAT, **fields}}) == []
+
+
+def test_the_second_price_of_long_inputs_is_taken_with_its_threshold() -> None:
+    long = {
+        **CHAT,
+        "input_cost_per_token_above_200k_tokens": 5e-06,
+        "output_cost_per_token_above_200k_tokens": 1.5e-05,
+        "cache_read_input_token_cost_above_200k_tokens": 5e-07,
+        "input_cost_per_token_above_200k_tokens_batches": 1e-06,
+    }
+    (price,) = converted({"gpt-x": long})
+    assert price["longInput"] == {
+        "aboveTokens": 200_000,
+        "inputPerMillion": "5",
+        "outputPerMillion": "15",
+        "cachedInputPerMillion": "0.5",
+    }
 
 
 def test_an_embedding_has_no_output() -> None:

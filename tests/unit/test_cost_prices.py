@@ -66,6 +66,30 @@ def test_the_price_of_the_region_comes_before_that_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
+    ("input_tokens", "paid"),
+    [(0, ("2", "0.5", "8")), (200_000, ("2", "0.5", "8")), (200_001, ("4", "4", "12"))],
+)
+def test_a_request_with_a_long_input_costs_its_second_price(
+    input_tokens: int, paid: tuple[str, str, str]
+) -> None:
+    long = {"aboveTokens": 200_000, "inputPerMillion": "4", "outputPerMillion": "12"}
+    known = token_prices(prices({**GPT, "longInput": long}), GPT_MODEL, input_tokens)
+    found = (known.input, known.cached_input, known.output)
+    assert [price.amount for price in found if isinstance(price, Price)] == [Decimal(each) for each in paid]
+
+
+def test_the_shipped_book_has_the_second_prices_of_long_inputs() -> None:
+    sonnet = Managed(
+        provider="bedrock", model="anthropic.claude-sonnet-4-5-20250929-v1:0", region="us-east-1"
+    )
+    known = index({"default": shipped_book()})
+    short, long = (token_prices(known, sonnet, tokens).input for tokens in (1000, 500_000))
+    assert isinstance(short, Price)
+    assert isinstance(long, Price)
+    assert long.amount > short.amount
+
+
+@pytest.mark.parametrize(
     ("books", "said"),
     [
         pytest.param({"a": "2026-01-01", "b": "2026-02-01"}, "b", id="the newest"),

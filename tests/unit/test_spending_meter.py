@@ -13,7 +13,7 @@ from aistack.spending.counters import Kind, Series, increments, read_counters
 from aistack.spending.meter import Source, Use, begun, read
 from aistack.spending.money import PICO
 from aistack.spending.rates import Call, Called, costs, rates_of
-from tests.costs import TRAFFIC, managed, priced, prices, route, shared
+from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -168,6 +168,15 @@ def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
     assert hours == {"nvidia-l4 on demand": pytest.approx(1)}
     assert spent.calls == {Call("web", "chat", "gpt"): Called(0, 2 * PICO)}
     assert spent.unpriced == frozenset()
+
+
+def test_tokens_are_metered_at_the_price_of_long_inputs_where_the_declared_mean_is_long() -> None:
+    long = {"aboveTokens": 200_000, "inputPerMillion": "4", "outputPerMillion": "12"}
+    known = prices({**GPT, "longInput": long})
+    for mean, paid in ((200_000, 2), (200_001, 4)):
+        stack = priced(models=[managed()], traffic={**TRAFFIC, "inputTokens": mean})
+        spent = costs(Use(60, counted={PROMPT: 1_000_000}), rates_of(stack, known))
+        assert spent.calls == {Call("web", "chat", "gpt"): Called(0, paid * PICO)}
 
 
 def test_a_model_that_is_cached_sent_to_and_answers_outside_is_charged_for_each() -> None:

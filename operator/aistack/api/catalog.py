@@ -114,6 +114,22 @@ class AcceleratorClass(Model):
     """What is offered."""
 
 
+class LongInputPrice(Model):
+    """What all tokens of a request cost whose input is a long one, as decimal strings a million tokens."""
+
+    above_tokens: Annotated[int, Field(ge=1, le=1_000_000_000)]
+    """The input from which on, exclusive."""
+
+    input_per_million: Amount
+    """A million tokens that are read."""
+
+    output_per_million: Amount
+    """A million tokens that are written."""
+
+    cached_input_per_million: Amount | None = None
+    """A million tokens that the provider had in its cache; default as inputPerMillion."""
+
+
 class TokenPrice(Model):
     """What a managed model's tokens cost, as decimal strings a million tokens."""
 
@@ -131,6 +147,9 @@ class TokenPrice(Model):
 
     cached_input_per_million: Amount | None = None
     """A million tokens that the provider had in its cache; default as inputPerMillion."""
+
+    long_input: LongInputPrice | None = None
+    """The second price of providers that take more for long inputs; default none."""
 
     source: Uri
     """Where the price stands."""

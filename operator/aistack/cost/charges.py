@@ -231,7 +231,7 @@ def _cache(model: SelfHostedModel, prices: Prices) -> Iterator[Charge]:
 def _tokens(
     model: ManagedModel, coming: Range[Decimal], traffic: Traffic, prices: Prices, assumptions: Assumptions
 ) -> Iterator[Charge]:
-    known = token_prices(prices, model.managed)
+    known = token_prices(prices, model.managed, traffic.input_tokens)
     cached = assumptions.cached_input.value
     for item, a_request, price in (
         ("input tokens", traffic.input_tokens * (1 - cached), known.input),

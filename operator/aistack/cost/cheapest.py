@@ -58,7 +58,7 @@ def _a_request(model: ResolvedModel, prices: Prices, traffic: Traffic) -> Decima
     """In millionths of the books' currency, of the mean request that the stack declares."""
     if isinstance(model, SelfHostedModel):
         return NOTHING
-    known = token_prices(prices, model.managed)
+    known = token_prices(prices, model.managed, traffic.input_tokens)
     if not isinstance(known.input, Price) or not isinstance(known.output, Price):
         return Decimal("Infinity")
     return traffic.input_tokens * known.input.amount + traffic.output_tokens * known.output.amount

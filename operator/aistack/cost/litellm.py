@@ -41,6 +41,8 @@ TASKS = {
 """LiteLLM's mode → our task; images and sound are no models of a stack."""
 
 MILLION = Decimal(1_000_000)
+LONG_INPUT = re.compile(r"input_cost_per_token_above_([0-9]+)k_tokens")
+"""The field that has the price of a request whose input is longer than so many thousand tokens."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Origin:
 def book(price_map: str, origin: Origin) -> str:
     """The PriceBook as YAML, a price a line. `price_map` is JSON; its numbers become decimals unrounded."""
     models = json.loads(price_map, parse_float=Decimal)
-    prices: dict[tuple[str, str], dict[str, str]] = {}
+    prices: dict[tuple[str, str], dict[str, Any]] = {}
     for key, fields in models.items():
         if price := _price(key, fields, origin):
             name = price["provider"], price["model"]
@@ -96,7 +98,7 @@ def _flow(value: Any) -> str:
     return json.dumps(value)
 
 
-def _price(key: str, fields: Mapping[str, Any], origin: Origin) -> dict[str, str] | None:
+def _price(key: str, fields: Mapping[str, Any], origin: Origin) -> dict[str, Any] | None:
     """A model's price; None for what is no model of a stack, and for a price of nothing: that's no price."""
     provider, prefix = _provider(fields)
     task = TASKS.get(str(fields.get("mode")))
@@ -114,9 +116,29 @@ def _price(key: str, fields: Mapping[str, Any], origin: Origin) -> dict[str, str
         "inputPerMillion": _amount(read),
         "outputPerMillion": _amount(written or Decimal(0)),
         **({"cachedInputPerMillion": _amount(cached)} if cached else {}),
+        **_long_input(fields),
         "source": source if re.fullmatch(URI, source) else f"pypi:litellm@{origin.version}",
         **({"retires": retires} if re.fullmatch(DATE, retires) else {}),
     }
+
+
+def _long_input(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The price from the lowest threshold on, where one is listed."""
+    thresholds = [int(match[1]) for field in fields if (match := LONG_INPUT.fullmatch(field))]
+    if not thresholds:
+        return {}
+    above = f"above_{min(thresholds)}k_tokens"
+    read, written = fields[f"input_cost_per_token_{above}"], fields.get(f"output_cost_per_token_{above}")
+    cached = fields.get(f"cache_read_input_token_cost_{above}")
+    if not read:
+        return {}
+    price = {
+        "aboveTokens": min(thresholds) * 1000,
+        "inputPerMillion": _amount(read),
+        "outputPerMillion": _amount(written or fields.get("output_cost_per_token") or Decimal(0)),
+        **({"cachedInputPerMillion": _amount(cached)} if cached else {}),
+    }
+    return {"longInput": price}
 
 
 def _provider(fields: Mapping[str, Any]) -> tuple[str, str]:

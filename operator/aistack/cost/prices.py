@@ -149,18 +149,23 @@ class TokenPrices:
     output: AnyPrice
 
 
-def token_prices(prices: Prices, managed: Managed) -> TokenPrices:
-    """The price of the model's region where the books have one (`<region>/<model>`), else of the model."""
+def token_prices(prices: Prices, managed: Managed, input_tokens: int = 0) -> TokenPrices:
+    """The price of the model's region where the books have one (`<region>/<model>`), else of the model.
+
+    Where long inputs have a second price, it is that which a request of so many input tokens pays.
+    """
     regional = prices.tokens.get((managed.provider, f"{managed.region}/{managed.model}"))
     found = regional or prices.tokens.get((managed.provider, managed.model))
     if found is None:
         unknown = _missing(prices, f"tokens[{managed.provider}, {managed.model}]")
         return TokenPrices(unknown, unknown, unknown)
     listed, price = found
+    long = price.long_input
+    said = long if long and input_tokens > long.above_tokens else price
     return TokenPrices(
-        input=listed.price(price.input_per_million, price.source),
-        cached_input=listed.price(price.cached_input_per_million or price.input_per_million, price.source),
-        output=listed.price(price.output_per_million, price.source),
+        input=listed.price(said.input_per_million, price.source),
+        cached_input=listed.price(said.cached_input_per_million or said.input_per_million, price.source),
+        output=listed.price(said.output_per_million, price.source),
     )
 
 

@@ -113,7 +113,8 @@ def rates_of(stack: ResolvedStack, prices: Prices) -> Rates:
     replicas: defaultdict[str, tuple[Rate, ...]] = defaultdict(tuple)
     for rate in _rates(charge for charge in running if charge.component not in unpriced):
         replicas[rate.item.component] += (rate,)
-    counted = {key: item for model in stack.managed for key, item in _of_managed(model, prices).items()}
+    mean = stack.spec.traffic.input_tokens if stack.spec.traffic else 0
+    counted = {key: item for model in stack.managed for key, item in _of_managed(model, prices, mean).items()}
     if stack.spec.gateway.expose.type != "ClusterIP":
         answers = _traffic("gateway", "traffic to clients", prices)
         counted |= {
@@ -138,8 +139,9 @@ def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:
             yield Rate(item, EXACT.divide(charge.quantity.max, SECONDS))
 
 
-def _of_managed(model: ManagedModel, prices: Prices) -> dict[tuple[str, Kind], Item | None]:
-    known = token_prices(prices, model.managed)
+def _of_managed(model: ManagedModel, prices: Prices, mean: int) -> dict[tuple[str, Kind], Item | None]:
+    """`mean` is the input tokens of a request, as declared: what is counted are sums, not each request."""
+    known = token_prices(prices, model.managed, mean)
     return {
         (model.name, "prompt"): _tokens(model, "input tokens", known.input),
         (model.name, "cached"): _tokens(model, "cached input tokens", known.cached_input),
