@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,19 @@ def test_it_shows_what_is_left_and_the_largest_stack_first() -> None:
     assert headline == ("AIBudget care: 90.00 of 100.00 USD a month reserved, 10.00 left; Deny, by the most")
     assert first.split() == ["care/support", "60.00", "█" * (WIDTH * 6 // 10), "committed"]
     assert second.split() == ["sales/chat", "30.00", "█" * (WIDTH * 3 // 10), "pending,", "45s"]
+
+
+def test_the_document_shows_a_budget_as_it_is_printed() -> None:
+    """12600 and 6810 are 19410 of 25000, and the bars are 20.2 and 10.9 of 40 columns long."""
+    found = budget(limit="25000")
+    ledger, _ = commit(Ledger.of(found), claim(12_600, "care/support"), running=True)
+    ledger, _ = admit(ledger, claim(6_810, "care/search"), EXPIRES)
+    lines = shown(found.model_copy(update={"status": of_budget(found, ledger, NOW)}))
+    document = (Path(__file__).parents[2] / "docs" / "cost.md").read_text().splitlines()
+    assert lines[0].startswith("AIBudget care: 19410.00 of 25000.00")
+    assert [line.count("█") for line in lines[1:3]] == [20, 10]
+    for line in lines[:3]:
+        assert line.rstrip() in document
 
 
 def metered(**fields: Any) -> AIBudget:
