@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aistack.api import PriceBook
+from aistack.api import AcceleratorClass, PriceBook
 from aistack.cli.parser import main
 from tests.formats import focus
 
@@ -113,6 +113,57 @@ def test_a_bill_is_printed_as_a_price_book(tmp_path: Path, capsys: pytest.Captur
     parsed = PriceBook.parse(yaml.safe_load(capsys.readouterr().out))
     assert parsed.metadata.name == "ours"
     assert parsed.spec.storage[0].per_gib_month == "0.1"
+
+
+def accelerators(folder: Path, price: str = "8.00", spot: str = "2.40") -> tuple[str, str]:
+    """A bill with the hours of a node, and a class with what an hour cost before."""
+    (folder / "bill.csv").write_text(
+        "BillingCurrency,ChargeCategory,ChargePeriodStart,ListUnitPrice,PricingUnit,SkuId\n"
+        f"EUR,Usage,2026-11-01T00:00:00Z,{price},Hours,NODE\n"
+        f"EUR,Usage,2026-11-02T00:00:00Z,{spot},Hours,SPOT\n"
+    )
+    (folder / "classes.yaml").write_text(Path("examples/accelerators.yaml").read_text())
+    return str(folder / "bill.csv"), f"--catalog={folder / 'classes.yaml'}"
+
+
+def test_a_bill_replaces_the_price_of_an_accelerator_by_its_part_of_the_node(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skus = sku_map(tmp_path, "accelerators: {nvidia-l4: {onDemand: NODE, spot: SPOT, accelerators: 8}}")
+    paid, catalog = accelerators(tmp_path)
+    assert main(["prices", "import", paid, "--map", skus, catalog]) == 0
+    (written,) = yaml.safe_load_all(capsys.readouterr().out)
+    (before, _) = yaml.safe_load_all(Path("examples/accelerators.yaml").read_text())
+    assert written["spec"].pop("price") == {
+        "onDemandHourly": "1",
+        "spotHourly": "0.3",
+        "currency": "EUR",
+        "source": "focus:bill.csv#NODE",
+        "asOf": "2026-11-01",
+    }
+    before["spec"].pop("price")
+    assert written["metadata"] == before["metadata"]
+    assert AcceleratorClass.parse(written) == AcceleratorClass.parse(before), "all else stays"
+
+
+@pytest.mark.parametrize(
+    ("named", "spot", "words"),
+    [
+        pytest.param("nvidia-b200", "2.40", "AcceleratorClass nvidia-b200 is in no file", id="no such class"),
+        pytest.param(
+            "nvidia-l4", "80", "spotHourly is above onDemandHourly", id="a spot price that is dearer"
+        ),
+    ],
+)
+def test_a_class_that_can_not_have_the_price_is_bad_input(
+    named: str, spot: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    skus = sku_map(tmp_path, f"accelerators: {{{named}: {{onDemand: NODE, spot: SPOT}}}}")
+    paid, catalog = accelerators(tmp_path, spot=spot)
+    assert main(["prices", "import", paid, "--map", skus, catalog]) == 2
+    printed = capsys.readouterr()
+    assert words in printed.err
+    assert printed.out == ""
 
 
 @pytest.mark.parametrize(

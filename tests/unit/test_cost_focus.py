@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from aistack.api import PriceBook
 from aistack.cost.bill import BillError, SkuMap, book
+from aistack.cost.bill import read as read_bill
 from aistack.cost.charges import Category
 from aistack.cost.estimate import estimate
 from aistack.cost.focus import COLUMNS, Month, rows, table
@@ -137,7 +138,7 @@ OUT = {"traffic": {"internet": "OUT"}}
 
 
 def imported(lines: tuple[str, ...] = BILL, skus: Mapping[str, Any] = SKUS) -> PriceBook:
-    return PriceBook.parse(book(lines, SkuMap.parse(dict(skus)), "ours", "my bill.csv"))
+    return PriceBook.parse(book(read_bill(lines, "my bill.csv"), SkuMap.parse(dict(skus)), "ours"))
 
 
 def test_a_bill_becomes_a_price_book_in_the_apis_units() -> None:

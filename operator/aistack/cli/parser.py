@@ -255,6 +255,13 @@ def _prices(commands: Commands) -> None:
         "--map", default="", metavar="FILE", help="YAML, for a FOCUS file: what is which SKU"
     )
     imported.add_argument(
+        "--catalog",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="AcceleratorClasses that the map names, to be printed with their new prices; may be repeated",
+    )
+    imported.add_argument(
         "--window", default="7d", help="the time that OpenCost is asked for by its URL (default: 7d)"
     )
     imported.add_argument("--currency", default="USD", help="that OpenCost is set to (default: USD)")
@@ -272,7 +279,7 @@ def _run_prices_import(arguments: argparse.Namespace) -> int:
     from aistack.cli.prices import import_focus, import_opencost
 
     if arguments.map:
-        return import_focus(arguments.place, arguments.map, arguments.name)
+        return import_focus(arguments.place, arguments.map, arguments.catalog, arguments.name)
     return import_opencost(arguments.place, arguments.window, arguments.currency, arguments.name)
 
 

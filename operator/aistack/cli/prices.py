@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 import sys
+from collections.abc import Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,12 +14,13 @@ import yaml
 from pydantic import ValidationError
 from yarl import URL
 
-from aistack.api import PriceBook
+from aistack.api import TYPES, AcceleratorClass
 from aistack.api.validation import problems
-from aistack.cli.files import InputError
+from aistack.cli import files
+from aistack.cli.files import InputError, accelerator_classes
 from aistack.cli.output import Exit, as_yaml, complain, emit, remark
 from aistack.cost import bill, opencost
-from aistack.cost.bill import SkuMap
+from aistack.cost.bill import SkuMap, accelerator_price
 from aistack.cost.prices import shipped_text
 from aistack.kinds import Manifest
 
@@ -31,14 +33,44 @@ def shipped() -> Exit:
     return Exit.FINE
 
 
-def import_focus(file: str, sku_map: str, name: str) -> Exit:
-    """Prints the PriceBook of a FOCUS file; BillError and InputError say what can't be read."""
+def import_focus(file: str, sku_map: str, catalog: Sequence[str], name: str) -> Exit:
+    """Prints the PriceBook of a FOCUS file, and the AcceleratorClasses of the catalog with their new prices;
+    BillError and InputError say what can't be read.
+    """
     mapped = _map(sku_map)
     try:
         skus = SkuMap.parse(mapped)
     except ValidationError as error:
         return _refused(sku_map, problems(error, mapped))
-    return _print(bill.book(io.StringIO(_text(file), newline=""), skus, name, Path(file).name), file)
+    paid = bill.read(io.StringIO(_text(file), newline=""), Path(file).name)
+    classes = accelerator_classes(files.read(catalog))
+    if missing := skus.accelerators.keys() - classes.keys():
+        told = (
+            f"AcceleratorClass {min(missing)} is in no file of --catalog; name the file that it is written in"
+        )
+        raise InputError(f"{sku_map}: {told}")
+    priced = [
+        _with_price(classes[name], accelerator_price(paid, each)) for name, each in skus.accelerators.items()
+    ]
+    books = [bill.book(paid, skus, name)] if skus.model_fields_set != {"accelerators"} else []
+    return _print([*books, *priced], file)
+
+
+def _with_price(offered: AcceleratorClass, price: dict[str, str]) -> Manifest:
+    """To be applied: of the metadata what somebody wrote."""
+    written = offered.dump()
+    metadata = {name: written["metadata"][name] for name in ("name", "labels", "annotations")}
+    return {
+        **written,
+        "metadata": {name: value for name, value in metadata.items() if value},
+        "spec": {**written["spec"], "price": {**_region(offered), **price}},
+    }
+
+
+def _region(offered: AcceleratorClass) -> dict[str, str]:
+    """Where the price held before; a bill's SKU is that of one region."""
+    before = offered.spec.price
+    return {"region": before.region} if before and before.region else {}
 
 
 def import_opencost(place: str, window: str, currency: str, name: str) -> Exit:
@@ -56,7 +88,7 @@ def import_opencost(place: str, window: str, currency: str, name: str) -> Exit:
         raise InputError(
             f"{place}: not JSON, as OpenCost answers: {error}; a FOCUS file needs --map"
         ) from None
-    outcome = _print(opencost.book(document, name, currency, source), place)
+    outcome = _print([opencost.book(document, name, currency, source)], place)
     remark(*opencost.left_out(document))
     return outcome
 
@@ -76,13 +108,14 @@ async def _asked(address: str, window: str) -> tuple[str, str]:
     return place, text
 
 
-def _print(manifest: Manifest, file: str) -> Exit:
+def _print(manifests: list[Manifest], file: str) -> Exit:
     """A price that the API can't hold is the file's fault."""
-    try:
-        PriceBook.parse(manifest)
-    except ValidationError as error:
-        return _refused(file, problems(error, manifest))
-    emit(as_yaml([manifest]))
+    for manifest in manifests:
+        try:
+            TYPES[manifest["kind"]].parse(manifest)
+        except ValidationError as error:
+            return _refused(file, problems(error, manifest))
+    emit(as_yaml(manifests))
     return Exit.FINE
 
 

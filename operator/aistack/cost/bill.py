@@ -64,6 +64,15 @@ class ComputeSkus(Model):
     memory: Line
 
 
+class AcceleratorSkus(Model):
+    """The SKUs of an hour of a node with its accelerators."""
+
+    on_demand: Line
+    spot: Line | None = None
+    accelerators: Annotated[int, Field(ge=1, le=1024)] = 1
+    """How many the node has; the price is one's part of it."""
+
+
 Skus = Annotated[dict[Line, Line], Field(max_length=256)]
 
 
@@ -77,6 +86,8 @@ class SkuMap(Model):
     """By node pool."""
     traffic: Skus = Field(default={})
     """By destination."""
+    accelerators: Annotated[dict[Line, AcceleratorSkus], Field(max_length=256)] = Field(default={})
+    """By AcceleratorClass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +100,9 @@ class UnitPrice:
     since: str
     """The day on which the period began in which it was charged."""
 
-    def of(self, what: str, count: int = 1) -> str:
-        """The price of so many of `what`, a key of UNITS, as the API writes it."""
-        price = price_text(self.amount / self._units(what) * count)
+    def of(self, what: str, count: int = 1, shared_by: int = 1) -> str:
+        """The price of so many of `what`, a key of UNITS, or of a part of them, as the API writes it."""
+        price = price_text(self.amount / self._units(what) * count / shared_by)
         if self.amount and not Decimal(price):
             raise BillError(f"SKU {self.sku}: a {what} costs less than a millionth; map another SKU")
         return price
@@ -157,10 +168,40 @@ def _newest(prices: Set[UnitPrice]) -> Set[UnitPrice]:
     return {price for price in paid if price.since == day}
 
 
-def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, Any]:
-    """The PriceBook's manifest, as of the newest price in it. `file` is what the prices' source names."""
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """The prices of a file, where a SKU that it hasn't is an error that names it."""
+
+    prices: Mapping[str, Set[UnitPrice]]
+    currency: str
+    file: str
+
+    def __getitem__(self, sku: str) -> UnitPrice:
+        """The one price of the SKU on its newest day."""
+        if sku not in self.prices:
+            raise BillError(f"SKU {sku}: no row of {self.file} has a unit price for its use; map another SKU")
+        newest = _newest(self.prices[sku])
+        if len(newest) > 1:
+            least, most = (pick(newest, key=lambda price: price.amount) for pick in (min, max))
+            raise BillError(
+                f"SKU {sku}: {len(newest)} prices in {self.file} on {least.since}, from {least.amount} for "
+                f"{least.unit} to {most.amount} for {most.unit}; map the SkuPriceId of one"
+            )
+        return next(iter(newest))
+
+    def source(self, sku: str) -> str:
+        """A URI without spaces."""
+        return re.sub(r"[^!-~]", "_", f"focus:{self.file}#{sku}")
+
+
+def read(lines: Iterable[str], file: str) -> Bill:
+    """`file` is what the prices' source names."""
     prices, currency = unit_prices(lines)
-    known = _Known(prices, file)
+    return Bill(prices, currency, file)
+
+
+def book(known: Bill, skus: SkuMap, name: str) -> dict[str, Any]:
+    """The PriceBook's manifest, as of the newest price in the bill."""
     spec = {
         "tokens": [
             {
@@ -195,41 +236,30 @@ def book(lines: Iterable[str], skus: SkuMap, name: str, file: str) -> dict[str, 
             for destination, sku in skus.traffic.items()
         ],
     }
-    as_of = max(price.since for each in prices.values() for price in each)
+    as_of = max(price.since for each in known.prices.values() for price in each)
     return {
         "apiVersion": API_VERSION,
         "kind": "PriceBook",
         "metadata": {"name": name},
-        "spec": {"currency": currency, "asOf": as_of, **{key: value for key, value in spec.items() if value}},
+        "spec": {
+            "currency": known.currency,
+            "asOf": as_of,
+            **{key: value for key, value in spec.items() if value},
+        },
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """The prices of the file, where a SKU that it hasn't is an error that names it."""
-
-    prices: Mapping[str, Set[UnitPrice]]
-    file: str
-
-    def __getitem__(self, sku: str) -> UnitPrice:
-        """The one price of the SKU on its newest day."""
-        if sku not in self.prices:
-            raise BillError(f"SKU {sku}: no row of {self.file} has a unit price for its use; map another SKU")
-        newest = _newest(self.prices[sku])
-        if len(newest) > 1:
-            least, most = (pick(newest, key=lambda price: price.amount) for pick in (min, max))
-            raise BillError(
-                f"SKU {sku}: {len(newest)} prices in {self.file} on {least.since}, from {least.amount} for "
-                f"{least.unit} to {most.amount} for {most.unit}; map the SkuPriceId of one"
-            )
-        return next(iter(newest))
-
-    def source(self, sku: str) -> str:
-        """A URI without spaces."""
-        return re.sub(r"[^!-~]", "_", f"focus:{self.file}#{sku}")
+def accelerator_price(known: Bill, skus: AcceleratorSkus) -> dict[str, str]:
+    """What spec.price of an AcceleratorClass becomes."""
+    on_demand = known[skus.on_demand]
+    price = {"onDemandHourly": on_demand.of("hour", shared_by=skus.accelerators)}
+    if skus.spot:
+        price["spotHourly"] = known[skus.spot].of("hour", shared_by=skus.accelerators)
+    source = known.source(skus.on_demand)
+    return {**price, "currency": known.currency, "source": source, "asOf": on_demand.since}
 
 
-def _cached(skus: TokenSkus, known: _Known) -> dict[str, str]:
+def _cached(skus: TokenSkus, known: Bill) -> dict[str, str]:
     if skus.cached_input is None:
         return {}
     return {"cachedInputPerMillion": known[skus.cached_input].of("token", MILLION)}
