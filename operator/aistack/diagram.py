@@ -58,14 +58,17 @@ def _parts(stack: ResolvedStack, ids: Mapping[str, str]) -> Iterator[str]:
     gateway = stack.gateway
     yield f"gateway[{_label('gateway: Envoy', _replicas(gateway.replicas))}]"
     for number, route in enumerate(gateway.routes):
-        yield f"route{number}([{_label(route.name, *_kept(route))}])"
+        yield f"route{number}([{_label(route.name, *_interception(route))}])"
     for model in _adapted(stack):
         yield f"{_door(model, ids)}[{_label('adapter: LiteLLM', _replicas(gateway.replicas))}]"
     for hosted in stack.self_hosted:
         yield f"{ids[hosted.name]}[{_label(*_hosted(hosted))}]"
 
 
-def _kept(route: ResolvedRoute) -> Iterator[str]:
+def _interception(route: ResolvedRoute) -> Iterator[str]:
+    checks = [*route.spec.guardrails, *(["deniedWords"] if route.spec.denied_words else [])]
+    if checks:
+        yield f"checked: {', '.join(checks)}"
     if route.is_cached:
         whom = "all clients" if route.spec.cache.scope == "Shared" else "each client"
         yield f"answers are kept for {route.spec.cache.ttl} for {whom}"

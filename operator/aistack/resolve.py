@@ -157,7 +157,7 @@ class ResolvedRoute:
     @property
     def is_intercepted(self) -> bool:
         """Whether the adapter sees its requests before any model does."""
-        return self.is_cached
+        return bool(self.is_cached or self.spec.guardrails or self.spec.denied_words)
 
     @property
     def ways(self) -> tuple[Way, ...]:

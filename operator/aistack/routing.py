@@ -22,6 +22,7 @@ def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
         yield from _when_down(f"{path}.whenDown", route, names)
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
         yield from _cache(f"{path}.cache", route, names)
+        yield from _checks(path, route, names)
 
 
 def routing_warnings(names: Names) -> Iterator[Problem]:
@@ -123,6 +124,14 @@ def _cache(path: str, route: Route, names: Names) -> Iterator[Problem]:
     if not seconds(route.cache.ttl):
         message = f"{route.cache.ttl} keeps no answer; write such as 1h, or mode: Off"
         yield Problem(f"{path}.ttl", Reason.INVALID_SPEC, message)
+
+
+def _checks(path: str, route: Route, names: Names) -> Iterator[Problem]:
+    checks = {"guardrails": route.guardrails, "deniedWords": route.denied_words}
+    for field in (field for field, used in checks.items() if used):
+        if (task := _task(route, names)) not in {"chat", ""}:
+            message = f"only chats are checked, and its models' task is {task}; leave it out"
+            yield Problem(f"{path}.{field}", Reason.INVALID_SPEC, message)
 
 
 def _long_context(path: str, route: Route, names: Names) -> Iterator[Problem]:

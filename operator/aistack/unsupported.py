@@ -80,5 +80,3 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
     if route.cache.mode == "Semantic":
         yield f"{path}.cache.mode", SEMANTIC
-    if route.guardrails:
-        yield f"{path}.guardrails", LATER

@@ -1,6 +1,5 @@
 """Answers that are given again: by the front, a real LiteLLM and a real Redis, on what is rendered."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,11 +10,10 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from aistack.labels import purge_annotation
-from aistack.render.gateway.redis_pod import ANSWERS, redis_arguments
 from tests.gateway.adapter import adapter
 from tests.gateway.chat_model import ChatModel
 from tests.gateway.front import HOST, Front, Reply, free_ports
-from tests.gateway.limiter import redis_server, until_listening
+from tests.gateway.intercepted import Memory, content, events, say, was_kept
 from tests.gateway.test_telemetry import counted
 from tests.stacks import hosted
 
@@ -43,29 +41,6 @@ SPEC: dict[str, Any] = {
         ],
     },
 }
-
-
-class Memory:
-    """The cache's Redis, as a stack's pod runs it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        [self.port] = free_ports(1)
-        self._process: asyncio.subprocess.Process | None = None
-
-    async def start(self) -> None:
-        here = ["--port", str(self.port), "--bind", HOST, "--dir", str(self.folder)]
-        with (self.folder / "redis.log").open("a") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                str(redis_server()), *here, *redis_arguments(ANSWERS), stdout=log, stderr=log
-            )
-        await until_listening(self.port)
-
-    async def stop(self) -> None:
-        if self._process:
-            self._process.kill()
-            await self._process.wait()
-            self._process = None
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -105,31 +80,6 @@ def llama(models: dict[str, ChatModel]) -> ChatModel:
     for model in models.values():
         model.recover()
     return models["llama"]
-
-
-async def say(front: Front, route: str, text: str, *, key: str = "web-key", **options: Any) -> Reply:
-    messages = [{"role": "user", "content": text}]
-    reply = await front.ask(route, key=key, messages=messages, **options)
-    assert reply.status == 200, (reply.status, reply.text)
-    return reply
-
-
-def was_kept(reply: Reply) -> bool:
-    return reply.headers.get("x-aistack-cache") == "hit"
-
-
-def events(reply: Reply) -> list[Any]:
-    *said, last = [line.removeprefix("data: ") for line in reply.text.splitlines() if line]
-    assert last == "[DONE]"
-    return [json.loads(event) for event in said]
-
-
-def content(reply: Reply) -> str:
-    """What was said, whole or as a stream."""
-    if reply.json:
-        return str(reply.json["choices"][0]["message"]["content"])
-    deltas = (choice["delta"] for event in events(reply) for choice in event["choices"])
-    return "".join(delta.get("content") or "" for delta in deltas)
 
 
 async def twice(front: Front, route: str, text: str, **options: Any) -> tuple[Reply, Reply]:

@@ -2,13 +2,14 @@
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, StringConstraints
 
 from aistack.api.base import KeyRef, Model, Money
 from aistack.api.invariants import Invariant, ListMap, ListSet
 from aistack.api.models import MIN_TO_MAX
-from aistack.api.scalars import Count, Duration, Image, Line, Name, ObjectName, Share, Text
+from aistack.api.scalars import LINE, Count, Duration, Image, Line, Name, ObjectName, Share, Text
 
+Phrase = Annotated[str, StringConstraints(pattern=LINE, min_length=2, max_length=100)]
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
 
 
@@ -256,7 +257,13 @@ class Route(Model):
     guardrails: Annotated[
         tuple[Literal["PIIMask", "PromptInjection"], ...], Field(max_length=2), ListSet()
     ] = ()
-    """Checks before the model sees a request; default none."""
+    """What is checked before a model sees a request, and a client an answer, streams too; default nothing.
+    PIIMask replaces what has the form of personal data, in both; PromptInjection refuses requests that would
+    have a model forget what it was told. They know forms and words, and find no others."""
+
+    denied_words: Annotated[tuple[Phrase, ...], Field(max_length=256), ListSet()] = ()
+    """Words and phrases with which a request or an answer is refused, in any case, also within longer words;
+    default none."""
 
     when_down: WhenDown | None = None
     """The answer after every fallback has failed; default an error."""

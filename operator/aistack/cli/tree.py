@@ -138,6 +138,9 @@ def _adapter(spec: AIStackSpec) -> tuple[str, str]:
     if cached := _caches(spec):
         fields.append(cached)
         asks.append("answers that are given again")
+    if checked := [route.name for route in routes_of(spec) if route.guardrails or route.denied_words]:
+        fields += [f"spec.gateway.routes[{name}].guardrails" for name in checked]
+        asks.append("what is checked of requests and answers")
     return ", ".join(fields), "; ".join(asks)
 
 

@@ -4,12 +4,15 @@ It translates: which model, how often and for how long is the front's decision, 
 Of intercepted routes it keeps the answers, and asks the front for those that it doesn't have.
 """
 
+import hashlib
+import json
 from collections.abc import Iterator
 from importlib import resources
 
 import orjson
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.guardrails import guardrails, guardrails_of
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, binding, key_of
 from aistack.render.gateway.site import POD, Site
@@ -35,7 +38,7 @@ UNKNOWN_MODEL = "Invalid model name passed in"
 def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     """config.yaml, in JSON, which is YAML; and the program that LiteLLM imports for intercepted routes."""
     front = site.front_address(gateway.stack)
-    config = {
+    config: Manifest = {
         "model_list": [
             *(_entry(model, _timeout(model, gateway)) for model in gateway.adapted),
             *(entry for route in gateway.intercepted for entry in _interceptions(route, front)),
@@ -51,6 +54,8 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
     }
+    if checks := guardrails(gateway):
+        config["guardrails"] = checks
     files = {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
     if gateway.intercepted:
         program = resources.files("aistack.render.gateway").joinpath("interceptor.py")
@@ -59,8 +64,12 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
 
 
 def interception_name(route: NeutralRoute) -> str:
-    """An intercepted route's name in LiteLLM; no model's has a dot."""
-    return f"{route.name}.intercepted"
+    """An intercepted route's name in LiteLLM; no model's has a dot.
+
+    It changes with what is checked: a pod that has not the newest checks does not know the name, and refuses.
+    """
+    checks = hashlib.sha256(json.dumps(list(guardrails_of(route))).encode()).hexdigest()[:8]
+    return f"{route.name}.{checks}"
 
 
 def _interceptions(route: NeutralRoute, front: Address) -> Iterator[Manifest]:

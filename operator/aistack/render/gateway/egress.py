@@ -51,9 +51,13 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
 
 
 def adapter_host(route: NeutralRoute) -> Manifest:
-    """Where an intercepted request goes, its body as it is. One that has only a cache in its way goes past an
+    """Where an intercepted request goes, its body as it is. One that nothing is checked of goes past an
     adapter that is not there.
     """
+    past = {
+        "cluster": ADAPTER_OR_MODELS,
+        "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 1},
+    }
     name = interception_host(route)
     return {
         "name": name,
@@ -61,11 +65,7 @@ def adapter_host(route: NeutralRoute) -> Manifest:
         "routes": [
             {
                 "match": {"prefix": "/v1/"},
-                "route": {
-                    "cluster": ADAPTER_OR_MODELS,
-                    "timeout": "0s",
-                    "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 1},
-                },
+                "route": {"timeout": "0s", **({"cluster": "adapter"} if route.checked else past)},
                 "typed_per_filter_config": refusals_of_interception(UNKNOWN_MODEL),
             }
         ],

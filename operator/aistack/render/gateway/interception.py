@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import interception_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, literal
+from aistack.render.gateway.guardrails import guardrails_of
 from aistack.render.gateway.neutral import NeutralRoute
 
 MARK = "intercept"
@@ -32,7 +33,7 @@ def mark() -> Manifest:
 
 def orders(route: NeutralRoute) -> list[Manifest]:
     """The headers that a request of the route takes along."""
-    order: Manifest = {"model": interception_name(route), "guardrails": []}
+    order: Manifest = {"model": interception_name(route), "guardrails": list(guardrails_of(route))}
     if route.kept:
         order["cache"] = {
             "seconds": route.kept.seconds,

@@ -90,6 +90,10 @@ class NeutralRoute:
     """The text that is answered when every attempt has failed; None is an error."""
     kept: Kept | None = None
     """How its answers are given again; None is never."""
+    guardrails: tuple[str, ...] = ()
+    """What is checked of its requests and answers: `PIIMask`, `PromptInjection`."""
+    denied_words: tuple[str, ...] = ()
+    """What neither may contain."""
     stopped: bool = False
     """Its money is spent: every request gets an error, and no model is asked."""
 
@@ -101,7 +105,12 @@ class NeutralRoute:
     @property
     def intercepted(self) -> bool:
         """Whether the adapter sees its requests first, and asks for the models' answers itself."""
-        return self.kept is not None
+        return self.kept is not None or self.checked
+
+    @property
+    def checked(self) -> bool:
+        """Whether no request may go past the adapter."""
+        return bool(self.guardrails or self.denied_words)
 
     @property
     def last_answer(self) -> str | None:
@@ -195,6 +204,8 @@ def _neutral(
         max_output_tokens=spec.limits.max_output_tokens,
         tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
+        guardrails=spec.guardrails,
+        denied_words=spec.denied_words,
         kept=_kept(route, clients, annotations) if route.is_cached else None,
     )
 

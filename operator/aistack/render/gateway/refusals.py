@@ -7,7 +7,7 @@ import json
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import extension, typed
 from aistack.render.gateway.interception import CACHE_HEADER
-from aistack.render.gateway.replies import MODEL_MISSING, MODELS_DOWN, PROVIDER_REFUSED
+from aistack.render.gateway.replies import CONTENT_FILTER, MODEL_MISSING, MODELS_DOWN, PROVIDER_REFUSED
 
 FILTER = "lua"
 BECOMES = """\
@@ -42,7 +42,7 @@ def refusals_of_interception(unknown_model: str) -> Manifest:
     """The same where the adapter asks this gateway again: it says what was given before, nothing of itself,
     and what the models could not answer in the gateway's words.
     """
-    cases = (_given_before(), _refused_key(), _unknown_model(unknown_model), _no_answer())
+    cases = (_given_before(), _refused_key(), _unknown_model(unknown_model), _refused(), _no_answer())
     script = _script(*cases)
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
@@ -67,6 +67,18 @@ def _given_before() -> str:
   end
   for _, name in ipairs(own) do
     headers:remove(name)
+  end
+"""
+
+
+def _refused() -> str:
+    """LiteLLM names the guardrail and what it found, which is nobody's business."""
+    return f"""\
+  if status == "400" then
+    local body = answer:body(true)
+    if string.find(tostring(body:getBytes(0, body:length())), "guardrail_name", 1, true) then
+      answer:body(true):setBytes([[{_json(CONTENT_FILTER)}]])
+    end
   end
 """
 

@@ -74,6 +74,11 @@ PROVIDER_DOWN = error(
 MODEL_MISSING = error(
     "The model is not there at the moment; try again a little later.", "api_error", "upstream_unavailable"
 )
+CONTENT_FILTER = error(
+    "A guardrail of the model refused what the request or its answer contains.",
+    "invalid_request_error",
+    "content_filter",
+)
 MODELS_DOWN = error("No target of the model could answer.", "api_error", "upstream_unavailable")
 PROVIDER_REFUSED = error(
     "The model's provider refused the gateway's credentials.", "api_error", "upstream_refused"
