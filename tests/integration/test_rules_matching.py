@@ -35,6 +35,7 @@ MATCHES: dict[str, Manifest] = {
         "riskTiers": ["high"],
     },
 }
+KEEPING = {"replicas": {"min": 1, "max": 1}}
 ITS_LABELS: tuple[dict[str, str], ...] = (
     {},
     {"tier": "gold"},
@@ -45,9 +46,9 @@ ITS_LABELS: tuple[dict[str, str], ...] = (
 
 
 def policies() -> list[AIPolicy]:
-    """One a way to choose; no stack keeps any of them."""
+    """One a way to choose; only a stack of `KEEPING` keeps them."""
     here = {"namespaceSelector": {"matchLabels": {NAME: NAMESPACE}}}
-    rule = {**CANARY.dump(), "expression": "false"}
+    rule = {**CANARY.dump(), "expression": "object.spec.?gateway.?replicas.?min.orValue(2) == 1"}
     return [
         AIPolicy.parse(
             {
@@ -97,6 +98,10 @@ def changed(made: Manifest, **spec: object) -> Manifest:
     return {**made, "spec": {**made["spec"], **spec}}
 
 
+def labelled(made: Manifest, **labels: str) -> Manifest:
+    return {**made, "metadata": {**made["metadata"], "labels": labels}}
+
+
 def test_a_policy_is_about_the_same_new_stacks(choosing: ControlPlane) -> None:
     here = [about_here(made) for made in stacks()]
     assert set().union(*here) == {*MATCHES}, "each policy is about some"
@@ -105,12 +110,18 @@ def test_a_policy_is_about_the_same_new_stacks(choosing: ControlPlane) -> None:
 
 
 def test_a_policy_is_about_an_updated_stack_as_it_is_after_the_update(choosing: ControlPlane) -> None:
-    after = [changed(made, gateway={"replicas": {"min": 1, "max": 1}}) for made in stacks()]
-    before = [{**made, "metadata": {**made["metadata"], "labels": {"tier": "gold"}}} for made in stacks()]
+    before = [labelled(changed(made, gateway=KEEPING), tier="gold") for made in stacks()]
     with stored(choosing, before):
-        updated = about_there(choosing, after, verb="replace")
-        labelled = about_there(choosing, stacks(), verb="replace")
-        stopped = about_there(choosing, [changed(made, suspend=True) for made in after], verb="replace")
+        updated = about_there(choosing, stacks(), verb="replace")
+        stopped = about_there(choosing, [changed(made, suspend=True) for made in stacks()], verb="replace")
     assert updated == [about_here(made) for made in stacks()]
-    assert not any(labelled), "labels alone change nothing that runs"
     assert not any(stopped), "what stops is never held up"
+
+
+def test_what_broke_a_policy_before_is_not_held_up_for_it(choosing: ControlPlane) -> None:
+    with stored(choosing, [labelled(made, tier="gold") for made in stacks()]):
+        relabelled = about_there(choosing, stacks(), verb="replace")
+        larger = [changed(made, gateway={"replicas": {"min": 3, "max": 3}}) for made in stacks()]
+        updated = about_there(choosing, larger, verb="replace")
+    assert not any(relabelled), "labels alone change nothing that runs"
+    assert not any(updated), "what is broken as before may be changed"
