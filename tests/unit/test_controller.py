@@ -44,6 +44,9 @@ class Cluster:
     async def pages(self, kind: Kind, **_selectors: str) -> AsyncGenerator[Page, None]:
         yield Page([item for item in self.objects if item["kind"] == kind.kind], "100")
 
+    async def replace_status(self, *_policy: str, **_status: object) -> Manifest:
+        return {}
+
     async def watch(self, kind: Kind, _version: str, **_selectors: str) -> AsyncGenerator[WatchEvent, None]:
         if kind is not AISTACK:
             await asyncio.Event().wait()
@@ -65,7 +68,7 @@ async def led(monkeypatch: pytest.MonkeyPatch, cluster: Cluster, run: Run, secon
         return await run(raw, observed, platform.catalog)
 
     monkeypatch.setattr(controller, "reconcile", reconcile)
-    program = Controller(cluster, Store(), read_settings({}))  # type: ignore[arg-type]  # three methods of Kube
+    program = Controller(cluster, Store(), read_settings({}))  # type: ignore[arg-type]  # four methods of Kube
     tasks = [asyncio.create_task(program.follow()), asyncio.create_task(program.lead())]
     await asyncio.sleep(seconds)
     for task in tasks:

@@ -8,6 +8,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.registry import Collector
 
 from aistack.api.budgets import AIBudgetStatus
+from aistack.api.policies import PolicyStatus
 from aistack.api.stack import CostStatus, MonthlyRange
 from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
@@ -61,6 +62,16 @@ def test_results_of_policies_are_added_up_over_all_stacks() -> None:
     }
     results.forget(("care", "a"))
     assert samples(results) == {'aistack_policy_results{policy="baseline",result="passed"}': 3.0}
+
+
+def test_a_stack_that_can_not_be_judged_holds_up_no_count_and_keeps_what_was_said_of_it() -> None:
+    results = PolicyResults()
+    assert not results.cover({("care", "a"), ("care", "b")})
+    results.set(("care", "a"), {("baseline", "failed"): 1})
+    for name in ("a", "b"):
+        results.pass_over(("care", name))
+    assert results.cover({("care", "a"), ("care", "b")})
+    assert results.statuses() == {"baseline": PolicyStatus(stacks=1, violating=1)}
 
 
 def test_a_state_is_news_only_when_it_differs() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from aistack.errors import Refused
 from aistack.kinds import Kind, Manifest
 from aistack.kube import Kube
 from aistack.runtime.metrics import PolicyResults
@@ -33,6 +34,8 @@ class Cluster(Kube):
     ) -> Manifest:
         assert (kind.kind, namespace, uid) == ("AIPolicy", "", f"uid-{name}")
         self.written.append((name, status))
+        if name == "refused":
+            raise Refused(422, "Invalid", "metadata.name: is too long")
         self.put({**known(name), "status": status})
         return {}
 
@@ -48,9 +51,12 @@ async def test_each_policy_says_so_once_until_it_differs() -> None:
     for name in ("baseline", "unused"):
         cluster.put(known(name))
     cluster.put(stack())
-    telling = asyncio.create_task(tell_of_policies(cluster.store, results, cluster))
+    waiting = {("care", "support")}
+    telling = asyncio.create_task(tell_of_policies(cluster.store, results, cluster, lambda: not waiting))
+    results.pass_over(("care", "support"))
     await asyncio.sleep(2.5 * LOOK_SECONDS)
-    assert cluster.written == [], "the stack was not judged yet"
+    assert cluster.written == [], "the stack waits to be judged"
+    waiting.clear()
     results.set(("care", "support"), {("baseline", "passed"): 2, ("baseline", "error"): 1})
     await asyncio.sleep(2 * LOOK_SECONDS)
     expected = [("baseline", {"stacks": 1, "violating": 1}), ("unused", {"stacks": 0, "violating": 0})]
@@ -58,6 +64,19 @@ async def test_each_policy_says_so_once_until_it_differs() -> None:
     results.set(("care", "support"), {("baseline", "passed"): 2, ("baseline", "waived"): 1})
     await asyncio.sleep(2 * LOOK_SECONDS)
     assert cluster.written == [*expected, ("baseline", {"stacks": 1, "violating": 0})]
+    telling.cancel()
+    with suppress(asyncio.CancelledError):
+        await telling
+
+
+@in_virtual_time
+async def test_one_of_which_nothing_can_be_told_keeps_the_others_from_nothing() -> None:
+    cluster = Cluster()
+    for name in ("refused", "unused"):
+        cluster.put(known(name))
+    telling = asyncio.create_task(tell_of_policies(cluster.store, PolicyResults(), cluster, lambda: True))
+    await asyncio.sleep(1.5 * LOOK_SECONDS)
+    assert [name for name, _ in cluster.written] == ["refused", "unused"]
     telling.cancel()
     with suppress(asyncio.CancelledError):
         await telling

@@ -66,6 +66,7 @@ def test_keys_of_one_priority_come_in_the_order_of_their_arrival(queue: Queue, c
 def test_a_changed_stack_overtakes_the_backlog_of_a_restart(queue: Queue, clock: Clock) -> None:
     queue.add([A, B], Priority.BACKLOG)
     clock.forward(60)
+    assert queue.backlog() == 2
     queue.add([C], Priority.CHANGED)
     assert taken(queue) == [C, A, B]
 

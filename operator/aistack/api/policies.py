@@ -18,7 +18,7 @@ class PolicyStatus(Model):
     """What came of a policy, counted again when a stack was judged anew."""
 
     stacks: Annotated[int, Field(ge=0)] | None = None
-    """Stacks that it is about; absent until every stack was judged."""
+    """Stacks that it is about; absent until every stack was looked at."""
 
     violating: Annotated[int, Field(ge=0)] | None = None
     """Of these, the ones that break a rule which no exception waives, or on which a rule has no answer."""

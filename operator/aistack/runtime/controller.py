@@ -175,7 +175,7 @@ class Controller:
                 tasks.create_task(self._demand.run())
                 tasks.create_task(self._latencies.run())
                 tasks.create_task(tell_of_doubts(self._store, self._kube))
-                tasks.create_task(tell_of_policies(self._store, self._results, self._kube))
+                tasks.create_task(tell_of_policies(self._store, self._results, self._kube, self._is_settled))
                 held = self._admission_policies
                 tasks.create_task(
                     held.run() if self._settings.admission_policies else held.tell_of_leftovers()
@@ -206,6 +206,9 @@ class Controller:
         # A standby keeps its caches, not a backlog: who begins to lead looks at every stack.
         if self._leads:
             self._queue.add(keys, priority)
+
+    def _is_settled(self) -> bool:
+        return not self._queue.backlog()
 
     def _look_at(self, keys: Set[Key]) -> None:
         self._on_change(keys, Priority.OBSERVED)
@@ -239,6 +242,8 @@ class Controller:
         if stack is None or "deletionTimestamp" in stack["metadata"]:
             self._states.forget(key)
             self._results.forget(key)
+            if stack:
+                self._results.pass_over(key)
             self._costs.forget(key)
             self._loaders.ask(key, ())
             self._demand.follow(key, ())
@@ -284,7 +289,9 @@ class Controller:
             self._demand.follow(key, outcome.sleepers)
         if outcome.balanced is not None:
             self._latencies.follow(key, outcome.balanced)
-        if outcome.results is not None:
+        if outcome.results is None:
+            self._results.pass_over(key)
+        else:
             self._results.set(key, outcome.results)
         if outcome.cost:
             self._costs.set(key, outcome.cost)

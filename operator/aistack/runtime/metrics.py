@@ -65,8 +65,12 @@ class PolicyResults(Collector):
     def clear(self) -> None:
         self._results.clear()
 
+    def pass_over(self, key: Key) -> None:
+        """A stack that was looked at and can't be judged: what was said of it last stays."""
+        self._results.setdefault(key, {})
+
     def cover(self, keys: Set[Key]) -> bool:
-        """Whether each of these stacks was judged."""
+        """Whether each of these stacks was looked at."""
         return keys <= self._results.keys()
 
     def statuses(self) -> Mapping[str, PolicyStatus]:

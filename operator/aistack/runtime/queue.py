@@ -134,6 +134,10 @@ class Queue:
         """How many keys are due and not running."""
         return len(self._due())
 
+    def backlog(self) -> int:
+        """How many of these are looked at for what all have in common, or after a restart."""
+        return sum(entry.priority is Priority.BACKLOG for entry in self._due())
+
     def oldest(self) -> float:
         """Seconds that the longest waiting of the due keys has waited; 0 when none is due."""
         return max((self._clock() - entry.due for entry in self._due()), default=0.0)
