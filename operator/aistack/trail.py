@@ -11,6 +11,7 @@ opened, and the record that stands in its place holds its bytes as `torn`.
 
 import hashlib
 import logging
+import mmap
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -22,8 +23,6 @@ import orjson
 from aistack.errors import AIStackError, SettingsError
 
 BEGINNING = "0" * 64
-TAIL = 65_536
-"""Bytes at the end of a file in which its last record is looked for; a record is far smaller."""
 TORN = "torn"
 """Where a record holds what was left of another."""
 BEGINS = (b"{", b"\0")
@@ -134,16 +133,21 @@ def _end(path: Path) -> tuple[Link, bytes]:
     """Where the file's last whole record leads to, and what of one that was torn comes after it."""
     if not path.exists() or path.stat().st_size == 0:
         return Link(), b""
-    with path.open("rb") as file:
-        file.seek(max(0, path.stat().st_size - TAIL))
-        lines = file.readlines()
-    torn = b"" if lines[-1].endswith(b"\n") else lines.pop()
-    if not lines and torn.startswith(BEGINS) and not _is_something_else(torn):
+    last, torn = _tail(path)
+    if not last and torn.startswith(BEGINS) and not _is_something_else(torn):
         return Link(), torn
-    record = _read(lines[-1]) if lines else None
+    record = _read(last)
     if record is None or not record.keys() >= OWN:
         raise BrokenChain("its last line is no whole record")
     return Link(record["sequence"], record["digest"]), torn
+
+
+def _tail(path: Path) -> tuple[bytes, bytes]:
+    """The last whole line, however long, and what comes after it; only they are read."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        end = content.rfind(b"\n") + 1
+        begin = content.rfind(b"\n", 0, max(0, end - 1)) + 1
+        return content[begin:end], content[end:]
 
 
 def _is_something_else(line: bytes) -> bool:

@@ -180,4 +180,4 @@ def test_every_decision_is_a_line_of_the_log_and_a_record_of_the_trail(
         for record in (allowed, denied, refused)
     ]
     assert (refused["verdict"], refused["code"]) == ("refused", 400)
-    assert "Pod is none of AIStack" in refused["why"]
+    assert "is none of AIStack" in refused["why"]

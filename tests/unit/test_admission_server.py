@@ -2,6 +2,7 @@
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import orjson
@@ -78,6 +79,53 @@ async def test_what_was_not_judged_is_recorded_with_who_asked_and_why(tmp_path: 
     assert "nothing was decided" in broken["why"]
     assert unreadable["code"] == 400
     assert "object" not in unreadable
+
+
+@pytest.mark.parametrize(
+    "sent", [{"kind": "K" * 200_000}, {"metadata": {"name": "n" * 200_000}}], ids=["a kind", "a name"]
+)
+async def test_whatever_was_sent_its_record_is_small(tmp_path: Path, sent: Object) -> None:
+    trail = Trail(tmp_path / "decisions.jsonl")
+    review = reviews.review({**stack(), **sent}, user="u" * 200_000)
+    tell_refused(await respond(orjson.dumps(review), break_down), trail)
+    trail.close()
+    assert 0 < (tmp_path / "decisions.jsonl").stat().st_size < 8192
+
+
+async def test_what_is_wrong_with_a_body_is_told_without_a_word_of_it() -> None:
+    outcome = await respond(body({**stack(), "kind": "s3cr3t"}), allow)
+    message = response(outcome)["status"]["message"]
+    assert "request.kind.kind: " in message
+    assert "is none of AIStack" in message
+    assert "s3cr3t" not in message
+
+
+@pytest.mark.parametrize("metadata", [None, "x", []])
+async def test_of_an_object_without_metadata_it_is_recorded_that_it_was_refused(
+    tmp_path: Path, metadata: object
+) -> None:
+    trail = Trail(tmp_path / "decisions.jsonl")
+    sent = reviews.review(stack(), name="")
+    sent["request"]["object"] = {**stack(), "metadata": metadata}
+    tell_refused(await respond(orjson.dumps(sent), break_down), trail)
+    trail.close()
+    assert orjson.loads((tmp_path / "decisions.jsonl").read_bytes())["object"] == "care/…"
+
+
+async def test_a_refusal_of_what_can_not_be_told_is_still_answered(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    deep: Object = {}
+    for _ in range(400):
+        deep = {"a": deep}
+    request = AdmissionRequest.model_validate(
+        {**reviews.review(stack())["request"], "object": {"spec": deep}}
+    )
+    outcome = replace(await respond(body(stack()), break_down), request=request)
+    trail = Trail(tmp_path / "decisions.jsonl")
+    tell_refused(outcome, trail)
+    trail.close()
+    assert "could not be recorded" in caplog.text
 
 
 async def test_a_refusal_that_can_not_be_recorded_is_still_answered(

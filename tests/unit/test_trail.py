@@ -83,6 +83,12 @@ def test_a_record_that_a_crash_tore_is_kept_in_the_next_and_the_chain_goes_on(
     assert orjson.loads(lines(file)[5])["object"] == "f"
 
 
+def test_a_process_goes_on_after_a_record_of_any_length(file: Path) -> None:
+    write(file, "f" * 200_000)
+    write(file, "g")
+    assert follow(lines(file)).end.sequence == 7
+
+
 @pytest.mark.parametrize("torn", [b'{"object":"a', b"\0\0\0"], ids=["half of it", "nothing of it"])
 def test_the_first_record_may_be_the_torn_one(tmp_path: Path, torn: bytes) -> None:
     path = tmp_path / "decisions.jsonl"

@@ -10,18 +10,21 @@ from typing import Any
 import orjson
 
 from aistack.admission.request import AdmissionRequest
-from aistack.admission.review import MOST_NAMED, Verdict
+from aistack.admission.review import MOST_NAMED, Verdict, cut
 from aistack.admission.server import Outcome
 from aistack.trail import Link, Trail
 
 logger = logging.getLogger(__name__)
+
+LONGEST = 1024
+"""Characters of what somebody sent, so that a record stays small; the rest is an ellipsis."""
 
 
 def decision(request: AdmissionRequest, verdict: Verdict, now: datetime) -> dict[str, Any]:
     """Who asked for what, and what came of it; of the object only its spec's SHA-256."""
     return {
         "time": now.isoformat(timespec="milliseconds"),
-        "request": request.uid,
+        "request": cut(request.uid, LONGEST),
         **_asked(request),
         "verdict": "allowed" if verdict.allowed else "denied",
         "problems": len(verdict.problems),
@@ -39,17 +42,17 @@ def refused(outcome: Outcome, now: datetime) -> dict[str, Any]:
         **(_asked(outcome.request) if outcome.request else {}),
         "verdict": outcome.verdict,
         "code": response["status"]["code"],
-        "why": response["status"]["message"],
+        "why": cut(response["status"]["message"], LONGEST),
     }
 
 
 def _asked(request: AdmissionRequest) -> dict[str, Any]:
     return {
-        "user": request.user_info.username,
+        "user": cut(request.user_info.username, LONGEST),
         "operation": request.operation,
         "dryRun": request.dry_run,
         "kind": request.kind.kind,
-        "object": request.full_name,
+        "object": cut(request.full_name, LONGEST),
         "spec": spec_digest(request.object),
     }
 
@@ -74,8 +77,9 @@ def tell(record: Mapping[str, Any], trail: Trail | None) -> None:
 
 
 def tell_refused(outcome: Outcome, trail: Trail | None) -> None:
-    """What can't be recorded stays refused, and its answer says why."""
+    """What can't be recorded stays refused, and its answer says why; what could not be judged may be of a
+    shape that can't be told, either."""
     try:
         tell(refused(outcome, datetime.now(UTC)), trail)
-    except OSError:
+    except Exception:
         logger.exception("a request that was refused could not be recorded")

@@ -10,7 +10,7 @@ from aistack.api import TYPES
 
 def _ours(kind: str) -> str:
     if kind not in TYPES:
-        raise ValueError(f"{kind} is none of {', '.join(TYPES)}")
+        raise ValueError(f"is none of {', '.join(TYPES)}")
     return kind
 
 
@@ -50,8 +50,9 @@ class AdmissionRequest(Message):
     @property
     def shown_name(self) -> str:
         """The object's name; one that the API server has yet to generate ends in an ellipsis."""
-        metadata = self.object.get("metadata", {})
-        return self.name or metadata.get("name") or f"{metadata.get('generateName', '')}…"
+        metadata = self.object.get("metadata")
+        said = metadata if isinstance(metadata, dict) else {}
+        return str(self.name or said.get("name") or f"{said.get('generateName', '')}…")
 
     @property
     def full_name(self) -> str:

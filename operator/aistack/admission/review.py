@@ -287,14 +287,14 @@ def _cause(line: str) -> Manifest:
 
 
 def _shortened(warnings: tuple[str, ...]) -> list[str]:
-    shown = [_cut(warning) for warning in warnings[:MOST_WARNINGS]]
+    shown = [cut(warning, LONGEST_WARNING) for warning in warnings[:MOST_WARNINGS]]
     if len(warnings) > len(shown):
         shown.append(f"… and {len(warnings) - len(shown)} more warnings; `aistack check` shows them all")
     return shown
 
 
-def _cut(text: str) -> str:
-    return text if len(text) <= LONGEST_WARNING else text[: LONGEST_WARNING - 1] + "…"
+def cut(text: str, longest: int) -> str:
+    return text if len(text) <= longest else text[: longest - 1] + "…"
 
 
 def _envelope(response: Manifest) -> Manifest:

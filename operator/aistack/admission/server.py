@@ -151,11 +151,11 @@ class WebhookServer:
         began = time.perf_counter()
         body = await _read(http)
         outcome = await respond(body, self._decide)
-        if outcome.verdict == "refused":
-            self._on_refused(outcome)
         BODY_BYTES.observe(len(body))
         REVIEWS.labels(outcome.kind, outcome.verdict).inc()
         REVIEW_SECONDS.labels(outcome.kind).observe(time.perf_counter() - began)
+        if outcome.verdict == "refused":
+            self._on_refused(outcome)
         response = web.Response(body=orjson.dumps(outcome.review), content_type="application/json")
         if self._stopping:
             response.force_close()  # the connection's next request goes to another replica
