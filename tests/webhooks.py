@@ -13,7 +13,7 @@ from aistack.admission.review import operator_users
 from tests.controllers import GROUPS, NAMESPACE, eventually
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
-from tests.controlplane.process import Process, end, launch
+from tests.controlplane.process import Process, kill, launch
 from tests.registration import NAME, SERVICE, webhook_configuration
 from tests.reviews import broken_stack
 
@@ -71,7 +71,7 @@ def webhook(cluster: ControlPlane, folder: Path, **settings: str) -> Iterator[Re
         eventually(replica.is_ready, "the webhook is ready", replica.process)
         yield replica
     finally:
-        end(replica.process)
+        kill(replica.process)
 
 
 @contextmanager

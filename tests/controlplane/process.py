@@ -65,12 +65,21 @@ def launch(
 def end(process: Process) -> None:
     """Asks it to end, waits, and insists after PATIENCE; does nothing to another process of the same id."""
     for number in (signal.SIGTERM, signal.SIGKILL):
-        if not process.running():
-            return
-        os.kill(process.pid, number)
-        deadline = time.monotonic() + PATIENCE
-        while process.running() and time.monotonic() < deadline:
-            time.sleep(0.02)
+        _signal(process, number)
+
+
+def kill(process: Process) -> None:
+    """Ends it without a word: a webhook would go on for those who may still ask, where nobody does."""
+    _signal(process, signal.SIGKILL)
+
+
+def _signal(process: Process, number: signal.Signals) -> None:
+    if not process.running():
+        return
+    os.kill(process.pid, number)
+    deadline = time.monotonic() + PATIENCE
+    while process.running() and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def as_shown(process: Process) -> Process:

@@ -22,12 +22,12 @@ import pytest
 from tests import budgets, controllers, webhooks
 from tests.controllers import Stacks, eventually
 from tests.controlplane import ControlPlane
-from tests.controlplane.process import Process, end
+from tests.controlplane.process import Process, kill
 from tests.costs import book
 from tests.proxy import proxy
 from tests.stacks import stack
 
-SEEDS = range(int(os.environ.get("BUDGET_SEEDS", "1")))
+SEEDS = range(int(os.environ.get("BUDGET_SEEDS", "3")))
 CREATES = int(os.environ.get("BUDGET_CREATES", "300"))
 ROOM = CREATES * 3 // 10
 CONNECTIONS = 64
@@ -126,7 +126,7 @@ class Programs:
 
     def end(self) -> None:
         for process in self.running.values():
-            end(process)
+            kill(process)
 
 
 @dataclass

@@ -27,7 +27,7 @@ from tests.bypasses import (
 from tests.controllers import GROUPS, Stacks, eventually, is_ready
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
-from tests.controlplane.process import Process, end, launch
+from tests.controlplane.process import Process, kill, launch
 from tests.registration import NAME, SERVICE, webhook_configuration
 from tests.stacks import API_VERSION
 
@@ -58,7 +58,7 @@ def webhook(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
         yield process
     finally:
         installed.kubectl("delete", "validatingwebhookconfiguration", NAME, "--ignore-not-found")
-        end(process)
+        kill(process)
 
 
 @pytest.fixture(scope="module")
