@@ -122,7 +122,7 @@ async def reconcile(
     running = stops or _runs(
         restrained(shared_out(meant, before.routes), earlier, platform.prices), before, resolved, manifests
     )
-    refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before))
+    refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before, observed, generation))
     if refusals and not running:
         return await refuse(refusals, verdict=verdict, records=await record(content))
     claim = claim_of(meant, estimated)
@@ -243,11 +243,22 @@ def _with_what_is_there(said: AIStackStatus, observed: Observed, uid: str) -> AI
     return said.model_copy(update={"inventory": tuple(items)})
 
 
-def _refusals(verdict: Verdict, before: AIStackStatus) -> tuple[Problem, ...]:
+def _runs_already(before: AIStackStatus, observed: Observed, generation: int) -> bool:
+    """Whether it is the newest spec that runs, however it would be rendered by now; where the status was lost
+    it is taken to be. ModelsReady is of the spec that was applied last."""
+    said = {condition.type: condition.observed_generation for condition in before.conditions}
+    is_applied = said.get(ConditionType.MODELS_READY) == generation if said else True
+    return is_applied and any(each.workload and each.workload.wanted for each in observed.children.values())
+
+
+def _refusals(
+    verdict: Verdict, before: AIStackStatus, observed: Observed, generation: int
+) -> tuple[Problem, ...]:
     """What runs may go on breaking the rules that it breaks; what is suspended for that runs no more."""
     if not before.inventory:
         return verdict.denials
-    return () if verdict.suspensions else verdict.refusals(standing=before.broken)
+    standing = verdict.broken if _runs_already(before, observed, generation) else before.broken
+    return () if verdict.suspensions else verdict.refusals(standing)
 
 
 def _retry_after(

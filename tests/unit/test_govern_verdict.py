@@ -255,9 +255,29 @@ def test_a_rule_that_is_broken_further_does_not_stand_unless_it_is_only_reported
     assert bool(finding("object.no", "['a']").standing(before)) is stands, "it can't be evaluated any more"
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "stands"),
+    [
+        (["5 models"], ["4 models"], True),
+        (["type ClusterIP", "8 clients, 1.5 each."], ["type ClusterIP", "7 clients, 1.25 each."], True),
+        (["model gpt-4"], ["model gpt-5"], False),
+        (["llama at 12ab"], ["llama at 34ab"], False),
+        (["llama:1.2"], ["llama:1.3"], False),
+        (["5 models"], ["4 models", "2 models"], False),
+    ],
+)
+def test_a_number_that_was_found_may_change_and_a_name_may_not(
+    before: list[str], after: list[str], stands: bool
+) -> None:
+    def finding(found: list[str]) -> Verdict:
+        return judge(policy(rules=[{**OWNED, "found": str(found)}]))
+
+    assert bool(finding(after).standing(finding(before))) is stands
+
+
 def test_of_many_findings_all_count_not_only_those_that_are_told() -> None:
     def finding(*numbers: int) -> Verdict:
-        return judge(policy(rules=[{**OWNED, "found": str([str(number) for number in numbers])}]))
+        return judge(policy(rules=[{**OWNED, "found": str([f"model-{number}" for number in numbers])}]))
 
     assert finding(*range(1, 20)).standing(finding(*range(20)))
     assert not finding(*range(19), 99).standing(finding(*range(20)))

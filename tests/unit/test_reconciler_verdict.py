@@ -3,6 +3,8 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from aistack.api import AIPolicyException
 from aistack.govern import Policies
 from aistack.platform import Platform
@@ -129,3 +131,60 @@ async def test_what_was_off_is_not_switched_on_to_break_a_rule() -> None:
     await cluster.run(held(), NOW)
     assert replicas(cluster) == 0
     assert cluster.condition("Ready") == VIOLATED
+
+
+async def breaking() -> Reconciled:
+    """A stack that ran before there was a policy which it breaks, and whose status knows of that."""
+    cluster = Reconciled(stack())
+    await cluster.run(Platform(catalog()), NOW)
+    await cluster.run(held(), NOW)
+    return cluster
+
+
+def rendered_otherwise(cluster: Reconciled, **policy: Any) -> None:
+    """What another version applied of the same spec, and what its status says of policies."""
+    status = cluster.status
+    inventory = [{**item, "applied": "of-another-version"} for item in status["inventory"]]
+    cluster.stack["status"] = {**status, "inventory": inventory, "policy": {**status["policy"], **policy}}
+
+
+@pytest.mark.parametrize("on_violation", ["BlockUpdates", "Report"])
+async def test_what_runs_is_kept_up_whatever_it_breaks_when_another_version_renders_it(
+    on_violation: str,
+) -> None:
+    cluster = await breaking()
+    rendered_otherwise(cluster, broken=[])
+    await cluster.run(held(on_violation=on_violation), NOW)
+    assert "of-another-version" not in {item["applied"] for item in cluster.status["inventory"]}
+    assert cluster.status["policy"]["broken"] == ["mine/owner"]
+    cluster.ask(stack(models=[hosted(scaling={"min": 2, "max": 2})]))
+    await cluster.run(held(on_violation=on_violation), NOW)
+    assert replicas(cluster) == 2
+
+
+async def test_what_runs_is_kept_up_whatever_it_breaks_when_its_status_was_lost() -> None:
+    cluster = await breaking()
+    del cluster.stack["status"]
+    await cluster.run(held(), NOW)
+    assert cluster.condition("Ready") != VIOLATED
+    assert cluster.status["policy"]["broken"] == ["mine/owner"]
+
+
+async def test_what_a_policy_had_switched_off_is_not_switched_on_because_it_only_blocks_now() -> None:
+    cluster = await breaking()
+    await cluster.run(held(on_violation="Suspend"), NOW)
+    assert replicas(cluster) == 0
+    for _ in range(2):
+        await cluster.run(held(), NOW)
+        assert replicas(cluster) == 0
+        assert cluster.condition("Ready") == VIOLATED
+
+
+async def test_what_was_refused_is_refused_again_when_another_version_renders_it() -> None:
+    cluster = await running(**OWNED)
+    cluster.ask(stack(models=[hosted(scaling={"min": 3, "max": 3})]))
+    await cluster.run(held(), NOW)
+    rendered_otherwise(cluster)
+    await cluster.run(held(), NOW)
+    assert cluster.condition("Ready") == VIOLATED
+    assert replicas(cluster) == 1

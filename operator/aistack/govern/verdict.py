@@ -1,7 +1,8 @@
 """What policies say of a stack: a result a rule, and what follows from them."""
 
+import re
 from collections import Counter
-from collections.abc import Collection, Container, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -19,6 +20,9 @@ MOST_FOUND = 8
 """Findings of one rule that are told; the rest is counted."""
 MOST_BROKEN = 128
 """Rules that a status names, as the API has it."""
+
+_NUMBER = re.compile(r"(?<![\w.:/@-])\d+(?:[.,]\d+)*(?![\w-]|[.,:]\d)")
+"""One that stands by itself; not part of a name such as `gpt-5`, nor of a digest."""
 
 
 class InForce(NamedTuple):
@@ -101,12 +105,13 @@ class Result(NamedTuple):
 
     def is_worse_than(self, before: "Result") -> bool:
         """Whether a rule that was broken `before`, too, is broken further: its policy may ask for that not to
-        be held up. Without words of its own for what was found, it is broken or isn't."""
+        be held up. Without words of its own for what was found, it is broken or isn't. Of a number that it
+        tells only its expression knows which way is better."""
         if self.holding.on_violation == "Report":
             return False
         if self.outcome is Outcome.ERROR:
             return before.outcome is not Outcome.ERROR
-        return bool(self.rule.found) and not set(self.found) <= set(before.found)
+        return bool(self.rule.found) and not _without_numbers(self.found) <= _without_numbers(before.found)
 
     @property
     def wanted(self) -> str:
@@ -207,6 +212,10 @@ class Verdict:
 
     def count(self, *outcomes: Outcome) -> int:
         return sum(result.outcome in outcomes for result in self.results)
+
+
+def _without_numbers(found: Iterable[str]) -> Counter[str]:
+    return Counter(_NUMBER.sub("#", each) for each in found)
 
 
 def _waiver(result: Result, exception: AIPolicyException) -> Problem:
