@@ -27,8 +27,8 @@ class Interest:
     """When somebody asked last, or a front was silent that may know better; at first when it was looked."""
     heard: float
     """When not all fronts were silent."""
-    counted: Mapping[str, int]
-    """What each front had counted, by its pod's uid."""
+    counted: Mapping[str, Counts]
+    """What each front had counted of those who are meant for the model, by its pod's uid."""
     want: Want | None = None
     """None: nobody asks yet, and nobody has to."""
 
@@ -38,13 +38,19 @@ def looked(
 ) -> Interest:
     """`answers` are those of the fronts, by their pods' uids; so many others were `silent`.
 
-    A counter that is lower than it was has begun again; what a new front has counted has just been asked.
+    A counter that is lower than it was has begun again; what a new front, or a new counter, has counted has
+    just been asked. One that is gone, as those of a list of models that another took the place of, says
+    nothing.
     """
-    counted = {uid: sum(said.get(name, 0) for name in sleeper.counted) for uid, said in answers.items()}
+    counted = {uid: {name: said.get(name, 0) for name in sleeper.counted} for uid, said in answers.items()}
     under_way = any(said.get(name, 0) for said in answers.values() for name in sleeper.under_way)
     if before is None:
         before = Interest(now, now, counted)
-    grown = any(count and count != before.counted.get(uid, 0) for uid, count in counted.items())
+    grown = any(
+        count and count != before.counted.get(uid, {}).get(name, 0)
+        for uid, counts in counted.items()
+        for name, count in counts.items()
+    )
     asked = under_way or grown
     since = now if asked or silent else before.asked
     heard = now if answers or not silent else before.heard

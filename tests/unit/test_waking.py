@@ -58,14 +58,26 @@ def test_what_was_counted_before_anybody_looked_asks_for_nothing() -> None:
     ],
 )
 def test_every_count_since_the_last_look_asks(before: dict[str, int], now: dict[str, int], why: str) -> None:
-    interest = replace(NOTHING, counted=before)
+    interest = replace(NOTHING, counted={uid: {MEANT: count} for uid, count in before.items()})
     answers = {uid: {MEANT: count} for uid, count in now.items()}
     assert looked(interest, SLEEPER, answers, silent=0, now=1).want is Want.ASKED, why
 
 
 def test_a_front_that_is_gone_or_began_at_nothing_asks_for_nothing() -> None:
-    interest = replace(NOTHING, counted={"front-0": 7, "gone": 3})
+    interest = replace(NOTHING, counted={"front-0": {MEANT: 7}, "gone": {MEANT: 3}})
     assert look(interest, {}).want is None
+
+
+def test_other_lists_of_models_ask_for_nothing_until_somebody_does() -> None:
+    before, after = (
+        replace(SLEEPER, counted=frozenset({MEANT, "old"})),
+        replace(SLEEPER, counted=frozenset({MEANT, "new"})),
+    )
+    seen = look(look(None, {MEANT: 5, "old": 7}, sleeper=before), {MEANT: 5, "old": 7}, sleeper=before)
+    for said in ({MEANT: 5, "old": 7}, {MEANT: 5, "old": 7, "new": 0}, {MEANT: 5}):
+        seen = look(seen, said, sleeper=after)
+        assert seen.want is None
+    assert look(seen, {MEANT: 5, "new": 1}, sleeper=after).want is Want.ASKED
 
 
 def test_it_is_idle_when_nobody_has_asked_for_as_long_as_is_declared() -> None:
