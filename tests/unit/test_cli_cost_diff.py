@@ -131,6 +131,69 @@ def test_a_change_with_an_unknown_price_counts_with_strict(folder: Path) -> None
     assert main(["cost", "new.yaml", "--against=old.yaml", "--strict"]) == 3
 
 
+HOUSE = """    - name: house
+      managed: {provider: openaiCompatible, model: house-1, endpoint: https://llm.acme.example/v1}
+"""
+
+
+def with_a_model_that_has_no_price() -> str:
+    house = "      - {name: house, targets: [{model: house}]}\n  traffic: {requestsPerMonth"
+    return KNOWN.replace("  gateway:\n", f"{HOUSE}  gateway:\n").replace(
+        "  traffic: {requestsPerMonth", house
+    )
+
+
+@pytest.mark.parametrize("traffic", ["traffic: {requestsPerMonth", "# nobody knows: {requestsPerMonth"])
+def test_what_is_added_and_has_no_price_is_told_whether_or_not_something_known_changes(
+    traffic: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in (("old.yaml", KNOWN), ("new.yaml", with_a_model_that_has_no_price())):
+        (folder / name).write_text(text.replace("traffic: {requestsPerMonth", traffic))
+    assert main(["cost", "new.yaml", "--against=old.yaml", "--output=markdown"]) == 0
+    said = capsys.readouterr().out
+    assert "costs nothing" not in said
+    assert "| model/house | - | " in said
+    assert "unknown USD**" in said
+    assert "Some prices are unknown in AIStack care/support." in said
+    assert main(["cost", "new.yaml", "--against=old.yaml", "--output=json"]) == 0
+    (told,) = json.loads(capsys.readouterr().out)
+    assert "model/house" in [line["component"] for line in told["components"]]
+
+
+def test_an_amount_that_is_not_all_of_it_is_a_lower_bound(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "old.yaml").write_text(KNOWN)
+    (folder / "new.yaml").write_text(
+        KNOWN.replace("storageClassName: default, perGib", "storageClassName: x, perGib")
+    )
+    assert main(["cost", "new.yaml", "--against=old.yaml"]) == 0
+    said = capsys.readouterr().out.splitlines()
+    rows = [[word.strip() for word in line.split("  ") if word] for line in said]
+    assert ["model/llama", "1172.00", "> 1168.00", "-4.00 and unknown", "2340.00", "> 2336.00"] in rows
+    assert ["total", "4200.73", "> 4196.73", "-4.00 and unknown", "6191.46", "> 6187.46"] in rows
+
+
+def test_where_nothing_known_changes_beside_an_unknown_price_it_does_not_say_that_nothing_does(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "new.yaml").write_text(with_a_model_that_has_no_price())
+    assert main(["cost", "new.yaml", "--against=new.yaml", "--output=markdown"]) == 0
+    assert capsys.readouterr().out == (
+        "### No known cost changes\n\n"
+        "What has a price costs what it did. Some prices are unknown in AIStack care/support.\n"
+    )
+
+
+def test_prices_of_two_currencies_are_not_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "old.yaml").write_text(KNOWN)
+    (folder / "new.yaml").write_text(
+        KNOWN.replace('asOf: "2026-11-01"\n', 'asOf: "2026-11-01"\n  currency: EUR\n')
+    )
+    assert main(["cost", "new.yaml", "--against=old.yaml"]) == 2
+    assert "AIStack care/support: its prices were in USD and are in EUR" in capsys.readouterr().err
+
+
 def test_a_change_that_costs_nothing_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "old.yaml").write_text(KNOWN)
     assert main(["cost", "old.yaml", "--against=old.yaml", "--output=markdown"]) == 0

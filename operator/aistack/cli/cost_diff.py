@@ -7,7 +7,7 @@ from typing import Any
 from rich.text import Text
 
 from aistack.cli.output import columns
-from aistack.cost.comparison import Comparison, Line
+from aistack.cost.comparison import Comparison, Line, Part
 from aistack.cost.money import MicroUnits, Range, cents, exact
 
 NOTHING = Range(0, 0, 0)
@@ -40,27 +40,52 @@ def _row(line: Line) -> tuple[str, ...]:
     )
 
 
-def _amount(cost: Range[MicroUnits] | None, bound: str) -> str:
-    return "-" if cost is None else cents(getattr(cost, bound))
+def _amount(part: Part | None, bound: str) -> str:
+    """`> 12.00` where not all of it has a price."""
+    if part is None:
+        return "-"
+    if part.known is None:
+        return "unknown"
+    return f"{'> ' * bool(part.unknown)}{cents(getattr(part.known, bound))}"
 
 
 def change(line: Line) -> str:
-    """`+584.00 (+50 %)`; without percent where there was nothing before."""
-    before, after = line.before or NOTHING, line.after or NOTHING
+    """`+584.00 (+50 %)`; without percent where there was nothing before, and `unknown` where what has no
+    price is not what had none.
+    """
+    before, after = _known(line.before), _known(line.after)
     more = after.expected - before.expected
     told = f"{'-' if more < 0 else '+'}{cents(abs(more))}"
+    if _unknown(line.before) != _unknown(line.after):
+        return f"{told} and unknown" if more else "unknown"
     return f"{told} ({more / before.expected:+.0%})" if before.expected and more else told
+
+
+def _known(part: Part | None) -> Range[MicroUnits]:
+    return part.known if part and part.known else NOTHING
+
+
+def _unknown(part: Part | None) -> frozenset[str]:
+    return part.unknown if part else frozenset()
 
 
 def markdown(compared: Sequence[Comparison]) -> str:
     """A table of all stacks, and below it the parts of each that change."""
-    if not any(each.lines for each in compared):
-        return "### This change costs nothing\n\nEvery stack costs what it did.\n"
     changed = [each for each in compared if each.lines]
+    if not changed:
+        return _nothing(compared)
     summary = [_markdown_row(each.title, each.total, each.currency) for each in changed]
     details = "\n".join(map(_details, changed))
     return "\n".join(
-        ["### What this change costs a month", "", *_head("stack"), *summary, "", details, _footnote(changed)]
+        [
+            "### What this change costs a month",
+            "",
+            *_head("stack"),
+            *summary,
+            "",
+            details,
+            _footnote(compared),
+        ]
     )
 
 
@@ -82,10 +107,20 @@ def _details(compared: Comparison) -> str:
     return "\n".join([summary, "", *_head("part"), *rows, "", "</details>", ""])
 
 
-def _footnote(changed: Sequence[Comparison]) -> str:
-    unknown = [_cell(each.title) for each in changed if each.is_lower_bound]
-    month = "A month has 730 hours."
-    return f"{month} Some prices are unknown in {', '.join(unknown)}.\n" if unknown else f"{month}\n"
+def _nothing(compared: Sequence[Comparison]) -> str:
+    if unknown := _unpriced(compared):
+        return f"### No known cost changes\n\nWhat has a price costs what it did. {unknown}\n"
+    return "### This change costs nothing\n\nEvery stack costs what it did.\n"
+
+
+def _footnote(compared: Sequence[Comparison]) -> str:
+    return f"A month has 730 hours. {_unpriced(compared)}".rstrip() + "\n"
+
+
+def _unpriced(compared: Sequence[Comparison]) -> str:
+    """Empty where all has a price."""
+    stacks = [_cell(each.title) for each in compared if each.is_lower_bound]
+    return f"Some prices are unknown in {', '.join(stacks)}." if stacks else ""
 
 
 def _cell(text: str) -> str:
@@ -107,7 +142,7 @@ def _line(line: Line) -> dict[str, Any]:
     return {"before": _range(line.before), "after": _range(line.after)}
 
 
-def _range(cost: Range[MicroUnits] | None) -> dict[str, str] | None:
-    if cost is None:
+def _range(part: Part | None) -> dict[str, str] | None:
+    if part is None or part.known is None:
         return None
-    return {"min": exact(cost.min), "expected": exact(cost.expected), "max": exact(cost.max)}
+    return {bound: exact(getattr(part.known, bound)) for bound in ("min", "expected", "max")}
