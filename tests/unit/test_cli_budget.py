@@ -15,7 +15,9 @@ from aistack.cli.budget import WIDTH, BudgetError, bar, document, report, run
 from aistack.cli.showback import difference
 from aistack.cost.charges import Category
 from aistack.cost.prices import Price
+from aistack.spending.book import Book
 from aistack.spending.forecast import Forecast
+from aistack.spending.meter import begun
 from aistack.spending.money import heard
 from aistack.spending.rates import Amount, Item
 from aistack.spending.summary import Spent
@@ -79,19 +81,22 @@ def test_it_says_what_was_really_spent_and_where_the_month_leads() -> None:
     assert document(metered(forecast=leads))["spent"]["forecastHigh"] == "50.00"
 
 
-def bill(cost: str, month: str = "2026-11") -> Tally:
+def bill(cost: str, month: str = "2026-11", currency: str = "USD") -> Book:
     """What a stack has used, in one row."""
     price = Price(Decimal("0.80"), "AcceleratorClass nvidia-l4", SOURCE, "2026-11-01")
     used = Item("model/llama", "nvidia-l4 on demand", Category.COMPUTE, "Hours", price, None, "Kubernetes")
-    return Tally(month, {used: Amount(10**12, heard(cost))})
+    return Book(begun(NOW), currency, now=Tally(month, {used: Amount(10**12, heard(cost))}))
 
 
 @pytest.mark.parametrize(
-    ("tallies", "said"),
+    ("books", "said"),
     [
         pytest.param({"care/support": bill("12.34")}, "", id="the same, but for the last looks"),
         pytest.param(
             {"care/support": bill("12.34"), "sales/chat": bill("99")}, "", id="a stack of another budget"
+        ),
+        pytest.param(
+            {"care/support": bill("90", currency="EUR")}, " 0.00 by these rows", id="one of another currency"
         ),
         pytest.param({"care/support": bill("2")}, "2.00 by these rows", id="a stack that was deleted"),
         pytest.param({"care/support": bill("80")}, "80.00 by these rows", id="one that came in"),
@@ -99,10 +104,8 @@ def bill(cost: str, month: str = "2026-11") -> Tally:
         pytest.param({}, "12.35 USD spent in 2026-11", id="no stack at all"),
     ],
 )
-def test_a_bill_that_is_not_what_the_budget_has_seen_spent_says_so(
-    tallies: dict[str, Tally], said: str
-) -> None:
-    found = difference(metered(), {f"uid-of-{stack}": tally for stack, tally in tallies.items()})
+def test_a_bill_that_is_not_what_the_budget_has_seen_spent_says_so(books: dict[str, Book], said: str) -> None:
+    found = difference(metered(), {f"uid-of-{stack}": book for stack, book in books.items()})
     assert said in found
     assert bool(said) == bool(found)
 

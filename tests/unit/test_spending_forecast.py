@@ -7,8 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aistack.spending.budget import BudgetBook, Share
+from aistack.api.budgets import AIBudgetStatus
+from aistack.spending.book import Book
+from aistack.spending.budget import BudgetBook, Share, looked, reopened
 from aistack.spending.forecast import Forecast, forecast, linear
+from aistack.spending.meter import begun
 from aistack.spending.money import PICO
 
 ZONE = ZoneInfo("Europe/Berlin")
@@ -53,6 +56,18 @@ def test_a_few_days_are_taken_at_their_mean_with_a_wide_band() -> None:
     assert found.expected == pytest.approx((30 + 15 * 10) * PICO)
     assert found.low == pytest.approx((30 + 15 * 5) * PICO)
     assert found.high == pytest.approx((30 + 15 * 15) * PICO)
+
+
+def test_what_a_lost_book_is_known_to_have_cost_is_no_pace() -> None:
+    """Two thousand until the 15th; a hundred in the day that it is metered again, and fifteen to come."""
+    status = AIBudgetStatus(month="2026-11", month_to_date="2000.00")
+    metered = reopened(status, MIDNIGHT - timedelta(days=1), ZONE)
+    for at, total in ((metered.at, 5000), (MIDNIGHT, 5100)):
+        stack = Book(begun(MIDNIGHT - timedelta(days=20)), "USD", total * PICO)
+        metered = looked(metered, {"a": ("care/a", stack)}, at, ZONE)
+    found = forecast(metered, ZONE)
+    assert found is not None
+    assert found.expected == pytest.approx((2100 + 15 * 100) * PICO)
 
 
 def test_weekends_that_cost_nothing_go_on_to_cost_nothing() -> None:

@@ -34,20 +34,22 @@ def of_budgets(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool
     if last_month:
         remark("these are the stacks that are counted now: what others have cost is not in it")
     else:
-        tallies = {stack.metadata.uid: book.now for stack, book in known}
-        remark(*(said for budget in budgets if (said := difference(budget, tallies))))
+        books = {stack.metadata.uid: book for stack, book in known}
+        remark(*(said for budget in budgets if (said := difference(budget, books))))
     return outcome
 
 
-def difference(budget: AIBudget, tallies: Mapping[str, Tally]) -> str:
-    """What a budget has seen spent this month beside the sum of its stacks' `tallies`, by their uids; empty
-    where that is the same to a hundredth, for neither is written at every look.
+def difference(budget: AIBudget, books: Mapping[str, Book]) -> str:
+    """What a budget has seen spent this month beside the sum of its stacks' `books`, by their uids; empty
+    where that is the same to a hundredth, for neither is written at every look. Those of another currency
+    are in neither.
     """
     status, currency = budget.status, budget.spec.limit.currency
     if status.month_to_date is None:
         return ""
-    mine = [tallies[entry.uid] for entry in status.stacks if entry.uid in tallies]
-    bill, seen = sum(each.cost for each in mine if each.month == status.month), heard(status.month_to_date)
+    mine = [books[entry.uid] for entry in status.stacks if entry.uid in books]
+    tallies = [book.now for book in mine if book.currency == currency]
+    bill, seen = sum(each.cost for each in tallies if each.month == status.month), heard(status.month_to_date)
     if abs(bill - seen) * 100 <= seen:
         return ""
     return (

@@ -46,7 +46,7 @@ def forecast(book: BudgetBook, zone: ZoneInfo) -> Forecast | None:
     if rhythm:
         coming = sum(share * rhythm[day.weekday()] for day, share in left.items())
     else:
-        coming = spent / known * (month.end - book.at).total_seconds()
+        coming = _metered(book) / known * (month.end - book.at).total_seconds()
     around = _deviation(days, rhythm) * sqrt(sum(left.values())) * BAND
     if len(days) < WEEK:
         around = coming * UNSURE
@@ -64,6 +64,13 @@ def linear(spent: PicoUnits, since: datetime, now: datetime, zone: ZoneInfo) -> 
     if known < DAY:
         return None
     return spent + round(spent / known * (month.end - now).total_seconds())
+
+
+def _metered(book: BudgetBook) -> PicoUnits:
+    """What came in this month since metering for the budget began: of one whose book was lost less than its
+    month to date, which it has from its status.
+    """
+    return sum(amount for day, amount in book.days.items() if day.startswith(book.month))
 
 
 def _whole_days(book: BudgetBook, zone: ZoneInfo) -> dict[date, float]:
