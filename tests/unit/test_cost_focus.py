@@ -247,9 +247,14 @@ def test_a_unit_is_known_however_a_cloud_writes_it(what: str, unit: str, price: 
         pytest.param(
             (HEADER, f"{NEWEST},1,,0 GB,OUT,"), OUT, "its PricingUnit is '0 GB'", id="none of a unit"
         ),
-        pytest.param((HEADER, f"{NEWEST},1,,GB-Months,OUT,"), OUT, "price of a GiB", id="of a month"),
+        pytest.param((HEADER, f"{NEWEST},1,,GB-Months,OUT,"), OUT, "a price of one GiB", id="of a month"),
         pytest.param((HEADER, f"{NEWEST},1,,,OUT,"), OUT, "its PricingUnit is ''", id="no unit"),
-        pytest.param((HEADER, f"{NEWEST},1e-9,,GB,OUT,"), OUT, "less than a millionth", id="nearly nothing"),
+        pytest.param(
+            (HEADER, f"{NEWEST},1e-9,,GB,OUT,"),
+            OUT,
+            "one GiB costs less than a millionth",
+            id="nearly nothing",
+        ),
         pytest.param((*BILL, f"EUR{NEWEST[3:]},1,,Hours,X,"), {}, "several currencies", id="two currencies"),
         pytest.param((*BILL, f"{NEWEST},cheap,,Hours,X,"), {}, "line 10: 'cheap'", id="no number"),
         pytest.param((*BILL, f"{NEWEST},NaN,,Hours,X,"), {}, "line 10", id="not a number"),

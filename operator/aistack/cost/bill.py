@@ -104,7 +104,7 @@ class UnitPrice:
         """The price of so many of `what`, a key of UNITS, or of a part of them, as the API writes it."""
         price = price_text(self.amount / self._units(what) * count / shared_by)
         if self.amount and not Decimal(price):
-            raise BillError(f"SKU {self.sku}: a {what} costs less than a millionth; map another SKU")
+            raise BillError(f"SKU {self.sku}: one {what} costs less than a millionth; map another SKU")
         return price
 
     def _units(self, what: str) -> Decimal:
@@ -116,7 +116,7 @@ class UnitPrice:
         pricing_units = Decimal((count or "1").replace(",", "")) * SCALES[scale]
         if known is None or not pricing_units:
             raise BillError(
-                f"SKU {self.sku}: its PricingUnit is {self.unit!r}, and the price of a {what} is asked for; "
+                f"SKU {self.sku}: its PricingUnit is {self.unit!r}, and a price of one {what} is needed; "
                 f"map a SKU that is priced in one of {', '.join(UNITS[what])}"
             )
         return pricing_units / known
