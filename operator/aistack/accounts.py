@@ -308,7 +308,9 @@ def _looked_at(ledger: Ledger, claim: Claim) -> tuple[Ledger, Entered]:
 def _admitted(
     ledger: Ledger, claim: Claim, expires_at: str, tried: dict[str, Ledger]
 ) -> tuple[Ledger, Entered]:
-    """Keeps in `tried` what the ledger was before: it may be written though nobody hears of it."""
+    """Keeps in `tried` what the ledger was before the last try: it may be written though nobody hears of it,
+    and what an earlier request holds may have been missing in the cache that the first try began with.
+    """
     tried[ledger.name] = ledger
     entered = admit(ledger, claim, expires_at)
     return entered[0], entered

@@ -171,6 +171,16 @@ async def test_what_an_earlier_request_for_the_same_spec_holds_is_not_taken_back
     assert [server.reserved(name) for name in "ab"] == [60, 0]
 
 
+async def test_what_an_earlier_request_holds_stays_though_the_cache_did_not_know_of_it_yet() -> None:
+    server = Server(manifest("a", "100"), manifest("b", "10"))
+    accounts, counting, old = server.accounts(), server.counting(), dict(server.cache)
+    assert not (await server.accounts().admit(claim(60), counting[:1])).denied
+    server.cache = old
+    assert (await accounts.admit(claim(60), counting)).denied
+    assert server.conflicts == 1
+    assert [server.reserved(name) for name in "ab"] == [60, 0]
+
+
 async def test_what_runs_is_counted_once_wherever_nothing_is_held_for_it() -> None:
     server = Server(manifest("a", "100"), manifest("b", "10"))
     accounts = server.accounts()
