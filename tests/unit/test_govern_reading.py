@@ -26,6 +26,9 @@ UNKNOWN = {
     "(true ? object.spec.models : []).all(m, m.nam == '')": "object.spec.models[] has no field nam;",
     "{'a': object.spec.gatway}.size() > 0": "object.spec has no field gatway; write gateway",
     "object.spec.gateway.?routes.orValue([]).all(r, r.targets.all(t, t.modl == ''))": "no field modl;",
+    "[object, oldObject].all(each, each.?spec.?ownr.hasValue())": "spec has no field ownr;",
+    "(object.spec.models.filter(m, true) + [object.spec.models[0]]).all(m, m.nam == '')": "has no field nam;",
+    "object.spec.models.last().orValue({}).?nam.hasValue()": "object.spec.models[] has no field nam;",
     "object.name == ''": "object has no field name; write one of apiVersion, kind, metadata, spec",
 }
 KNOWN = (
@@ -35,6 +38,13 @@ KNOWN = (
     "object.spec.models.map(m, m.name).all(name, name.startsWith('x'))",
     "namespaceObject.metadata.labels.whatever == params.anything[0]",
     "[{'own': 1}].all(each, each.own == 1)",
+    "[object.spec.governance, object.spec.gateway].all(each, has(each.routes) || has(each.owner))",
+    "[object.spec, {'own': 1}].all(each, each.own == 1)",
+    "(facts.models + object.spec.models).all(m, has(m.managed))",
+    "(object.spec.models + facts.models.map(m, {'own': m.name})).all(m, m.own != '')",
+    "(true ? object.spec.governance : object.spec.gateway).?routes.hasValue()",
+    "facts.models.map(m, {'model': m, 'money': {'amount': 1}}).all(each, each.money.amount == 1)",
+    "object.spec.models.last().orValue({'own': ''}).own == ''",
 )
 
 

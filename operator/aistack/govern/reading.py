@@ -15,14 +15,14 @@ from aistack.api import AIPolicy, Reason
 from aistack.api.stack import AIStackSpec
 from aistack.govern.facts import Facts
 from aistack.govern.rules import compiled, position
-from aistack.govern.syntax import Call, Constant, Listed, Loop, Name, Node, Select, tree
+from aistack.govern.syntax import Call, Constant, Listed, Loop, Mapped, Name, Node, Select, tree
 from aistack.problem import Problem, instead
 
 Schema = Mapping[str, Any]
-SAME = frozenset(
-    {"_+_", "dyn", "optional.of", "orValue", "or", "value", "sort", "slice", "distinct", "reverse"}
-)
-"""Functions that give a value of the type of one of their arguments."""
+SAME = frozenset({"dyn", "optional.of", "value", "sort", "slice", "distinct", "reverse"})
+"""Functions that give a value of the type of their first argument."""
+JOINING = frozenset({"_+_", "orValue", "or"})
+"""Functions that give a value of the type of any of their arguments."""
 CHOICE = "_?_:_"
 READS = frozenset({"_?._", "_[_]", "_[?_]"})
 """`a.?b`, `a[b]` and `a[?b]`."""
@@ -33,7 +33,7 @@ ITEMS = frozenset({"first", "last"})
 class Place:
     """A place in one of the types: its path, and its schema in the document that it stands in."""
 
-    path: str
+    path: str = field(compare=False)
     schema: Schema
     document: Schema = field(repr=False)
 
@@ -57,6 +57,10 @@ class Place:
 
     def _inside(self, step: str, schema: Schema) -> "Place":
         return Place(self.path + step, _plain(schema, self.document), self.document)
+
+
+NOTHING = Place("", {}, {})
+"""What has no field that could be read: a literal, and what is empty."""
 
 
 def _plain(schema: Schema, document: Schema) -> Schema:
@@ -118,12 +122,12 @@ class _Reader:
                 return self._step(self.place(operand, scope), name, offset)
             case Call():
                 return self._called(node, scope)
-            case Listed(items):
-                return _list_of(_first([self.place(each, scope) for each in items]))
+            case Listed() | Mapped():
+                return self._made(node, scope)
             case Loop():
                 return self._looped(node, scope)
             case Constant():
-                return None
+                return NOTHING
 
     def _step(self, place: Place | None, name: str, offset: int) -> Place | None:
         if place is None:
@@ -135,6 +139,12 @@ class _Reader:
             return None
         return place.at(name)
 
+    def _made(self, node: Listed | Mapped, scope: Scope) -> Place | None:
+        items = [self.place(each, scope) for each in node.items]
+        if not items:
+            return NOTHING
+        return _list_of(_common(items)) if isinstance(node, Listed) else None
+
     def _called(self, call: Call, scope: Scope) -> Place | None:
         places = [self.place(each, scope) for each in call.arguments]
         if call.function in READS:
@@ -145,15 +155,17 @@ class _Reader:
         if call.function in ITEMS:
             return places[0].item if places[0] else None
         if call.function == CHOICE:
-            return _first(places[1:])
-        return _first(places) if call.function in SAME else None
+            return _common(places[1:])
+        if call.function in JOINING:
+            return _common(places)
+        return places[0] if call.function in SAME else None
 
     def _looped(self, loop: Loop, scope: Scope) -> Place | None:
         over = self.place(loop.over, scope)
         inside = {**scope, **_variables(loop, over), loop.accumulator: self.place(loop.start, scope)}
         self.place(loop.condition, inside)
         step = self.place(loop.step, inside)
-        return self.place(loop.result, {**inside, loop.accumulator: step or inside[loop.accumulator]})
+        return self.place(loop.result, {**inside, loop.accumulator: step})
 
 
 def _variables(loop: Loop, over: Place | None) -> Scope:
@@ -169,5 +181,7 @@ def _list_of(item: Place | None) -> Place | None:
     return Place(item.path.removesuffix("[]"), {"items": item.schema}, item.document)
 
 
-def _first(places: Iterable[Place | None]) -> Place | None:
-    return next((each for each in places if each), None)
+def _common(places: Iterable[Place | None]) -> Place | None:
+    """The one that all are; None where they differ, or one isn't known."""
+    first, *others = [each for each in places if each != NOTHING] or [NOTHING]
+    return first if all(each == first for each in others) else None

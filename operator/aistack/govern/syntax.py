@@ -46,7 +46,14 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """`[…]`, and what a map is made of."""
+    """`[…]`."""
+
+    items: tuple["Node", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Mapped:
+    """`{…}`: its keys and values in turn."""
 
     items: tuple["Node", ...]
 
@@ -65,7 +72,7 @@ class Loop:
     result: "Node"
 
 
-Node = Constant | Name | Select | Call | Listed | Loop
+Node = Constant | Name | Select | Call | Listed | Mapped | Loop
 Message = Mapping[int, list[Any]]
 Offsets = Mapping[int, int]
 """Characters before each node, by its number."""
@@ -110,7 +117,7 @@ def _list(message: Message, _offset: int, offsets: Offsets) -> Node:
 def _map(message: Message, _offset: int, offsets: Offsets) -> Node:
     entries = [_message(each) for each in message.get(2, ())]
     parts = [entry[part][0] for entry in entries for part in (3, 4) if part in entry]
-    return Listed(tuple(_node(each, offsets) for each in parts))
+    return Mapped(tuple(_node(each, offsets) for each in parts))
 
 
 def _loop(message: Message, _offset: int, offsets: Offsets) -> Node:
