@@ -103,6 +103,7 @@ async def test_the_shipped_policies_take_little() -> None:
 
 DOUBTFUL = {
     "object.spec.gateway.?rutes.hasValue()": "has no field rutes; write routes",
+    "object.?spec[?'own\\n\\u2028r'].hasValue()": "has no field own r; write ",
     "object.spec.governance.owner != ''": "on a stack that says little it can't be evaluated (",
 }
 

@@ -47,8 +47,9 @@ def main() -> None:
         _tell(str(doubt))
 
 
-def _tell(line: str) -> None:
-    sys.stdout.write(f"{line}\n")
+def _tell(what: str) -> None:
+    """One line, whatever is named in it."""
+    sys.stdout.write(f"{' '.join(what.split())}\n")
     sys.stdout.flush()
 
 
