@@ -15,7 +15,7 @@ from aistack.govern.evidence import Assessed, markdown, oscal
 from aistack.kinds import Manifest
 from tests.formats import oscal_problems
 from tests.rulebook import OWNED, exception, policy
-from tests.stacks import resolved
+from tests.stacks import resolved, stack
 
 POLICIES = Path(__file__).parents[2] / "policies"
 NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -148,3 +148,16 @@ def test_without_a_stack_there_is_nothing_to_assess(output: str, capsys: pytest.
     told = capsys.readouterr()
     assert told.out == ""
     assert told.err.startswith("error: nothing to assess: ")
+
+
+@pytest.mark.parametrize("output", ["oscal", "evidence"])
+def test_a_stack_that_can_not_be_judged_is_not_assessed(
+    output: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    routes = [{"name": "chat", "targets": [{"model": "nobody"}]}]
+    file = tmp_path / "stack.json"
+    file.write_text(json.dumps(stack(gateway={"routes": routes})))
+    assert main(["check", str(file), str(POLICIES / "baseline.yaml"), f"--output={output}"]) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert "can't be assessed: it names something that is not there" in " ".join(told.err.split())

@@ -89,7 +89,14 @@ def run(
 
 
 def _assessed(checked: Sequence[Checked]) -> list[evidence.Assessed]:
-    """Raises InputError where there is none: OSCAL knows no assessment of nothing."""
+    """Raises InputError where there is none, for OSCAL knows no assessment of nothing, and where one can't be
+    judged: an assessment without a result would not say so."""
+    for each in checked:
+        if each.resolution and each.resolution.meaning is None:
+            raise InputError(
+                f"{each.document.title} can't be assessed: it names something that is not there; "
+                "--output text says what"
+            )
     found = [
         evidence.Assessed(
             f"{stack.metadata.namespace}/{stack.metadata.name}", stack.spec.governance.evidence, each.verdict
