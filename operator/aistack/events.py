@@ -40,7 +40,7 @@ def events(raw: Manifest, before: AIStackStatus, after: AIStackStatus, now: date
     yield from (event(raw, condition, now) for condition in news)
     told = " ".join(condition.message for condition in news)
     if fresh := [name for name in _newly_broken(before, after) if f"{name} (" not in told]:
-        yield _broken(raw, fresh, now)
+        yield _broken(raw, fresh, after, now)
 
 
 def _is_news(condition: Condition, earlier: Mapping[str, Condition]) -> bool:
@@ -53,14 +53,15 @@ def _newly_broken(before: AIStackStatus, after: AIStackStatus) -> list[str]:
     return [name for name in after.broken if name not in before.broken]
 
 
-def _broken(raw: Manifest, rules: Sequence[str], now: datetime) -> Manifest:
+def _broken(raw: Manifest, rules: Sequence[str], after: AIStackStatus, now: datetime) -> Manifest:
     more = f" and {len(rules) - MOST_NAMED} more" if len(rules) > MOST_NAMED else ""
+    report = "; the report says what was found" if after.policy and after.policy.report else ""
     return _event(
         raw,
         told=["broken", *rules, now.strftime("%Y-%m-%dT%H:%M:%SZ")],
         alarming=True,
         reason=Reason.POLICY_VIOLATED,
-        message=f"newly broken: {', '.join(rules[:MOST_NAMED])}{more}; the report says what was found",
+        message=f"newly broken: {', '.join(rules[:MOST_NAMED])}{more}{report}",
         now=now,
     )
 

@@ -22,7 +22,7 @@ def status(*broken: str, **reasons: str) -> AIStackStatus:
         )
         for kind, reason in reasons.items()
     )
-    return AIStackStatus(conditions=conditions, policy=PolicyStatus(broken=broken))
+    return AIStackStatus(conditions=conditions, policy=PolicyStatus(broken=broken, report="support"))
 
 
 def told(before: AIStackStatus, after: AIStackStatus) -> list[Manifest]:
@@ -63,6 +63,12 @@ def test_a_further_rule_that_is_broken_is_told_and_one_that_is_mended_is_not() -
     assert (further["type"], further["reason"]) == ("Warning", "PolicyViolated")
     assert further["message"] == "newly broken: mine/purpose; the report says what was found"
     assert told(two, one) == told(two, two) == []
+
+
+def test_a_report_is_named_only_where_there_is_one() -> None:
+    unreported = AIStackStatus(policy=PolicyStatus(broken=("mine/purpose",)))
+    (event,) = told(AIStackStatus(), unreported)
+    assert event["message"] == "newly broken: mine/purpose"
 
 
 def test_a_rule_that_only_warns_or_reports_is_told_when_it_is_broken() -> None:

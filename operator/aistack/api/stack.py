@@ -218,7 +218,8 @@ class PolicyStatus(Model):
     """Rules broken under an exception; default 0."""
 
     broken: Annotated[tuple[RuleName, ...], Field(max_length=128)] = ()
-    """The rules that what runs breaks, as policy/rule, also those that only report; default none."""
+    """The rules that what runs breaks, as policy/rule, also those that only report; of a stack that was never
+    let in, those that keep it out and all else that it breaks. Default none."""
 
     report: Line | None = None
     """Name of the report with a row a rule."""

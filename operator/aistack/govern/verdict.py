@@ -191,13 +191,15 @@ class Verdict:
 
     def status(self, report: str | None, broken: Collection[str]) -> PolicyStatus:
         """What the stack's status shows: the rules that what runs breaks, and counts. What only reports is
-        counted in the report alone."""
+        counted in the report alone. What denies is named first: it is what an update is held to."""
+        denied = {result.name for result in self.failed("Deny")}
+        named = sorted(broken, key=lambda name: (name not in denied, name))[:MOST_BROKEN]
         return PolicyStatus(
             passed=self.count(Outcome.PASSED),
             failed=len(self.denials),
             warned=len(self.warnings),
             waived=self.count(Outcome.WAIVED),
-            broken=tuple(sorted(broken)[:MOST_BROKEN]),
+            broken=tuple(sorted(named)),
             report=report,
         )
 
