@@ -92,6 +92,12 @@ def test_nobody_approves_what_they_ask_for_however_the_name_is_written(requester
         "Ana Mota <DPO@acme.example>",
         "dpo@acme.example (acting)",
         "governance@acme.example, dpo@acme.example",
+        "governance@acme.example dpo@acme.example",
+        "dpo @acme.example",
+        "dpo@acme.example.",
+        "Ana/dpo@acme.example",
+        "email=dpo@acme.example",
+        "*dpo@acme.example*",
     ],
 )
 @pytest.mark.parametrize("requester", ["dpo@acme.example", "ldap:dpo@acme.example"])
@@ -108,6 +114,22 @@ def test_nobody_approves_what_they_ask_for_whatever_stands_around_the_name(
 def test_an_approver_is_written_in_letters_that_look_like_no_others(approver: str) -> None:
     (told,) = refused("dpo@acme.example", approvedBy=approver)
     assert "a letter that is not ASCII's may look like another" in told
+
+
+def test_a_domain_before_the_name_makes_nobody_else_of_it() -> None:
+    assert refused("acme\\ana", approvedBy="ana")
+    assert refused("acme\\ana", approvedBy="ana (acting)")
+
+
+@pytest.mark.parametrize(
+    ("requester", "approver"),
+    [
+        ("admin", "Platform admin Bo <bo@acme.example>"),
+        ("system:serviceaccount:care:security", "security lead Bo <bo@acme.example>"),
+    ],
+)
+def test_who_approves_by_address_is_nobody_by_another_word(requester: str, approver: str) -> None:
+    assert refused(requester, approvedBy=approver) == []
 
 
 def test_another_whose_name_ends_alike_may_ask() -> None:
@@ -133,6 +155,9 @@ def test_what_was_approved_is_not_widened_under_the_same_approval(
 
     (widened,) = told(**changes)
     assert widened.startswith(f"{field}: dpo@acme.example allowed less under GOV-311; write the ticket")
+    for same in ({"ticket": "gov-311"}, {"ticket": "GOV-311 "}, {"approvedBy": "DPO@acme.example"}):
+        (also,) = told(**changes, **same)
+        assert also.startswith(f"{field}: "), "the same approval, written otherwise"
     assert told(**changes, ticket="GOV-400") == []
     assert told(expiresAt="2027-01-01T00:00:00Z") == []
 

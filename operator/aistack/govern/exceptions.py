@@ -11,8 +11,10 @@ from aistack.resolve import StackRef
 
 WARNED_BEFORE = timedelta(days=14)
 """How long before its end the stacks that run under an exception say so."""
-_PREFIX = re.compile(r".*[:#]")
-"""Before a name may stand who vouches for it, or what it is: `oidc:ana@acme.example`, `mailto:ana@…`."""
+_PREFIX = re.compile(r".*[:#\\]")
+"""Before a name may stand who vouches for it: `oidc:ana`, `acme\\ana`."""
+_ADDRESS = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+"""Whatever stands around it: `mailto:ana@acme.example`, `Ana/ana@acme.example`."""
 _BETWEEN = re.compile(r"""[\s<>(){}\[\]"',;|]+""")
 """What stands around an address: `Ana <ana@acme.example>`."""
 
@@ -112,7 +114,8 @@ def _unwaivable(policy: AIPolicy, rules: Iterable[str]) -> Iterator[Problem]:
 def _widened(exception: AIPolicyException, granted: AIPolicyException) -> Iterator[Problem]:
     """What an update waives besides, under the approval that was given for less."""
     spec, before = exception.spec, granted.spec
-    if (spec.approved_by, spec.ticket) != (before.approved_by, before.ticket):
+    approvals = [(_folded(each.approved_by), _folded(each.ticket)) for each in (spec, before)]
+    if approvals[0] != approvals[1]:
         return
     further = {
         "spec.expiresAt": expiry(exception) > expiry(granted),
@@ -131,13 +134,20 @@ def _waived(exception: AIPolicyException) -> set[tuple[str, str]]:
 
 
 def _is_same_person(user: str, approver: str) -> bool:
-    """However the name is written, and with or without what stands before and around it."""
+    """By the addresses that the approver is written with; without any, by the name and each word of it."""
+    if addresses := _addresses(approver):
+        return not addresses.isdisjoint(_addresses(user))
     words = {_folded(word) for word in _BETWEEN.split(approver)} - {""}
     return bool(_spellings({_folded(user)}) & _spellings({_folded(approver), *words}))
 
 
 def _spellings(names: Iterable[str]) -> set[str]:
     return {spelling for name in names for spelling in (name, _PREFIX.sub("", name))} - {""}
+
+
+def _addresses(text: str) -> set[str]:
+    spaced = unicodedata.normalize("NFKC", text).casefold()
+    return {*_ADDRESS.findall(spaced), *_ADDRESS.findall(_folded(text))}
 
 
 def _folded(name: str) -> str:
