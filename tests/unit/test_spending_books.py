@@ -105,6 +105,12 @@ def test_what_a_self_hosted_model_costs_is_shared_out_by_the_tokens_of_the_month
     assert (idle.clients, idle.cost) == ({}, 1000), "what nobody has used is nobody's"
 
 
+def test_a_model_that_ran_here_before_it_was_managed_has_spent_nothing_of_its_limit_by_that() -> None:
+    ran = Item("model/gpt", "nvidia-l4 on demand", Category.COMPUTE, "Hours", PRICE, None, "Kubernetes")
+    used = Tally("2026-11", {ran: Amount(1, 1000), TOKENS: Amount(2, 5)})
+    assert used.limited(["model/gpt", "client/web"]) == {"model/gpt": 5, "client/web": 0}
+
+
 @given(st.lists(st.tuples(CALLERS, st.integers(0, 10**9), st.integers(0, 10**15)), max_size=20))
 def test_no_more_is_shared_out_than_was_spent(looks: list[tuple[Call, int, int]]) -> None:
     llama = Item("model/llama", "cpu", Category.COMPUTE, "Hours", PRICE, None, "Kubernetes")

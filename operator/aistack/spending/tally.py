@@ -49,11 +49,16 @@ class Tally:
         return summed((call.route, cost) for call, cost in self._costs_of_calls())
 
     def limited(self, parts: Iterable[str]) -> Sums:
-        """What models have cost (`model/gpt`), and what clients' calls alone have (`client/web`): who asks a
-        self-hosted model makes it no dearer.
+        """What being asked has cost of models (`model/gpt`), and of clients (`client/web`): who asks a
+        self-hosted model makes it no dearer, also where a managed one has its name since.
         """
+        used = summed(
+            (item.component, amount.cost)
+            for item, amount in self.items.items()
+            if item.category not in RUNNING
+        )
         asked = summed((f"client/{call.client}", called.cost) for call, called in self.calls.items())
-        known = {**self.components, **asked}
+        known = {**used, **asked}
         return {part: known.get(part, 0) for part in parts}
 
     def _costs_of_calls(self) -> Iterator[tuple[Call, PicoUnits]]:
