@@ -119,10 +119,10 @@ class World:
         meta = {**obj["metadata"], "resourceVersion": str(self.version)}
         self.store.update({**obj, "metadata": meta})
 
-    def has_pod(self, component: str, part: str, address: str = "127.0.0.1") -> None:
+    def has_pod(self, component: str, part: str, address: str = "127.0.0.1", **changed: Any) -> None:
         labels = {STACK_LABEL: "support", COMPONENT_LABEL: component, NAME_LABEL: part}
         meta = {"name": f"support-{part}-1-x", "namespace": "care", "uid": f"uid-{part}", "labels": labels}
-        meta["creationTimestamp"] = self.now.isoformat()
+        meta |= {"creationTimestamp": self.now.isoformat(), **changed}
         status = {"podIP": address, "phase": "Running"}
         self.has({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
 

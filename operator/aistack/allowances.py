@@ -59,21 +59,16 @@ def limits_of(spec: AIStackSpec) -> dict[str, Money]:
 def allowances(
     spec: AIStackSpec, metered: Metered | None, before: CostStatus | None, now: datetime
 ) -> tuple[Allowance, ...]:
-    """Of each limit of which something is known. While nothing is metered, as after a restart, that is what
-    the status said `before`, as long as that month lasts.
+    """Of each limit of which something is known, as long as that month lasts. While nothing is metered, as
+    after a restart, that is what the status said `before`.
     """
     if metered:
         known = {part: (spent, metered.until) for part, spent in metered.limited.items()}
     else:
         said = before.limits if before else ()
-        known = {
-            each.part: (micro_units(Decimal(each.spent)), each.until)
-            for each in said
-            if now < datetime.fromisoformat(each.until)
-        }
-    return tuple(
-        Allowance(part, limit, *known[part]) for part, limit in limits_of(spec).items() if part in known
-    )
+        known = {each.part: (micro_units(Decimal(each.spent)), each.until) for each in said}
+    found = (Allowance(part, limit, *known[part]) for part, limit in limits_of(spec).items() if part in known)
+    return tuple(each for each in found if now < datetime.fromisoformat(each.until))
 
 
 def exhausted(found: Iterable[Allowance]) -> Exhausted:

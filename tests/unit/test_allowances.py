@@ -79,6 +79,8 @@ def test_before_anything_is_metered_again_a_limit_is_as_the_status_said_while_it
     assert allowances(SPEC, None, None, NOW) == ()
     anew = Metered("2026-12", 0, None, {"model/gpt": 1, "client/web": 0}, NEXT_TURN)
     assert exhausted(allowances(SPEC, anew, before, NOW)) == {}
+    over = Metered("2026-11", 0, None, {"model/gpt": 10 * DOLLAR}, TURN)
+    assert allowances(SPEC, over, before, datetime(2026, 12, 1, tzinfo=UTC)) == (), "no look since it turned"
 
 
 def test_no_millionth_of_a_limit_is_rounded_away_in_the_status() -> None:

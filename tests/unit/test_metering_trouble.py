@@ -3,22 +3,25 @@
 A million tokens that are read cost 2.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from aistack.cost import Prices
+from aistack.errors import Refused
 from aistack.resolve import ResolvedStack
 from aistack.runtime import budgetbooks, metering
 from aistack.runtime.budgetbooks import Stacks
 from aistack.spending.budget import BudgetBook, looked
 from aistack.spending.rates import Rates, rates_of
 from tests.budgets import manifest
-from tests.metered import CHAT, Front, World
+from tests.costs import managed
+from tests.metered import CHAT, CREATED, Front, World
 from tests.stacks import stack
 
 
@@ -146,3 +149,48 @@ async def test_a_budget_that_gets_a_time_zone_that_nobody_knows_says_so() -> Non
     await world.looks()
     await world.accounts["care"].take(lambda ledger: (ledger, None), shows=True)
     assert world.metered()[0] == "InvalidSpec"
+
+
+async def test_a_gateway_that_still_answers_while_it_leaves_is_read(front: Front) -> None:
+    world = World()
+    await world.looks()
+    grace = {"deletionTimestamp": (world.now + timedelta(hours=1)).isoformat(), "creationTimestamp": CREATED}
+    world.has_pod("gateway", "gateway", **grace, deletionGracePeriodSeconds=3600)
+    front.tokens = 20_000_000
+    assert (await world.looks())["monthToDate"] == "40.00"
+
+
+async def test_where_no_book_can_be_written_a_reached_limit_holds_and_ends_with_its_month(
+    front: Front,
+) -> None:
+    world = World()
+    limited = stack(**{**CHAT, "models": [managed(monthlyLimit={"amount": "41"})]})
+    world.has({**limited, "metadata": {**limited["metadata"], "creationTimestamp": CREATED}})
+    await world.looks()
+    world.cluster.refusing = Refused(403, "Forbidden", "exceeded quota")
+    found = []
+    for tokens, minutes in ((30_000_000, 1), (30_000_000, 21 * 24 * 60), (30_000_000, 1)):
+        front.tokens = tokens
+        status = await world.looks(after=minutes)
+        shown = world.metering.metered("uid-of-the-stack")
+        assert shown
+        found.append((shown.month, shown.limited["model/gpt"] // 10**6, status["month"]))
+    assert found[0] == ("2026-11", 60, "2026-11")
+    assert [(stacks, budgets) for stacks, _, budgets in found[1:]] == [("2026-12", "2026-12")] * 2
+    world.cluster.refusing = None
+    await world.looks()
+    kept = world.cluster.maps["aistack-system", "budget-care-spending"]
+    assert '"month":"2026-12"' in kept["data"]["spending.json"], "it is tried again"
+
+
+async def test_who_leads_again_says_nothing_until_the_first_look(front: Front) -> None:
+    """What it knew is older than what others have put into the statuses."""
+    world = World()
+    front.tokens = 20_000_000
+    await world.looks()
+    assert world.metering.metered("uid-of-the-stack")
+    leading = asyncio.create_task(world.metering.run())
+    await asyncio.sleep(0)
+    leading.cancel()
+    await asyncio.wait([leading])
+    assert world.metering.metered("uid-of-the-stack") is None

@@ -94,12 +94,14 @@ class BudgetBooks:
             book = looked(before, _of_currency(counted, budget.spec.limit.currency), now, zone)
             spent = self._summary(budget, book, counted, zone, look)
             place, told = kept.place, self._accounts.spent.get(meta.uid)
-            if told is None or says_more(budget.spec, told, spent):
-                place = await keep(place, {"data": books_of_budgets.dumped(book)}, self._kube)
+            is_news = told is None or meta.uid not in self._kept or says_more(budget.spec, told, spent)
+            if is_news:
                 self._accounts.spent[meta.uid] = spent
             if of_budget(budget, Ledger.of(budget), now, self._accounts.spent[meta.uid]) != budget.status:
                 await self._accounts[meta.name].take(_unchanged, shows=True)
             await self._warn(budget, book)
+            if is_news:  # last: what can't be kept has been spent all the same
+                place = await keep(place, {"data": books_of_budgets.dumped(book)}, self._kube)
             self._kept[meta.uid] = _Kept(place, book)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)

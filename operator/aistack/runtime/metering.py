@@ -109,6 +109,7 @@ class Metering:
     async def run(self) -> None:
         """Looks again and again until it is cancelled; what others wrote before is read first."""
         self._stacks.clear()
+        self._shown.clear()  # until the first look statuses know more
         self._budgets.clear()
         async with self._fronts:
             while True:
@@ -158,11 +159,11 @@ class Metering:
         rates, limits = rates_of(meaning, platform.prices), limits_of(meaning.spec)
         kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now, limits)
         book = await self._read(key, self._dated(kept.book, now), rates, platform, now)
+        self._tell(stack, book, limits)  # first: what can't be written has been spent all the same
         place, written = kept.place, kept.written
         if book.total and (written is None or is_news(book, written)):
             place, written = await keep(place, stack_books.dumped(book), self._kube), book
         self._stacks[stack.uid] = _Kept(place, book, written, limits)
-        self._tell(stack, book, limits)
 
     def _dated(self, book: Book, now: datetime) -> Book:
         return stack_books.as_of(book, now) if self._looks.is_ahead(book.meter.at, now) else book
@@ -178,18 +179,19 @@ class Metering:
             book = None
         if book:
             dated = self._dated(book, now)
-            self._shown[stack.uid] = _month(dated, limits), dated.meter.at  # a status says it already
+            # a status says it already, or more
+            self._shown.setdefault(stack.uid, (_month(dated, limits), dated.meter.at))
             return _Kept(place, dated, book)
         manifest = self._store.stack(key) or {"metadata": {}}
         since = self._looks.beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
 
     async def _read(self, key: Key, book: Book, rates: Rates, platform: Platform, now: datetime) -> Book:
-        pods = [pod for pod in self._store.observed(key).pods.values() if pod.address]
-        counted = await self._fronts.answers([pod for pod in pods if _counts(pod) and not pod.ended])
+        pods = [pod for pod in self._store.observed(key).pods.values() if pod.address and _costs(pod)]
+        counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
         if book.currency != platform.prices.currency:
             book = Book(book.meter, platform.prices.currency)
-        meter, use = read(book.meter, [_source(pod, counted) for pod in pods if _costs(pod)], now)
+        meter, use = read(book.meter, [_source(pod, counted) for pod in pods], now)
         stack = self._store.metadata(key) or Metadata()
         return entered(book, meter, use, costs(use, rates), _zone(platform, stack))
 
@@ -273,7 +275,7 @@ def _counts(pod: Pod) -> bool:
 
 
 def _costs(pod: Pod) -> bool:
-    """Until its containers have ended it holds what it has asked for."""
+    """Until its containers have ended it holds what it has asked for, and goes on with its answers."""
     return not pod.ended or pod.leaving
 
 
