@@ -3,11 +3,13 @@
 The shares are kept in the stack's status, so that they go on where they were after a restart.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 
 from aistack.api.stack import RouteStatus, TargetShare
+from aistack.latency import Timing
 from aistack.observed import Latency
 from aistack.resolve import ResolvedRoute, ResolvedStack
 from aistack.units import timestamp
@@ -18,25 +20,30 @@ STEP = 10
 """Percentage points that a target's share may change at once."""
 WORTH = 5
 """Percentage points that a share must be away from where it belongs: less is no change worth a write."""
+SURE = 3
+"""Standard errors of where it belongs that it must be away, too: less may be chance."""
+SPREAD = 1.3
+"""The standard deviation of an answer's time, in means of it: that of a lognormal time with sigma 1."""
 
 Shares = Mapping[str, int]
 """Percent by the model's name, 100 together."""
 
 
-def moved(shares: Shares, milliseconds: Mapping[str, float]) -> Shares:
+def moved(shares: Shares, timings: Mapping[str, Timing]) -> Shares:
     """The next shares. What was not measured keeps its own.
 
     A target gets requests in inverse proportion to the square of what its answers take: one that is twice as
     slow gets a quarter of them. The mean falls faster so than in plain proportion, and two that are alike
     share alike, which the fastest alone would not let them.
     """
-    measured = {model: max(milliseconds[model], 0.001) for model in shares if model in milliseconds}
+    measured = {model: timings[model] for model in shares if model in timings}
     total = sum(shares[model] for model in measured)
-    wanted = _divided(total, {model: 1 / took**2 for model, took in measured.items()})
-    farthest = max((abs(wanted[model] - shares[model]) for model in measured), default=0)
-    if farthest < WORTH:
+    speeds = {model: 1 / max(timing.mean, 0.001) ** 2 for model, timing in measured.items()}
+    wanted, errors = _divided(total, speeds), _errors(total, speeds, measured)
+    away = {model: abs(wanted[model] - shares[model]) for model in measured}
+    if all(away[model] < max(WORTH, SURE * errors[model]) for model in measured):
         return shares
-    part = min(1, STEP / farthest)
+    part = min(1, STEP / max(away.values()))
     exact = {model: shares[model] + part * (wanted[model] - shares[model]) for model in measured}
     return {**shares, **_rounded(total, exact)}
 
@@ -89,11 +96,13 @@ def _next(row: RouteStatus, latency: Latency | None) -> RouteStatus:
     if latency is None or timestamp(latency.at) <= row.since:
         return row
     before = {each.model: each.percent for each in row.targets}
-    after, took = moved(before, latency.milliseconds), latency.milliseconds
+    after, took = moved(before, latency.timings), latency.timings
     if after == before:
         return row
     targets = tuple(
-        TargetShare(model=model, percent=share, milliseconds=round(took[model]) if model in took else None)
+        TargetShare(
+            model=model, percent=share, milliseconds=round(took[model].mean) if model in took else None
+        )
         for model, share in after.items()
     )
     return RouteStatus(name=row.name, targets=targets, since=timestamp(latency.at))
@@ -119,6 +128,23 @@ def _divided(total: float, parts: Mapping[str, float]) -> dict[str, float]:
         if not below or below == large.keys():
             return {model: divided.get(model, LEAST) for model in parts}
         small |= below
+
+
+def _errors(total: float, speeds: Mapping[str, float], timings: Mapping[str, Timing]) -> dict[str, float]:
+    """The standard errors of the parts of `total` in proportion to `speeds`, to the first order in those of
+    the means: a part p of speeds that go with the square of the time changes by 2p(1 - p) of its own mean's
+    relative error, and by 2pq of that of another one with the part q.
+    """
+    whole = sum(speeds.values())
+    parts = {model: speed / whole for model, speed in speeds.items()}
+    relative = {model: SPREAD / math.sqrt(timing.answers) for model, timing in timings.items()}
+    return {
+        model: 2
+        * total
+        * part
+        * math.hypot(*(((other == model) - parts[other]) * relative[other] for other in parts))
+        for model, part in parts.items()
+    }
 
 
 def _rounded(total: int, exact: Mapping[str, float]) -> dict[str, int]:

@@ -24,6 +24,7 @@ from aistack.kinds import (
     Manifest,
 )
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
+from aistack.latency import Timing
 
 METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER, HTTP_ROUTE}
 """Kinds of which no decision needs the status: that they are there, as we wrote them, is all."""
@@ -133,11 +134,11 @@ class Awaited:
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """What the answers of a route took in the mean, by target, as it was known at `at` (UTC)."""
+    """What the answers of a route took, as it was known at `at` (UTC)."""
 
     at: datetime
-    milliseconds: Mapping[str, float]
-    """Of the targets that answered often enough."""
+    timings: Mapping[str, Timing]
+    """By target, of those that answered often enough."""
 
 
 class Want(Enum):

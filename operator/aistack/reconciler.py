@@ -17,7 +17,7 @@ from aistack.accounts import Accounts
 from aistack.allowances import allowances, exhausted, judgement, limits_status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
-from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus
+from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus, RouteStatus
 from aistack.api.validation import problems
 from aistack.balance import balanced, shared_out
 from aistack.budget import Reservation, claim_of, standing_claim
@@ -73,8 +73,8 @@ class Outcome:
     """The fronts' pods whose loaders are to be asked for what is live."""
     sleepers: tuple[Sleeper, ...] | None = None
     """The models that may be at zero, whose fronts are to be asked who asks for them; None: as before."""
-    balanced: Mapping[str, tuple[str, ...]] | None = None
-    """The targets by route whose latencies are to be measured; None: as before."""
+    balanced: tuple[RouteStatus, ...] | None = None
+    """The routes the latencies of whose targets are to be measured; None: as before."""
 
 
 async def reconcile(
@@ -192,7 +192,7 @@ async def reconcile(
         ),
         awaited=fronts.awaited,
         sleepers=() if resolved.spec.suspend else sleepers(resolved.gateway),
-        balanced={route.name: tuple(each.model for each in route.targets) for route in routes},
+        balanced=routes,
     )
 
 

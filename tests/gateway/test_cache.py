@@ -270,6 +270,13 @@ async def test_an_answer_that_is_given_again_is_counted_and_its_tokens_are_not(f
     assert [now - then for now, then in zip(after, before, strict=True)] == [11, 1, 2]
 
 
+async def test_what_a_model_took_is_measured_behind_the_adapter(front: Front) -> None:
+    name = "aistack_answer_milliseconds_count"
+    await twice(front, "own", "measured")
+    await front.eventually(lambda: counted(front, name, route="own", target="llama"), "it is measured")
+    assert not await counted(front, name, target="adapter")
+
+
 async def test_no_header_of_a_clients_keeps_tokens_from_being_counted(front: Front) -> None:
     labels = {"client": "web", "route": "fresh", "target": "llama"}
     before = await counted(front, "aistack_completion_tokens_total", **labels)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from aistack.balance import balanced
-from aistack.latency import means, read_timings
+from aistack.latency import Timing, measured, read_timings
 from aistack.observed import Latency
 from tests.gateway.front import Front
 from tests.gateway.stand_in import StandIn
@@ -22,7 +22,9 @@ SPEC: dict[str, Any] = {
     "models": [hosted(name) for name in MODELS],
     "gateway": {
         "routes": [
-            {"name": "chat", "strategy": "lowestLatency", "targets": [{"model": name} for name in MODELS]}
+            {"name": "chat", "strategy": "lowestLatency", "targets": [{"model": name} for name in MODELS]},
+            {"name": "alone", "targets": [{"model": "mistral"}]},
+            {"name": "late", "strategy": "ordered", "targets": [{"model": name} for name in MODELS]},
         ]
     },
 }
@@ -32,24 +34,28 @@ async def asked(front: Front, count: int) -> Counter[str]:
     return Counter(await asyncio.gather(*(front.answered_by("chat") for _ in range(count))))
 
 
+async def timings(front: Front) -> dict[tuple[str, str], Timing]:
+    _, text = await front.status("/metrics")
+    return dict(read_timings(text))
+
+
 async def test_a_slow_target_gets_fewer_requests_and_never_none(
     ports: dict[str, int], llama: StandIn
 ) -> None:
-    llama.seconds_to_answer = 0.5
+    llama.seconds_to_answer = 0.2
     stack = resolved(**SPEC)
     async with Front(ports) as front:
         front.shares = balanced(stack, (), {}, NOW)
         await front.start(SPEC)
-        for _ in range(4):
-            await asked(front, 20)
+        for _ in range(6):
+            await asked(front, 50)
 
-        async def measured() -> dict[str, float] | None:
-            _, text = await front.status("/metrics")
-            found = means(read_timings(text), "chat", MODELS)
+        async def both() -> dict[str, Timing] | None:
+            found = measured(await timings(front), "chat", MODELS)
             return found if found.keys() == set(MODELS) else None
 
-        took = await front.eventually(measured, "both targets are measured")
-        assert took["mistral"] < took["llama"]
+        took = await front.eventually(both, "both targets are measured")
+        assert took["mistral"].mean < took["llama"].mean
         for minute in range(1, 6):
             at = NOW + timedelta(minutes=minute)
             front.shares = balanced(stack, front.shares, {"chat": Latency(at, took)}, at)
@@ -57,3 +63,25 @@ async def test_a_slow_target_gets_fewer_requests_and_never_none(
         llama.seconds_to_answer = 0
         answers = await asked(front, 200)
     assert 0 < answers["llama"] < answers["mistral"], answers
+
+
+async def test_who_fails_at_once_is_not_fast_and_who_is_asked_late_not_slow(
+    ports: dict[str, int], llama: StandIn, mistral: StandIn
+) -> None:
+    async with Front(ports) as front:
+        await front.start(SPEC)
+        mistral.status = 404
+        assert (await front.ask("alone")).status == 404
+        mistral.recover()
+        llama.status = 503
+        assert await front.answered_by("late") == "mistral"
+        llama.recover()
+        assert await front.answered_by("late") == "llama"
+        assert await front.answered_by("alone") == "mistral"
+
+        async def counts() -> dict[tuple[str, str], float]:
+            found = {key: timing.answers for key, timing in (await timings(front)).items()}
+            return found if sum(found.values()) > 1 else {}
+
+        counted = await front.eventually(counts, "the last two are counted")
+    assert counted == {("late", "llama"): 1, ("alone", "mistral"): 1}

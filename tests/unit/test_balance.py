@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
+from random import Random
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 
 from aistack.api.stack import RouteStatus
 from aistack.balance import LEAST, STEP, WORTH, Shares, balanced, declared, moved, shared_out
+from aistack.latency import MOST, Timing, faded, measured, together
 from aistack.observed import Latency
 from aistack.resolve import ResolvedStack
 from tests.stacks import hosted, resolved
@@ -31,6 +33,11 @@ def stack(*weights: int, strategy: str = "lowestLatency", **fields: Any) -> Reso
 def shares(rows: tuple[RouteStatus, ...]) -> Shares:
     [row] = rows
     return {each.model: each.percent for each in row.targets}
+
+
+def surely(milliseconds: Mapping[str, float]) -> dict[str, Timing]:
+    """These means, of so many answers that chance moves nothing."""
+    return {model: Timing(MOST * mean, MOST) for model, mean in milliseconds.items()}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +71,7 @@ def test_it_begins_with_the_weights(weights: tuple[int, ...], expected: Shares, 
     ],
 )
 def test_a_move(before: Shares, milliseconds: Mapping[str, float], after: Shares, why: str) -> None:
-    assert moved(before, milliseconds) == after, why
+    assert moved(before, surely(milliseconds)) == after, why
 
 
 @st.composite
@@ -81,7 +88,7 @@ def divided(draw: st.DrawFn) -> tuple[Shares, Mapping[str, float]]:
 @given(divided())
 def test_a_move_is_small_and_loses_nothing(drawn: tuple[Shares, Mapping[str, float]]) -> None:
     before, milliseconds = drawn
-    after = moved(before, milliseconds)
+    after = moved(before, surely(milliseconds))
     assert sum(after.values()) == 100
     assert after.keys() == before.keys()
     assert min(after.values()) >= LEAST
@@ -94,7 +101,7 @@ def test_no_target_gets_less_than_a_slower_one_that_had_less(
     drawn: tuple[Shares, Mapping[str, float]],
 ) -> None:
     before, milliseconds = drawn
-    after = moved(before, milliseconds)
+    after = moved(before, surely(milliseconds))
     for faster in milliseconds:
         for slower in milliseconds:
             if milliseconds[faster] <= milliseconds[slower] and before[faster] > before[slower]:
@@ -108,7 +115,7 @@ def test_while_nothing_changes_it_comes_to_rest_with_the_fastest_ahead(
     now = before = drawn[0]
     milliseconds = {model: data.draw(st.integers(10, 10_000)) for model in now}
     for _ in range(30):
-        before, now = now, moved(now, milliseconds)
+        before, now = now, moved(now, surely(milliseconds))
     assert now == before
     fastest = min(milliseconds, key=lambda model: milliseconds[model])
     assert now[fastest] >= max(now.values()) - 2 * WORTH
@@ -119,14 +126,47 @@ def test_a_target_that_slows_down_under_load_gets_what_it_can_take() -> None:
     now: Shares = {"m0": 50, "m1": 50}
     seen = []
     for _ in range(40):
-        now = moved(now, {"m0": 50 + 4 * now["m0"], "m1": 200 + 4 * now["m1"]})
+        now = moved(now, surely({"m0": 50 + 4 * now["m0"], "m1": 200 + 4 * now["m1"]}))
         seen.append(now["m0"])
     assert set(seen[-10:]) == {seen[-1]}
     assert 55 <= seen[-1] <= 75
 
 
+@pytest.mark.parametrize(("count", "after"), [(100, 50), (300, 60)])
+def test_what_may_be_chance_moves_nothing(count: int, after: int) -> None:
+    timings = {"m0": Timing(100 * count, count), "m1": Timing(160 * count, count)}
+    assert moved({"m0": 50, "m1": 50}, timings)["m0"] == after
+
+
+@pytest.mark.parametrize(("slower", "looks"), [(1.0, 500), (2.0, 12)])
+@pytest.mark.parametrize("answers", [60, 500])
+def test_shares_go_where_they_belong_and_hardly_ever_elsewhere(
+    slower: float, looks: int, answers: int
+) -> None:
+    """Times are lognormal with sigma 1, and gathered as the controller does: until the shares are moved."""
+    drawn = Random(7)  # noqa: S311  a test's dice
+    timings: dict[tuple[str, str], Timing] = {}
+    now, moves = {"m0": 50, "m1": 50}, 0
+    for _ in range(looks):
+        new = {
+            ("chat", model): took(drawn, factor, round(answers * now[model] / 50))
+            for model, factor in (("m0", 1.0), ("m1", slower))
+        }
+        timings = faded(together([timings, new]))
+        before, now = now, dict(moved(now, measured(timings, "chat", now)))
+        if now != before:
+            moves, timings = moves + 1, {}
+    right = 100 * slower**2 / (1 + slower**2)
+    assert abs(now["m0"] - right) <= 2 * WORTH
+    assert moves <= abs(right - 50) / STEP + 0.01 * looks + 1
+
+
+def took(drawn: Random, factor: float, count: int) -> Timing:
+    return Timing(sum(factor * drawn.lognormvariate(7, 1) for _ in range(count)), count)
+
+
 def known(at: datetime, **milliseconds: float) -> dict[str, Latency]:
-    return {"chat": Latency(at, milliseconds)}
+    return {"chat": Latency(at, surely(milliseconds))}
 
 
 def test_a_latency_moves_the_shares_once() -> None:

@@ -247,7 +247,7 @@ class Controller:
             self._costs.forget(key)
             self._loaders.ask(key, ())
             self._demand.follow(key, ())
-            self._latencies.follow(key, {})
+            self._latencies.follow(key, ())
             return Next()
         started = time.perf_counter()
         generation = stack["metadata"]["generation"]

@@ -21,6 +21,7 @@ def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     yield requests()
     yield tokens(*where)
     yield cached_tokens(*where)
+    yield answer_times(*where)
     yield broken_answers()
     if gateway.resolved.needs_cache:
         yield answers_given_again()
@@ -32,6 +33,7 @@ def inner_loggers() -> Iterator[Manifest]:
     yield _stats(counters=[_bytes_of_requests()])
     yield tokens()
     yield cached_tokens()
+    yield answer_times()
 
 
 def log() -> Manifest:
@@ -87,6 +89,19 @@ def requests() -> Manifest:
     )
 
 
+def answer_times(*where: Manifest) -> Manifest:
+    """How long a target took for an answer that came to its end, and that nobody else was asked for before:
+    who fails at once isn't fast, and who was asked late isn't slow.
+    """
+    good = "response.code < 400 && response.flags == 0 && upstream.request_attempt_count == 1"
+    milliseconds = {
+        "stat": {"name": "answer_milliseconds", "tags": _labels()[1:]},
+        "unit": "Milliseconds",
+        "value_format": "%DURATION%",
+    }
+    return _where(_stats(histograms=[milliseconds]), _meeting(good), *where)
+
+
 def _bytes_of_requests() -> Manifest:
     return {"stat": {"name": "request_bytes_total", "tags": _labels()}, "value_format": "%BYTES_RECEIVED%"}
 
@@ -109,14 +124,19 @@ def cached_tokens(*where: Manifest) -> Manifest:
 def answers_given_again() -> Manifest:
     """No model was asked, and they cost nothing."""
     expression = f"'{CACHE_HEADER}' in response.headers && response.headers['{CACHE_HEADER}'] == 'hit'"
-    hit = extension("cel", "access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
     labels = [label for label in _labels() if label["name"] != "target"]
     counter = {"stat": {"name": "cached_answers_total", "tags": labels}, "value_fixed": 1}
-    return _where(_stats(counters=[counter]), {"extension_filter": hit})
+    return _where(_stats(counters=[counter]), _meeting(expression))
 
 
 def _where(logger: Manifest, *filters: Manifest) -> Manifest:
     return {**logger, "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}}}
+
+
+def _meeting(expression: str) -> Manifest:
+    """`expression` is one of CEL."""
+    cel = extension("cel", "access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    return {"extension_filter": cel}
 
 
 def _said(name: str) -> Manifest:
