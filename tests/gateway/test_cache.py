@@ -34,7 +34,7 @@ SPEC: dict[str, Any] = {
         "routes": [
             route("own", cache={"mode": "Exact"}),
             route("shared", cache={"mode": "Exact", "scope": "Shared"}),
-            route("brief", cache={"mode": "Exact", "ttl": "1s"}),
+            route("brief", cache={"mode": "Exact", "ttl": "3s"}),
             route("falls-back", fallbacks=["mistral"], cache={"mode": "Exact"}),
             route("resting", cache={"mode": "Exact"}, whenDown={"message": "resting"}),
             route("fresh"),
@@ -190,6 +190,7 @@ async def test_an_answer_ends_with_its_time_to_live(front: Front) -> None:
         {"cache_key": "mine"},
         {"caching": False},
         {"litellm_params": {"preset_cache_key": "mine"}},
+        {"router_settings_override": {"model_group_retry_policy": {}}, "specific_deployment": True},
         {"headers": {"cache-control": "no-cache, no-store"}},
         {"headers": {"x-aistack-for": "batch", "x-aistack-order": "{}"}},
         {"extra_headers": {"x-aistack-for": "batch"}},
@@ -334,3 +335,27 @@ async def test_without_an_adapter_the_models_are_asked_at_once(models: dict[str,
         assert content(await say(front, "own", "directly")).startswith("answer")
         inner = await front.logged(route="own", client="web")
         assert (inner["target"], inner["inputTokens"]) == ("llama", 11)
+
+
+async def test_a_route_that_the_adapter_does_not_know_yet_answers_without_it_if_it_may(
+    front: Front, llama: ChatModel
+) -> None:
+    """The front has a new route within seconds, the adapter when its pods are renewed."""
+    new = [
+        route("next", cache={"mode": "Exact"}),
+        route("patient", cache={"mode": "Exact"}, whenDown={"message": "resting"}),
+        route("guarded", cache={"mode": "Exact"}, guardrails=["PIIMask"]),
+    ]
+    gateway = SPEC["gateway"]
+    await front.change({**SPEC, "gateway": {**gateway, "routes": [*gateway["routes"], *new]}})
+    for name in ("next", "patient"):
+        for stream in (False, True):
+            reply = await say(front, name, f"so soon {stream}", stream=stream)
+            assert content(reply).startswith("answer")
+            assert "x-aistack-unknown-model" not in reply.headers
+    asked = len(llama.asked)
+    guarded = await front.ask("guarded", key="web-key")
+    assert (guarded.status, guarded.json["error"]["code"]) == (503, "upstream_unavailable")
+    assert "x-aistack-unknown-model" not in guarded.headers
+    assert len(llama.asked) == asked == 4
+    await front.change(SPEC)

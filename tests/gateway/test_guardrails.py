@@ -202,6 +202,8 @@ async def test_a_stream_ends_before_a_denied_word(front: Front, llama: ChatModel
         {"litellm_metadata": {"guardrails": []}},
         {"guardrail_config": {"patterns": []}},
         {"policies": []},
+        {"content_policy_fallbacks": [{"all": ["open"]}], "default_fallbacks": ["open"]},
+        {"router_settings_override": {"fallbacks": [{"all": ["open"]}]}},
         {"extra_body": {"messages": [{"role": "user", "content": "amy.pond@example.com"}]}},
         {"headers": {"x-aistack-order": '{"model":"open","guardrails":[]}'}},
         {"headers": {"x-litellm-disable-guardrails": "true"}},

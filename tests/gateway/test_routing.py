@@ -137,6 +137,8 @@ async def test_a_client_decides_nothing_by_headers(front: Front, llama: StandIn)
     llama.status = 500
     spoofed = {
         "x-aistack-client": "admin",
+        "x-aistack-order": "{}",
+        "x-aistack-for": "admin",
         "x-envoy-max-retries": "9",
         "x-envoy-retry-on": "5xx",
         "authorization": "Bearer of-the-client",
@@ -146,7 +148,7 @@ async def test_a_client_decides_nothing_by_headers(front: Front, llama: StandIn)
     await front.ask("alone", headers=spoofed)
     assert len(llama.asked) == 1
     assert "of-the-client" not in str(llama.asked)
-    assert "x-aistack-client" not in llama.asked[0].headers
+    assert not [name for name in llama.asked[0].headers if name.startswith("x-aistack-")]
 
 
 async def test_the_log_tells_what_happened_without_what_was_said(front: Front) -> None:

@@ -204,3 +204,17 @@ def test_a_large_configuration_fits_into_its_config_map_and_a_small_one_is_to_be
     )
     assert sum(map(len, large.values())) < 1024 * 1024
     assert all(text.startswith("{\n  ") for text in small.values())
+
+
+def test_what_is_checked_has_a_name_that_no_model_has() -> None:
+    """An older adapter may translate for a model with the route's name, and checks nothing."""
+    guarded = {"name": "claude", "targets": [{"model": "claude"}], "guardrails": ["PIIMask"]}
+    rendered = files(managed(provider="azure", apiVersion="1"), routes=[guarded])
+    hosts = {host["name"]: host for host in rendered["egress.json"]["resources"][0]["virtual_hosts"]}
+    [written] = [
+        node["body_format"]["json_format"]["model"]
+        for node in everything(hosts["claude.intercepted"])
+        if "body_format" in node
+    ]
+    assert written.startswith("claude.")
+    assert set(hosts["claude"]["request_headers_to_remove"]) == {"x-aistack-order", "x-aistack-for"}

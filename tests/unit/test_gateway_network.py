@@ -17,7 +17,7 @@ from tests.stacks import hosted, resolved
 
 
 def test_without_client_keys_only_the_stacks_namespace_may_call() -> None:
-    rule, _ = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    rule, *_ = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule == {"from": [{"podSelector": {}}], "ports": [{"protocol": "TCP", "port": 8080}]}
 
 
@@ -47,7 +47,7 @@ def template(objects: dict[str, Manifest]) -> Manifest:
 
 
 def test_the_operator_and_namespaces_that_scrape_reach_the_loader_and_nobody_else() -> None:
-    _, rule = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    _, rule, _ = rendered()["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule["ports"] == [{"protocol": "TCP", "port": 9902}]
     operator, scrapers = rule["from"]
     assert operator["namespaceSelector"]["matchLabels"] == {"kubernetes.io/metadata.name": "aistack-system"}
@@ -59,7 +59,7 @@ def test_a_published_endpoint_lets_in_whoever_publishes_it() -> None:
     """An ingress controller may run on the node's network, or outside the cluster: no selector picks it."""
     expose = {"type": "Ingress", "host": "ai.example.com", "className": "nginx", "tlsSecretName": "tls"}
     published = rendered(expose=expose)
-    rule, _ = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
+    rule, *_ = published["NetworkPolicy support-gateway"]["spec"]["ingress"]
     assert rule == {"ports": [{"protocol": "TCP", "port": 8080}]}
     spec = published["Ingress support-gateway"]["spec"]
     assert spec["ingressClassName"] == "nginx"
@@ -112,6 +112,25 @@ def test_the_adapter_is_led_to_fronts_that_listen_for_it_only() -> None:
         for objects in (before, after)
     ]
     assert ["inner" in names for names in named] == [False, True]
+
+
+CACHED = [{"name": "chat", "targets": [{"model": "llama"}], "cache": {"mode": "Exact"}}]
+
+
+def test_after_the_last_interception_older_pods_reach_each_other_still() -> None:
+    """Until they have left, they go on with older routes."""
+    stacks = [rendered(hosted(), managed("claude", ANTHROPIC), routes=routes) for routes in (CACHED, [])]
+    intercepted, after = ([*each["NetworkPolicy support-gateway"]["spec"]["ingress"]] for each in stacks)
+    assert intercepted == after
+    assert len({str(each["Service support-gateway"]["spec"]) for each in stacks}) == 1
+    assert {6379, 8082} <= ports(egress(stacks[1], "support-adapter"))
+
+
+@pytest.mark.parametrize(("models", "expected"), [([hosted()], False), ([managed("llama", ANTHROPIC)], True)])
+def test_the_adapter_reaches_the_internet_for_providers_only(
+    models: list[dict[str, Any]], expected: bool
+) -> None:
+    assert (443 in ports(egress(rendered(*models, routes=CACHED), "support-adapter"))) is expected
 
 
 def ports(rules: list[Manifest]) -> set[int]:

@@ -196,6 +196,14 @@ def test_the_adapter_is_rolled_by_its_configuration_and_by_changed_keys() -> Non
     assert adapter()["spec"]["template"] != adapter(**{"aistack.dev/sync": "now"})["spec"]["template"]
 
 
+def test_the_adapter_waits_for_all_attempts_of_what_it_asks_itself() -> None:
+    """Of what it only translates it sees one attempt at a time."""
+    route = {**ROUTE, "timeout": "10m", "retries": 2, "cache": {"mode": "Exact"}}
+    assert 1800 < pod(rendered(routes=[route]), "support-adapter")["terminationGracePeriodSeconds"] < 2000
+    translated = adapter(timeout="10m")["spec"]["template"]["spec"]
+    assert 600 < translated["terminationGracePeriodSeconds"] < 700
+
+
 def test_limits_of_each_replica_need_no_further_part() -> None:
     assert "Deployment support-ratelimit" not in rendered(clients=[LIMITED])
     assert "Deployment support-redis" not in rendered(clients=[CLIENT], limitScope="Global")

@@ -44,11 +44,14 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
 
 
 def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
-    """Its loader hands a change to the running Envoy: of the files only the bootstrap is a reason to roll."""
+    """Its loader hands a change to the running Envoy: of the files only the bootstrap is a reason to roll.
+
+    The port `inner` stays when the last interception goes: it leads to the pods that listen there, the older
+    ones, which still send requests to the adapter.
+    """
     files = front_files(gateway)
     start = {CONFIG_ANNOTATION: digest({"bootstrap.json": files["bootstrap.json"]})}
     keys = {KEYS_LABEL: "true"} if gateway.clients else {}
-    inner = {"inner": INNER.port} if gateway.intercepted else {}
     yield from workload(
         front,
         port=80,
@@ -56,7 +59,7 @@ def front_workload(front: Part, gateway: NeutralGateway) -> Iterator[Manifest]:
         files=files,
         annotations=start,
         pod_labels=keys,
-        more_ports=inner,
+        more_ports={"inner": INNER.port},
     )
 
 

@@ -18,7 +18,7 @@ LONGEST_STOP = 3600
 
 def adapter_pod(gateway: NeutralGateway) -> Manifest:
     """LiteLLM finishes what is under way before it ends."""
-    longest = min(int(gateway.longest_timeout), LONGEST_STOP)
+    longest = min(int(gateway.longest_in_adapter), LONGEST_STOP)
     name = gateway.stack.child("adapter")
     return {
         "serviceAccountName": identity(gateway) or name,

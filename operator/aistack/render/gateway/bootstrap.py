@@ -11,7 +11,6 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.body import change_request, hold_body, read_body, read_usage_of_streams
 from aistack.render.gateway.clusters import EGRESS, collector
 from aistack.render.gateway.envoy import (
-    CLIENT_HEADER,
     MAX_BODY,
     duration,
     extension,
@@ -103,10 +102,8 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
         if gateway.resolved.needs_ratelimit:
             filters.append(ask_service(subject))
     filters += [change_request(), router()]
-    early = [{"remove": CLIENT_HEADER}]
     if gateway.intercepted:
         filters.insert(0, mark())
-        early = list(nobody_yet())
     return {
         "name": "gateway",
         "address": socket_address(site.listen),
@@ -125,7 +122,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 request_headers_timeout="30s",
                 access_log=list(loggers(gateway)),
-                early_header_mutation_extensions=[early_mutations("nobody_yet", early)],
+                early_header_mutation_extensions=[early_mutations("nobody_yet", list(nobody_yet()))],
                 **({"tracing": tracing(gateway, traces)} if traces else {}),
             )
         ],

@@ -7,11 +7,13 @@ from functools import cache
 from importlib import resources
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.adapter import UNKNOWN_MODEL
 from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
 from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
+from aistack.render.gateway.refusals import marked_unknown
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.waiting import NOBODY, UNANSWERED, starting_name, waiting_name
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
@@ -19,7 +21,7 @@ from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""
 ADAPTER_OR_MODELS = "adapter-or-models"
-"""The adapter, or where there is none, what it would have asked."""
+"""The adapter, or where there is none that knows the route, what it would have asked."""
 COLLECTOR = "collector"
 """The cluster that spans go to."""
 NO_LIMITS = {
@@ -46,7 +48,7 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
     found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
     if gateway.intercepted:
-        found += [inner(site), in_order(ADAPTER_OR_MODELS, ["adapter", "inner"])]
+        found += [inner(site), adapter_or_models()]
     lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
     return [*found, *lists.values()]
 
@@ -114,6 +116,12 @@ def inner(site: Site) -> Manifest:
     """This replica's own listener for what the adapter asks, when there is no adapter to ask."""
     endpoint = {"address": socket_address(Address("127.0.0.1", site.inner.port))}
     return {**_cluster("inner", {"adapter": endpoint}), "type": "STATIC", "connect_timeout": "1s"}
+
+
+def adapter_or_models() -> Manifest:
+    filters = _upstream_filters([marked_unknown(UNKNOWN_MODEL), _codec()])
+    attempts = in_order(ADAPTER_OR_MODELS, ["adapter", "inner"])
+    return {**attempts, "typed_extension_protocol_options": filters}
 
 
 def _target(model: ResolvedModel, site: Site) -> Manifest:

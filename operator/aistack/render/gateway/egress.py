@@ -1,14 +1,14 @@
 """The way out to managed models: their own model name, their own address, nothing of the client's."""
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.adapter import UNKNOWN_MODEL
+from aistack.render.gateway.adapter import UNKNOWN_MODEL, interception_name
 from aistack.render.gateway.clusters import ADAPTER_OR_MODELS, egress_host, provider_name
 from aistack.render.gateway.degradation import DEGRADED_HEADER, last_answers
 from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
-from aistack.render.gateway.interception import CACHE_HEADER, interception_host
+from aistack.render.gateway.interception import CACHE_HEADER, CLIENT_COPY, ORDER_HEADER, interception_host
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
-from aistack.render.gateway.refusals import refusals_of_adapter, refusals_of_interception
+from aistack.render.gateway.refusals import UNKNOWN_HEADER, refusals_of_adapter, refusals_of_interception
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.render.gateway.waiting import waiting_host
 from aistack.resolve import ManagedModel
@@ -51,13 +51,21 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
 
 
 def adapter_host(route: NeutralRoute) -> Manifest:
-    """Where an intercepted request goes, its body as it is. One that nothing is checked of goes past an
-    adapter that is not there.
+    """Where an intercepted request goes.
+
+    One that nothing is checked of goes past an adapter that is not there, or does not know the route yet.
+    What is checked has the name that only an adapter with these checks knows: an older one may translate for
+    a model with the route's own.
     """
     past = {
         "cluster": ADAPTER_OR_MODELS,
-        "retry_policy": {"retry_on": "connect-failure,refused-stream", "num_retries": 1},
+        "retry_policy": {
+            "retry_on": "connect-failure,refused-stream,retriable-headers",
+            "retriable_headers": [{"name": UNKNOWN_HEADER, "present_match": True}],
+            "num_retries": 1,
+        },
     }
+    named = {"transform": _merged({"model": interception_name(route)})} if route.checked else {}
     name = interception_host(route)
     return {
         "name": name,
@@ -66,7 +74,7 @@ def adapter_host(route: NeutralRoute) -> Manifest:
             {
                 "match": {"prefix": "/v1/"},
                 "route": {"timeout": "0s", **({"cluster": "adapter"} if route.checked else past)},
-                "typed_per_filter_config": refusals_of_interception(UNKNOWN_MODEL),
+                "typed_per_filter_config": {**named, **refusals_of_interception(UNKNOWN_MODEL)},
             }
         ],
     }
@@ -76,6 +84,7 @@ def virtual_host(model: ManagedModel) -> Manifest:
     return {
         "name": model.name,
         "domains": [egress_host(model)],
+        "request_headers_to_remove": [ORDER_HEADER, CLIENT_COPY],  # nobody orders what is only translated
         "routes": [
             {
                 "match": {"prefix": "/v1/"},
@@ -106,6 +115,10 @@ def _body(model: ManagedModel) -> Manifest:
     body: Manifest = {"model": literal(model.managed.model)}
     if model.needs_adapter:
         body = {"model": model.name, "disable_fallbacks": True, "num_retries": 0}
+    return _merged(body)
+
+
+def _merged(body: Manifest) -> Manifest:
     merged = {"action": "MERGE", "body_format": {"json_format": body}}
     return typed(
         "extensions.filters.http.transform.v3.TransformConfig",

@@ -25,6 +25,11 @@ WRITTEN_BY_LITELLM = {
 """The fields of a request that LiteLLM itself has added by now."""
 STEERING = {
     "additional_drop_params",
+    "base_url",
+    "content_policy_fallbacks",
+    "context_window_fallbacks",
+    "default_fallbacks",
+    "default_headers",
     "deployment_id",
     "disable_fallbacks",
     "drop_params",
@@ -33,9 +38,17 @@ STEERING = {
     "extra_query",
     "guardrail_config",
     "litellm_params",
+    "model_group_retry_policy",
+    "models",
     "organization",
     "policies",
+    "router_settings_override",
+    "routing_groups",
+    "routing_strategy_args",
+    "specific_deployment",
+    "standard_callback_dynamic_params",
     "timeout",
+    "user_config",
 }
 """What LiteLLM obeys besides the fields that it calls its own."""
 
@@ -64,7 +77,7 @@ class Interceptor(CustomLogger):  # type: ignore[misc]
         return {
             **asked,
             **added,
-            **_keeping(keep, order["model"], client, asked),
+            **_keeping(keep, [order["model"], call_type], client, asked),
             "model": f"{order['model']}.text" if is_text else order["model"],
             "extra_headers": {CLIENT: client} if client else {},
             "disable_fallbacks": True,
@@ -76,7 +89,7 @@ def _steers(name: str) -> bool:
     return name in STEERING or name in WRITTEN_BY_LITELLM or is_litellm_owned_kwarg(name)
 
 
-def _keeping(keep: dict[str, Any], route: str, client: str, asked: dict[str, Any]) -> dict[str, Any]:
+def _keeping(keep: dict[str, Any], called: list[str], client: str, asked: dict[str, Any]) -> dict[str, Any]:
     """The cache's controls. A newer epoch finds nothing of an older one; entries end by themselves.
 
     An age is asked for with the time to live: a replica's memory would keep what it read from Redis longer.
@@ -84,7 +97,7 @@ def _keeping(keep: dict[str, Any], route: str, client: str, asked: dict[str, Any
     if not keep:
         return {"cache": {}}
     whose = [] if keep["shared"] else [client, keep["epochs"].get(client, "")]
-    request = json.dumps([route, keep["epoch"], whose, asked], sort_keys=True)
+    request = json.dumps([called, keep["epoch"], whose, asked], sort_keys=True)
     return {
         "cache_key": hashlib.sha256(request.encode()).hexdigest(),
         "cache": {"use-cache": True, "ttl": keep["seconds"], "s-maxage": keep["seconds"]},

@@ -19,6 +19,8 @@ BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081}
 """What of its own stack a front may call, whether its newest routes lead there or not: until it has them, it
 goes on with older ones.
 """
+BEHIND_ADAPTER = {"gateway": INNER.port, "cache": 6379}
+"""The same of an adapter."""
 METADATA_SERVERS = {
     "169.254.169.254/32": 80,  # Google's, and Azure's
     "169.254.169.252/32": 988,  # Google's behind its own node agent
@@ -72,7 +74,7 @@ def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Mani
         ingress=[
             callers,
             {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
-            *([asks_again] if gateway.intercepted else []),
+            asks_again,
         ],
         egress=list(_front_egress(part.stack, gateway)),
     )
@@ -80,14 +82,11 @@ def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Mani
 
 def adapter_policy(part: Part, gateway: NeutralGateway) -> Manifest:
     """Only the front may call: LiteLLM has no key of its own."""
-    egress = [dns_egress(), internet_egress()]
+    egress = [dns_egress(), *([internet_egress()] if gateway.adapted else [])]
+    egress += [_to(part.stack, behind, port) for behind, port in BEHIND_ADAPTER.items()]
     egress += [
         provider_egress(provider_of(model), part.stack) for model in gateway.adapted if model.managed.endpoint
     ]
-    if gateway.intercepted:
-        egress += [{"to": [pods(part.stack, "gateway")], "ports": [_tcp(INNER.port)]}]
-    if gateway.resolved.needs_cache:
-        egress += [{"to": [pods(part.stack, "cache")], "ports": [_tcp(6379)]}]
     if identity(gateway):
         egress += [
             {"to": [{"ipBlock": {"cidr": cidr}}], "ports": [_tcp(port)]}
@@ -104,7 +103,7 @@ def ratelimit_policy(part: Part) -> Manifest:
     return _policy(
         part,
         ingress=[{"from": [pods(part.stack, "gateway")], "ports": [_tcp(8081)]}],
-        egress=[dns_egress(), {"to": [pods(part.stack, "redis")], "ports": [_tcp(6379)]}],
+        egress=[dns_egress(), _to(part.stack, "redis", 6379)],
     )
 
 
@@ -114,7 +113,7 @@ def redis_policy(part: Part, caller: str) -> Manifest:
 
 def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
-    egress += [{"to": [pods(stack, part)], "ports": [_tcp(port)]} for part, port in BEHIND.items()]
+    egress += [_to(stack, part, port) for part, port in BEHIND.items()]
     egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
     if traces := gateway.resolved.traces:
         egress.append(provider_egress(provider_at(traces.endpoint), stack))
@@ -155,6 +154,10 @@ def _policy(part: Part, ingress: list[Manifest], egress: list[Manifest]) -> Mani
             "egress": egress,
         },
     }
+
+
+def _to(stack: StackRef, part: str, port: int) -> Manifest:
+    return {"to": [pods(stack, part)], "ports": [_tcp(port)]}
 
 
 def _tcp(port: int) -> Manifest:

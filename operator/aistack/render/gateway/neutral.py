@@ -176,6 +176,12 @@ class NeutralGateway:
         """Seconds that the slowest route gives one attempt."""
         return max(route.timeout for route in self.routes)
 
+    @property
+    def longest_in_adapter(self) -> float:
+        """Seconds: one attempt, or of an intercepted request all of them."""
+        intercepted = [route.timeout * route.most_attempts for route in self.intercepted]
+        return max([self.longest_timeout, *intercepted])
+
 
 def neutral(gateway: ResolvedGateway, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> NeutralGateway:
     """`annotations` are the stack's: they say what of its kept answers is given to nobody any more."""

@@ -10,6 +10,8 @@ from aistack.render.gateway.interception import CACHE_HEADER
 from aistack.render.gateway.replies import CONTENT_FILTER, MODEL_MISSING, MODELS_DOWN, PROVIDER_REFUSED
 
 FILTER = "lua"
+UNKNOWN_HEADER = "x-aistack-unknown-model"
+"""On an answer of an adapter that doesn't know the model, until the next one was tried."""
 BECOMES = """\
 local function becomes(answer, body)
   answer:headers():replace(":status", "503")
@@ -32,7 +34,7 @@ def refusals_of_adapter(unknown_model: str) -> Manifest:
     While its pods are renewed, some don't know a model that is new, or one that an older route still names.
     That is a 400 with the words `unknown_model`, which no client is to blame for.
     """
-    script = _script(_refused_key(), _unknown_model(unknown_model))
+    script = _script(_refused_key(), _if_unknown(unknown_model, _becomes(MODEL_MISSING)))
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
     }
@@ -42,11 +44,20 @@ def refusals_of_interception(unknown_model: str) -> Manifest:
     """The same where the adapter asks this gateway again: it says what was given before, nothing of itself,
     and what the models could not answer in the gateway's words.
     """
-    cases = (_given_before(), _refused_key(), _unknown_model(unknown_model), _refused(), _no_answer())
-    script = _script(*cases)
+    unknown = _if_unknown(unknown_model, _becomes(MODEL_MISSING))
+    script = _script(_given_before(), _refused_key(), unknown, _refused(), _no_answer())
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
     }
+
+
+def marked_unknown(unknown_model: str) -> Manifest:
+    """A filter where another attempt may follow, which the headers decide, before the hosts' scripts run. It
+    has a name of its own: by the same one it would be configured with theirs.
+    """
+    mark = f'answer:headers():replace("{UNKNOWN_HEADER}", "true")'
+    script = _script(_if_unknown(unknown_model, mark))
+    return extension("unknown", "filters.http.lua.v3.Lua", default_source_code={"inline_string": script})
 
 
 def _script(*cases: str) -> str:
@@ -68,6 +79,7 @@ def _given_before() -> str:
   for _, name in ipairs(own) do
     headers:remove(name)
   end
+  headers:remove("{UNKNOWN_HEADER}")
 """
 
 
@@ -86,7 +98,7 @@ def _refused() -> str:
 def _no_answer() -> str:
     return f"""\
   if status >= "500" then
-    becomes(answer, [[{_json(MODELS_DOWN)}]])
+    {_becomes(MODELS_DOWN)}
   end
 """
 
@@ -94,20 +106,24 @@ def _no_answer() -> str:
 def _refused_key() -> str:
     return f"""\
   if status == "401" or status == "403" then
-    becomes(answer, [[{_json(PROVIDER_REFUSED)}]])
+    {_becomes(PROVIDER_REFUSED)}
   end
 """
 
 
-def _unknown_model(words: str) -> str:
+def _if_unknown(words: str, then: str) -> str:
     return f"""\
   if status == "400" then
     local body = answer:body(true)
     if string.find(tostring(body:getBytes(0, body:length())), {json.dumps(words)}, 1, true) then
-      becomes(answer, [[{_json(MODEL_MISSING)}]])
+      {then}
     end
   end
 """
+
+
+def _becomes(error: Manifest) -> str:
+    return f"becomes(answer, [[{_json(error)}]])"
 
 
 def _json(error: Manifest) -> str:
