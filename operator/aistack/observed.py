@@ -97,6 +97,8 @@ class Pod:
     """Which news of its configuration it was told."""
     left: datetime | None = None
     """When it was deleted."""
+    ends: datetime | None = None
+    """When the grace that it has for that is over; on a node that is lost it stays for longer."""
 
     @property
     def leaving(self) -> bool:
@@ -353,6 +355,7 @@ def observe_pod(manifest: Manifest) -> Pod:
         ended="deletionTimestamp" in meta or status.get("phase") in {"Failed", "Succeeded"},
         cause=None if ready else pod_cause(meta["name"], manifest),
         left=_deleted(meta),
+        ends=_grace_ends(meta),
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )
@@ -360,7 +363,9 @@ def observe_pod(manifest: Manifest) -> Pod:
 
 def _deleted(meta: Manifest) -> datetime | None:
     """A pod's deletionTimestamp is when its grace ends, not when it was deleted."""
-    if "deletionTimestamp" not in meta:
-        return None
-    grace = timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0)
-    return datetime.fromisoformat(meta["deletionTimestamp"]) - grace
+    ends = _grace_ends(meta)
+    return ends - timedelta(seconds=meta.get("deletionGracePeriodSeconds") or 0) if ends else None
+
+
+def _grace_ends(meta: Manifest) -> datetime | None:
+    return datetime.fromisoformat(meta["deletionTimestamp"]) if "deletionTimestamp" in meta else None

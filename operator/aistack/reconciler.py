@@ -37,11 +37,11 @@ from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
 from aistack.records import Content
 from aistack.render import render
-from aistack.render.gateway.demand import Sleeper, sleepers
+from aistack.render.gateway.demand import Sleeper
 from aistack.resolve import Problem, ResolvedStack, StackRef
 from aistack.restraint import Hold, restrained, restraint_of, standing_hold
 from aistack.rollout import rollout
-from aistack.waking import both_ways, woken
+from aistack.waking import both_ways, followed, woken
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -191,7 +191,7 @@ async def reconcile(
             lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
         ),
         awaited=fronts.awaited,
-        sleepers=() if resolved.spec.suspend else sleepers(resolved.gateway),
+        sleepers=followed(resolved, observed),
         balanced=routes,
     )
 

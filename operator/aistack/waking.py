@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from aistack.kinds import DEPLOYMENT
 from aistack.observed import Observed, Want
-from aistack.render.gateway.demand import Sleeper
+from aistack.render.gateway.demand import Sleeper, sleepers
 from aistack.resolve import ManagedModel, ResolvedModel, ResolvedStack, SelfHostedModel
 
 UNHEARD_AFTER = 30.0
@@ -74,6 +74,18 @@ def _want(
     return None if before.want is Want.UNKNOWN else before.want
 
 
+def followed(stack: ResolvedStack, observed: Observed) -> tuple[Sleeper, ...]:
+    """The models that may be at zero and whose fronts are to be asked who asks for them: those that a request
+    may start, and while it runs also one that no request arrives at any more. None where all are to end.
+    """
+    if stack.spec.suspend:
+        return ()
+    reached = {model.name for model in stack.gateway.reached}
+    unreached = (model for model in stack.self_hosted if model.name not in reached)
+    ending = (model for model in unreached if model.hosted.scaling.min == 0 and _runs(model, observed))
+    return sleepers(stack.gateway, ending)
+
+
 def woken(stack: ResolvedStack, observed: Observed) -> ResolvedStack:
     """The stack with a replica at least of each model that is asked for, or runs and is not idle."""
     return _with_awake(stack, {model.name for model in stack.self_hosted if _is_awake(model, observed)})
@@ -89,6 +101,10 @@ def _is_awake(model: SelfHostedModel, observed: Observed) -> bool:
     want = observed.wants.get(model.name)
     if want in {Want.ASKED, Want.IDLE}:
         return want is Want.ASKED
+    return _runs(model, observed)
+
+
+def _runs(model: SelfHostedModel, observed: Observed) -> bool:
     deployment = observed.children.get((DEPLOYMENT.kind, model.object_name))
     return bool(deployment and deployment.workload and deployment.workload.wanted)
 

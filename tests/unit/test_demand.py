@@ -1,6 +1,7 @@
 """The controller asks fronts who asks for models at zero, and tells when one is to start or to end."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,8 +11,9 @@ from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
 from aistack.observed import Want
 from aistack.render.gateway.demand import sleepers
 from aistack.runtime import fronts
-from aistack.runtime.demand import Demand
+from aistack.runtime.demand import OVERDUE, Demand
 from aistack.runtime.store import Key, Store
+from aistack.units import timestamp
 from tests.stacks import hosted, resolved
 
 KEY = ("care", "support")
@@ -106,5 +108,16 @@ async def test_a_front_that_leaves_is_asked_and_one_that_is_not_ready_is_not(wor
     world.demand.follow(KEY, SLEEPERS)
     world.has_pod(ready="False", version="2")
     assert await world.looks() == 0
-    world.has_pod(ready="False", version="3", deletionTimestamp="2026-11-01T10:00:00Z")
+    world.has_pod(ready="False", version="3", deletionTimestamp=within(timedelta(hours=1)))
     assert await world.looks() == 1
+
+
+@pytest.mark.parametrize("ready", ["True", "False"])
+async def test_a_front_that_never_leaves_a_lost_node_keeps_no_model_awake(world: World, ready: str) -> None:
+    world.demand.follow(KEY, SLEEPERS)
+    world.has_pod(ready=ready, version="2", deletionTimestamp=within(-OVERDUE))
+    assert await world.looks() == 0
+
+
+def within(time: timedelta) -> str:
+    return timestamp(datetime.now(UTC) + time)

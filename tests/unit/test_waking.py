@@ -14,7 +14,7 @@ from aistack.observed import Child, Failure, Observed, Pod, Want, Workload
 from aistack.render import render
 from aistack.render.gateway.demand import Sleeper, sleepers
 from aistack.resolve import ResolvedStack
-from aistack.waking import UNHEARD_AFTER, Interest, both_ways, looked, woken
+from aistack.waking import UNHEARD_AFTER, Interest, both_ways, followed, looked, woken
 from tests.stacks import hosted, resolved
 
 MODEL = hosted(scaling={"min": 0, "max": 1, "toZeroAfter": "5m"})
@@ -174,6 +174,19 @@ def test_what_runs(workload: Workload | None, want: Want | None, replicas: int, 
 def manifest(stack: ResolvedStack, kind: str = "Deployment") -> Manifest:
     labelled = (each for each in render(stack) if each["metadata"]["name"] == "support-llama")
     return next(each for each in labelled if each["kind"] == kind)
+
+
+def test_a_model_that_no_request_reaches_any_more_goes_to_zero_as_if_nobody_asked() -> None:
+    targets = [{"model": "llama", "weight": 0}, {"model": "mistral"}]
+    stack = resolved(
+        models=[MODEL, hosted("mistral")], gateway={"routes": [{"name": "chat", "targets": targets}]}
+    )
+    [sleeper] = followed(stack, seeing(RUNNING))
+    asked = look(look(None, {}, sleeper=sleeper), {MEANT: 1}, sleeper=sleeper)
+    assert asked.want is Want.ASKED, "from before it lost its way"
+    assert look(asked, {MEANT: 1}, sleeper=sleeper, now=300).want is Want.IDLE
+    assert followed(stack, seeing(AT_ZERO)) == (), "nobody can ask for it"
+    assert followed(resolved(models=[MODEL], suspend=True), seeing(RUNNING)) == ()
 
 
 def test_a_model_that_always_runs_or_a_suspended_one_is_not_woken() -> None:

@@ -5,6 +5,7 @@ leads: a request that waits has its model started.
 import asyncio
 import logging
 from collections.abc import Callable, Mapping, Sequence, Set
+from datetime import UTC, datetime, timedelta
 
 import orjson
 
@@ -19,6 +20,8 @@ logger = logging.getLogger(__name__)
 
 EVERY = 1.0
 """Seconds from one look to the next: little beside the time in which a model starts."""
+OVERDUE = timedelta(seconds=30)
+"""After its grace a pod that is still there is lost: so far clocks may differ."""
 A_SECOND = 200
 """Fronts that are asked, at the most: where there are more, looks are rarer."""
 
@@ -62,7 +65,8 @@ class Demand:
 
     async def look(self) -> int:
         """Once at every stack, side by side; how many fronts were asked."""
-        pods = {key: self._listening(key) for key in self._sleepers}
+        now = datetime.now(UTC)
+        pods = {key: self._listening(key, now) for key in self._sleepers}
         self._fronts.retain(frozenset(pod.uid for each in pods.values() for pod in each))
         await asyncio.gather(*(self._look_at(key, each) for key, each in pods.items()))
         return sum(map(len, pods.values()))
@@ -81,12 +85,11 @@ class Demand:
         if self.wants(key) != before:
             self._on_change({key})
 
-    def _listening(self, key: Key) -> list[Pod]:
-        """One that is leaving finishes what it has begun."""
+    def _listening(self, key: Key, now: datetime) -> list[Pod]:
+        """One that is leaving finishes what it has begun, and has no longer for it than its grace."""
         pods = self._store.observed(key).pods.values()
-        return [
-            pod for pod in pods if pod.component == GATEWAY and pod.address and (pod.ready or pod.leaving)
-        ]
+        there = [pod for pod in pods if pod.component == GATEWAY and pod.address]
+        return [pod for pod in there if (now < pod.ends + OVERDUE if pod.ends else pod.ready)]
 
 
 def read_counts(text: str) -> Counts:

@@ -1,6 +1,6 @@
 """By which of a front's statistics it is known that somebody asks for a model that may be at zero."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from aistack.render.gateway.clusters import attempt_name, attempts_name, target_name
@@ -24,10 +24,10 @@ class Sleeper:
     answered, because this one was at zero."""
 
 
-def sleepers(gateway: ResolvedGateway) -> tuple[Sleeper, ...]:
-    """Those that some request may arrive at."""
+def sleepers(gateway: ResolvedGateway, unreached: Iterable[SelfHostedModel] = ()) -> tuple[Sleeper, ...]:
+    """Those that some request may arrive at, and others that none may arrive at any more."""
     meant = neutral(gateway)
-    return tuple(_sleeper(model, meant) for model in meant.sleepers)
+    return tuple(_sleeper(model, meant) for model in (*meant.sleepers, *unreached))
 
 
 def _sleeper(model: SelfHostedModel, gateway: NeutralGateway) -> Sleeper:
