@@ -60,15 +60,29 @@ def allowances(
     spec: AIStackSpec, metered: Metered | None, before: CostStatus | None, now: datetime
 ) -> tuple[Allowance, ...]:
     """Of each limit of which something is known, as long as that month lasts. While nothing is metered, as
-    after a restart, that is what the status said `before`.
+    after a restart, that is what the status said `before`. Less of the same month than that was not spent,
+    though metering may have lost its sums.
     """
+    limits = limits_of(spec)
+    said = _said(before, limits) if before else {}
     if metered:
-        known = {part: (spent, metered.until) for part, spent in metered.limited.items()}
+        until = metered.until
+        known = {
+            part: (max(spent, said.get((part, until), 0)), until) for part, spent in metered.limited.items()
+        }
     else:
-        said = before.limits if before else ()
-        known = {each.part: (micro_units(Decimal(each.spent)), each.until) for each in said}
-    found = (Allowance(part, limit, *known[part]) for part, limit in limits_of(spec).items() if part in known)
+        known = {part: (spent, until) for (part, until), spent in said.items()}
+    found = (Allowance(part, limit, *known[part]) for part, limit in limits.items() if part in known)
     return tuple(each for each in found if now < datetime.fromisoformat(each.until))
+
+
+def _said(before: CostStatus, limits: Mapping[str, Money]) -> dict[tuple[str, str], MicroUnits]:
+    """What was spent, by part and until when; what a limit of another currency had is nothing to this one."""
+    return {
+        (each.part, each.until): micro_units(Decimal(each.spent))
+        for each in before.limits
+        if each.part in limits and limits[each.part].currency == before.currency
+    }
 
 
 def exhausted(found: Iterable[Allowance]) -> Exhausted:

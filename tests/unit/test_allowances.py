@@ -83,6 +83,15 @@ def test_before_anything_is_metered_again_a_limit_is_as_the_status_said_while_it
     assert allowances(SPEC, over, before, datetime(2026, 12, 1, tzinfo=UTC)) == (), "no look since it turned"
 
 
+def test_a_limit_stays_reached_in_its_month_though_metering_has_lost_what_was_spent() -> None:
+    before = CostStatus(limits=limits_status(known(10 * DOLLAR, 1)))
+    lost = Metered("2026-11", 0, None, {"model/gpt": 1, "client/web": 3}, TURN)
+    assert [each.spent for each in allowances(SPEC, lost, before, NOW)] == [10 * DOLLAR, 3]
+    euros = before.model_copy(update={"currency": "EUR"})
+    assert [each.spent for each in allowances(SPEC, lost, euros, NOW)] == [1, 3]
+    assert allowances(SPEC, None, euros, NOW) == ()
+
+
 def test_no_millionth_of_a_limit_is_rounded_away_in_the_status() -> None:
     before = CostStatus(limits=limits_status(known(10 * DOLLAR - 1, 0)))
     assert [each.spent for each in before.limits] == ["9.999999", "0"]
