@@ -4,6 +4,7 @@ A million tokens that are read cost 2.
 """
 
 import asyncio
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -194,3 +195,26 @@ async def test_who_leads_again_says_nothing_until_the_first_look(front: Front) -
     leading.cancel()
     await asyncio.wait([leading])
     assert world.metering.metered("uid-of-the-stack") is None
+
+
+async def test_an_outage_over_the_months_turn_puts_into_the_new_one_what_came_in_it(front: Front) -> None:
+    """Away from 10 November to 1 December, 12:01: of 30,240 minutes 721 are in December."""
+    world = World(thresholds=[{"percent": 50, "action": "Stop"}])
+    world.has_pod("model", "llama")
+    await world.looks()
+    front.tokens = 30_240_000
+    world.restarts()
+    status = await world.looks(after=21 * 24 * 60)
+    kept = json.loads(world.cluster.maps["care", "support-spending"]["data"]["spending.json"])
+    tokens = {each["item"]: float(each["quantity"]) for each in kept["items"] if "tokens" in each["item"]}
+    assert list(tokens.values()) == pytest.approx([0.721], abs=1e-3)
+    hours = {each["item"]: float(each["quantity"]) for each in kept["items"] if each["unit"] == "Hours"}
+    assert list(hours.values()) == pytest.approx([12 + 1 / 60], abs=1e-6)
+    month, last = float(kept["monthToDate"]), float(kept["lastMonth"]["monthToDate"])
+    assert (kept["month"], kept["lastMonth"]["month"]) == ("2026-12", "2026-11")
+    assert last > 300
+    assert month + last == pytest.approx(float(kept["total"]))
+    assert float(status["monthToDate"]) == pytest.approx(month, abs=0.01)
+    assert (status["month"], status.get("action")) == ("2026-12", None)
+    again = await world.looks()
+    assert float(again["monthToDate"]) == pytest.approx(month, abs=0.05)

@@ -1,5 +1,6 @@
 """What a stack and a budget have spent: months, moves, ends, and what is read back after a restart."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -216,6 +217,30 @@ def test_a_new_month_begins_at_zero_where_the_budget_is() -> None:
         {"2026-10-31": 12 * PICO, "2026-11-01": 2 * PICO},
     )
     assert set(months.book.shares) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("zone", "month", "seen"),
+    [("UTC", "2026-12", 3), ("Asia/Tokyo", "2026-12", 3), ("UTC", "2026-11", 90)],
+)
+def test_after_an_outage_no_more_is_in_the_new_month_than_in_the_stacks_own(
+    zone: str, month: str, seen: int
+) -> None:
+    months = Months()
+    months.sees(a=stack(5))
+    months.now += timedelta(days=21)
+    spending = replace(stack(95), zone=zone, now=Tally(month, {CPU: Amount(1, 3 * PICO)}))
+    assert months.sees(a=spending) == seen
+    assert months.sees(a=spending) == seen
+
+
+def test_of_a_stack_that_could_not_be_read_when_the_month_turned_the_new_one_has_its_own() -> None:
+    months = Months()
+    months.sees(a=stack(5))
+    months.now += timedelta(days=21)
+    assert months.sees(a=None) == 0
+    spending = replace(stack(95), now=Tally("2026-12", {CPU: Amount(1, 3 * PICO)}))
+    assert months.sees(a=spending) == 3
 
 
 def test_stacks_that_come_and_go_all_month_are_one_sum_in_the_end(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aistack.spending.counters import Kind, Series, increments, read_counters
-from aistack.spending.meter import Source, Use, begun, read
+from aistack.spending.meter import Source, Use, as_they_were, begun, read
 from aistack.spending.money import PICO
 from aistack.spending.rates import Call, Called, costs, rates_of
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
@@ -220,3 +220,24 @@ def test_what_has_no_price_is_named_and_in_no_sum() -> None:
     spent = costs(use, rates)
     assert spent.unpriced == {"model/gpt", "tier"}
     assert {item.component for item in spent.items} == {"gateway"}
+
+
+@given(
+    st.integers(0, 10**30), st.integers(0, 10**30), st.floats(0.1, 99.9), st.sampled_from([-60, -1, 0, 5, 50])
+)
+def test_what_is_divided_between_two_looks_is_counted_once_and_evenly(
+    first: int, then: int, minute: float, created: float
+) -> None:
+    before, _ = read(begun(at(-10)), [front("a", created=created, tokens=first)] * (created < 0), at(0))
+    there = [front("a", created=created, tokens=then)]
+    _, whole = read(before, there, at(100))
+    halfway = as_they_were(before, there, at(minute), at(100))
+    meter, early = read(before, halfway, at(minute))
+    _, late = read(meter, there, at(100))
+    counted, all_of_it = early.counted.get(PROMPT, 0), whole.counted.get(PROMPT, 0)
+    assert counted + late.counted.get(PROMPT, 0) == all_of_it
+    begin = max(0, created)
+    share = max(0.0, (minute - begin) / (100 - begin))
+    assert counted == pytest.approx(all_of_it * share, abs=1, rel=1e-6)
+    seconds = [use.replica_seconds.get("gateway", 0) for use in (whole, early, late)]
+    assert seconds[0] == pytest.approx(seconds[1] + seconds[2])

@@ -6,7 +6,7 @@ processes never count the same thing twice.
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -36,7 +36,7 @@ from aistack.spending import book as stack_books
 from aistack.spending.book import entered, is_news
 from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
-from aistack.spending.meter import Source, begun, read
+from aistack.spending.meter import Source, as_they_were, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.units import timestamp
@@ -191,9 +191,12 @@ class Metering:
         counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
         if book.currency != platform.prices.currency:
             book = Book(book.meter, platform.prices.currency)
-        meter, use = read(book.meter, [_source(pod, counted) for pod in pods], now)
-        stack = self._store.metadata(key) or Metadata()
-        return entered(book, meter, use, costs(use, rates), _zone(platform, stack))
+        sources = [_source(pod, counted) for pod in pods]
+        zone = _zone(platform, self._store.metadata(key) or Metadata())
+        turn = month_of(now, zone).begin - datetime.resolution
+        if book.meter.at < turn < now:
+            book = _seen(book, as_they_were(book.meter, sources, turn, now), turn, rates, zone)
+        return _seen(book, sources, now, rates, zone)
 
     def _meaning(self, key: Key, platform: Platform) -> ResolvedStack | None:
         """None where nobody knows what the stack means."""
@@ -234,6 +237,11 @@ class Metering:
         self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         pods = (pod.uid for key in keys for pod in self._store.observed(key).pods.values())
         self._fronts.retain(frozenset(pods))
+
+
+def _seen(book: Book, sources: Sequence[Source], at: datetime, rates: Rates, zone: ZoneInfo) -> Book:
+    meter, use = read(book.meter, sources, at)
+    return entered(book, meter, use, costs(use, rates), zone)
 
 
 def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool:

@@ -49,7 +49,7 @@ class Book:
 
 
 def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) -> Book:
-    """With what was used since the last look. What was used over the turn of a month is in the new one."""
+    """With what was used since the last look, all of it in the month of this one."""
     now, last = book.now, book.last
     month = month_name(meter.at, zone)
     if month == last.month:  # a clock was ahead

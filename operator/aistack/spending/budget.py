@@ -75,8 +75,8 @@ def looked(
     """With what the stacks have spent since the last look.
 
     `stacks` are those that it counts now, by uid, with their names; None where a book could not be read.
-    What was spent over the turn of a month, at most between two looks, is in the new one. A look into the
-    past, as after a clock was set back, sees nothing.
+    What was spent over the turn of a month is in the new one as far as the stacks' own months have it. A look
+    into the past, as after a clock was set back, sees nothing.
     """
     if now < book.at:
         return book
@@ -88,8 +88,9 @@ def looked(
         if spending:
             seen = _seen(share, spending, book)
             more = max(0, spending.total - seen)  # less: what was known of it was lost
-            share = Share(name, spending.total, (share.spent if share else 0) + more)
             grown += more
+            more = min(more, _most(spending, month, zone, turned=month != book.month))
+            share = Share(name, spending.total, (share.spent if share else 0) + more)
         if share:
             shares[uid] = share
     if month != book.month:
@@ -121,6 +122,13 @@ def _seen(share: Share | None, spending: Book, book: BudgetBook) -> PicoUnits:
     if share is None:
         return 0 if spending.meter.since >= book.at else spending.total
     return spending.total if share.seen is None else share.seen
+
+
+def _most(spending: Book, month: str, zone: ZoneInfo, *, turned: bool) -> PicoUnits:
+    """No more came in this month than the stack's own has, if that is the same one: the look before may lie
+    long back. While theirs turns at another hour, what came between two looks is taken for new."""
+    is_same = spending.now.month == month and (turned or spending.zone == zone.key)
+    return spending.now.cost if is_same else spending.total
 
 
 def _grown_only(shares: Mapping[str, Share], before: Mapping[str, Share]) -> dict[str, Share]:

@@ -5,8 +5,9 @@ remembered of each is what it said last; who reads that back after a restart goe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from fractions import Fraction
 
 from aistack.spending.counters import Counters, Series, increments
 
@@ -91,6 +92,24 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     use = Use((now - before.at).total_seconds(), replica_seconds, counted, unread, whole)
     running = frozenset(source.uid for source in sources)
     return Meter(before.since, now, known, running), use
+
+
+def as_they_were(before: Meter, sources: Sequence[Source], at: datetime, now: datetime) -> tuple[Source, ...]:
+    """The pods that are there `now` at a moment since the last look: what was counted came evenly."""
+    return tuple(
+        replace(source, counters=_counted_by(at, source, before, now))
+        for source in sources
+        if source.created < at
+    )
+
+
+def _counted_by(at: datetime, source: Source, before: Meter, now: datetime) -> Counters | None:
+    if source.counters is None:
+        return None
+    last = _last(source, before)
+    later = Fraction((now - at) / (now - last.at))
+    grown = increments(last.counters, source.counters)
+    return {series: n - int(grown.get(series, 0) * later) for series, n in source.counters.items()}
 
 
 def _last(source: Source, before: Meter) -> Known:
