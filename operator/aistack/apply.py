@@ -92,14 +92,20 @@ def plan(
     for manifest in sorted(manifests, key=lambda item: _ORDER[item["kind"]]):
         key, wanted = _key(manifest), digest(manifest)
         child, before = observed.children.get(key), applied.get(key)
+        handed_over = _handed_over(manifest, child, floors)
         if child and (child.deleting or not is_ours(child, stack.uid)):
             waiting.append(_occupied(manifest, child))
-        elif child and before and before.applied == wanted and before.owned == child.owned:
+        elif (
+            child
+            and before
+            and before.applied == wanted
+            and before.owned == child.owned
+            and handed_over is None
+        ):
             unchanged.append(before)
         else:
-            writes[_part(manifest)].append(
-                Write(manifest, wanted, child.uid if child else None, _handed_over(manifest, child, floors))
-            )
+            uid = child.uid if child else None
+            writes[_part(manifest)].append(Write(manifest, wanted, uid, handed_over))
     kept = {_key(manifest) for manifest in manifests}
     gone = [
         child
@@ -335,13 +341,15 @@ def _autoscaled(manifests: Sequence[Manifest]) -> Mapping[str, int]:
 
 
 def _handed_over(manifest: Manifest, child: Child | None, floors: Mapping[str, int]) -> int | None:
-    """An autoscaler doesn't touch a Deployment at zero, so it takes over at no less than its minimum."""
+    """An autoscaler doesn't touch a Deployment at zero, so it takes over at no less than its minimum; again
+    where somebody else has scaled it to zero."""
     kind, name = _key(manifest)
     if kind != DEPLOYMENT.kind or name not in floors or "replicas" in manifest["spec"]:
         return None
-    if not child or not child.owns_replicas:
+    running = child.workload.wanted if child and child.workload else None
+    if not child or (not child.owns_replicas and running != 0):
         return None
-    return max(floors[name], child.workload.wanted if child.workload else 0)
+    return max(floors[name], running or 0)
 
 
 def _key(manifest: Manifest) -> ObjectKey:

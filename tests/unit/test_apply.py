@@ -155,6 +155,22 @@ def test_replicas_that_the_autoscaler_owns_already_are_not_handed_over_again() -
     assert decided.writes["model", "llama"][0].hand_over_replicas is None
 
 
+def test_who_scales_a_deployment_of_an_autoscaler_to_zero_is_not_left_with_it() -> None:
+    """The autoscaler would rest for ever."""
+    free = manifest("Deployment", "support-llama")
+    scaler = manifest(
+        "HorizontalPodAutoscaler", "support-llama", minReplicas=2, scaleTargetRef={"name": "support-llama"}
+    )
+    inventory = [applied(free), applied(scaler)]
+    for running, handed_over in ((3, []), (1, []), (0, [2])):
+        counts = Workload(True, running, running, running, running, None)
+        deployment = child("Deployment", "support-llama", workload=counts)
+        seen = seeing(deployment, child("HorizontalPodAutoscaler", "support-llama"))
+        decided = plan(STACK, [free, scaler], inventory, seen)
+        writes = decided.writes.get(("model", "llama"), ())
+        assert [write.hand_over_replicas for write in writes] == handed_over
+
+
 def test_an_object_of_ours_that_lost_its_owner_is_taken_back() -> None:
     orphan = child("Service", "support-llama", owner_uid="", owned="less than ours")
     decided = plan(STACK, [SERVICE], [applied(SERVICE)], seeing(orphan))
