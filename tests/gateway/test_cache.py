@@ -138,6 +138,31 @@ async def test_plain_completions_are_kept_too_but_not_their_streams(front: Front
     assert {asked.path for asked in llama.asked} == {path}
 
 
+async def test_the_model_gets_what_a_client_wrote_also_what_litellm_does_not_know(
+    front: Front, llama: ChatModel
+) -> None:
+    common: dict[str, Any] = {
+        "user": "amy",
+        "verbosity": "low",
+        "service_tier": "auto",
+        "store": True,
+        "seed": 7,
+        "top_k": 3,
+    }
+    shape = {
+        "response_format": {"type": "json_object"},
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+    await say(front, "own", "as it is", thinking={"type": "enabled", "budget_tokens": 5}, **common)
+    plain = json.dumps({"model": "own", "prompt": "as it is", **common, **shape})
+    assert (await front.ask(None, path="/v1/completions", key="web-key", raw=plain)).status == 200
+    chat, completion = (asked.body for asked in llama.asked)
+    assert common.items() <= chat.items()
+    assert chat["thinking"] == {"type": "enabled", "budget_tokens": 5}
+    assert {**common, **shape}.items() <= completion.items()
+    assert (chat["model"], completion["model"]) == ("own", "own")
+
+
 async def test_what_differs_in_any_field_is_another_request(front: Front) -> None:
     """Also in one that only vLLM knows."""
     await twice(front, "own", "differs")

@@ -51,6 +51,10 @@ STEERING = {
     "user_config",
 }
 """What LiteLLM obeys besides the fields that it calls its own."""
+DROPPED_OF_CHATS = {"thinking", "user", "verbosity"}
+"""What LiteLLM would not hand on."""
+READ_OF_COMPLETIONS = {"model", "prompt", "stream", "stream_options"}
+"""What LiteLLM has to see; some of the others it would drop, with some it would fail."""
 
 
 class Interceptor(CustomLogger):  # type: ignore[misc]
@@ -74,11 +78,13 @@ class Interceptor(CustomLogger):  # type: ignore[misc]
         added = {name: value for name, value in data.items() if name in WRITTEN_BY_LITELLM}
         added["metadata"].pop("guardrail_config", None)
         added["metadata"]["guardrails"] = order["guardrails"]
+        beside = {name: value for name, value in asked.items() if _is_beside(name, is_text=is_text)}
         return {
-            **asked,
+            **{name: value for name, value in asked.items() if name not in beside},
             **added,
             **_keeping(keep, [order["model"], call_type], client, asked),
             "model": f"{order['model']}.text" if is_text else order["model"],
+            "extra_body": beside,
             "extra_headers": {CLIENT: client} if client else {},
             "disable_fallbacks": True,
             "num_retries": 0,
@@ -87,6 +93,11 @@ class Interceptor(CustomLogger):  # type: ignore[misc]
 
 def _steers(name: str) -> bool:
     return name in STEERING or name in WRITTEN_BY_LITELLM or is_litellm_owned_kwarg(name)
+
+
+def _is_beside(name: str, *, is_text: bool) -> bool:
+    """Whether a field goes on as it is, unread."""
+    return name not in READ_OF_COMPLETIONS if is_text else name in DROPPED_OF_CHATS
 
 
 def _keeping(keep: dict[str, Any], called: list[str], client: str, asked: dict[str, Any]) -> dict[str, Any]:
