@@ -41,12 +41,14 @@ def main(wish: "dict[str, object]") -> None:
 
 
 def ask(wish: "dict[str, object]") -> "dict[str, object]":
-    """status (0 without an answer), the text, how many events a stream had, and whether it was complete."""
+    """status (0 without an answer), the text, how many events a stream had, whether it was complete, and
+    whether it is one that was kept."""
     began = time.monotonic()
     answer: dict[str, object] = {"at": time.time(), "status": 0, "text": "", "events": 0, "complete": False}
     try:
         with urllib.request.urlopen(request(wish), timeout=float(str(wish["patience"]))) as response:  # noqa: S310 - the tests' own URL
             answer["status"] = response.status
+            answer["kept"] = response.headers.get("x-aistack-cache") == "hit"
             answer.update(read_stream(response) if wish["stream"] else read_whole(response))
     except urllib.error.HTTPError as error:
         answer.update(status=error.code, text=error.read().decode(errors="replace"))
