@@ -14,12 +14,11 @@ from pydantic import ValidationError
 
 from aistack import apply, health, status
 from aistack.accounts import Accounts
-from aistack.allowances import allowances, exhausted, judgement, limits_status
+from aistack.allowances import judgement, limits_status
 from aistack.api import AIStack, ConditionType, Reason
 from aistack.api.base import Metadata
 from aistack.api.stack import AIStackStatus, CostStatus, InventoryItem, RecordsStatus, RouteStatus
 from aistack.api.validation import problems
-from aistack.balance import balanced, shared_out
 from aistack.budget import Reservation, claim_of, standing_claim
 from aistack.budget.refusal import summary
 from aistack.causes import shortened
@@ -29,19 +28,19 @@ from aistack.errors import Conflict, NotFound, Refused, Unavailable
 from aistack.events import events
 from aistack.govern import Verdict
 from aistack.health import Subject
+from aistack.intent import intent_of
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Failure, Observed
-from aistack.platform import Platform, judged, priced
+from aistack.platform import Platform, judged
 from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
 from aistack.records import Content
 from aistack.render import render
 from aistack.render.gateway.demand import Sleeper
 from aistack.resolve import Problem, ResolvedStack, StackRef
-from aistack.restraint import Hold, restrained, restraint_of, standing_hold
 from aistack.rollout import rollout
-from aistack.waking import both_ways, followed, woken
+from aistack.waking import both_ways, followed
 
 SOON, LATER = 10.0, 60.0
 """Seconds until what no watch will tell of is looked at again; later where only a person can help."""
@@ -100,32 +99,21 @@ async def reconcile(
         return await refuse(
             resolution.problems, stops=stack.spec.suspend, verdict=said, records=before.records
         )
-    resolved = resolution.stack
-    estimated, verdict = judged(resolved, platform)
-    if verdict.suspensions and before.inventory:
-        resolved = platform.resolve(stack.suspended()).stack or resolved
-        estimated = priced(resolved, platform)
-    meant, counting = resolved, platform.budgets.counting(stack.metadata)
-    earlier, limits = standing_hold(before), allowances(stack.spec, observed.metered, before.cost, now)
-    hold = Hold(
-        restraint_of(counting, earlier.restraint if platform.may_restrain(stack.metadata) else None),
-        exhausted(limits),
-    )
-    routes = balanced(meant, before.routes, observed.latencies, now)
-    resolved = woken(restrained(shared_out(meant, routes), hold, platform.prices), observed)
+    intent = intent_of(stack, resolution.stack, before, observed=observed, platform=platform, now=now)
+    wanted, verdict, counting = intent.wanted, intent.verdict, intent.counting
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
-    content = Content(resolved, verdict, estimated, break_evens(meant, platform.prices), runs=False)
-    manifests = render(resolved)
-    # What only stops is never held up: it would run on, and cost more.
-    stops = resolved.spec.suspend and bool(before.inventory)
-    running = stops or _runs(
-        restrained(shared_out(meant, before.routes), earlier, platform.prices), before, resolved, manifests
+    content = Content(
+        wanted, verdict, intent.estimated, break_evens(intent.meant, platform.prices), runs=False
     )
+    manifests = render(wanted)
+    # What only stops is never held up: it would run on, and cost more.
+    stops = wanted.spec.suspend and bool(before.inventory)
+    running = stops or _runs(intent.last, before, wanted, manifests)
     refusals = (*platform.doubts(stack.metadata), *_refusals(verdict, before, observed, generation))
     if refusals and not running:
         return await refuse(refusals, verdict=verdict, records=await record(content))
-    claim = claim_of(meant, estimated)
+    claim = claim_of(intent.meant, intent.estimated)
     if not running:
         await accounts.hold(standing_claim(stack.metadata, before), counting)
     reservation = await accounts.commit(claim, counting, running=running)
@@ -136,36 +124,40 @@ async def reconcile(
             generation, unpaid, before, now, verdict=verdict, reservation=reservation, records=records
         )
         outcome = await _write(raw, before, after, kube, now)
-        return replace(outcome, results=verdict.tally, cost=cost_status(estimated), retry_after=LATER)
+        return replace(outcome, results=verdict.tally, cost=cost_status(intent.estimated), retry_after=LATER)
 
-    decided = apply.plan(resolved.ref, manifests, before.inventory, observed)
-    if decided.anew and not await still_there(resolved.ref, kube):
+    decided = apply.plan(wanted.ref, manifests, before.inventory, observed)
+    if decided.anew and not await still_there(wanted.ref, kube):
         return Outcome(ready=False, reason=Reason.TERMINATING)
-    applied = await apply.execute(resolved.ref, decided, kube)
+    applied = await apply.execute(wanted.ref, decided, kube)
 
     seen = _with_writes(observed, applied.written)
     fronts = rollout(
-        resolved,
+        wanted,
         manifests,
         seen,
         now,
         changed=any(child.kind == CONFIG_MAP.kind for child in applied.written),
         was_ready=any(row.name == "gateway" and row.ready for row in before.components),
     )
-    await apply.tell(resolved.ref, fronts.untold, fronts.news, kube)
-    deleted = await apply.prune(resolved.ref, decided, applied, kube, rerouted=fronts.rerouted)
-    state = await _explained(health.assess(resolved, seen, applied.failures, fronts), resolved.ref, kube, now)
+    await apply.tell(wanted.ref, fronts.untold, fronts.news, kube)
+    deleted = await apply.prune(wanted.ref, decided, applied, kube, rerouted=fronts.rerouted)
+    state = await _explained(health.assess(wanted, seen, applied.failures, fronts), wanted.ref, kube, now)
 
-    if state.settled and apply.is_rolled_out(resolved.ref, manifests, applied, seen):
+    if state.settled and apply.is_rolled_out(wanted.ref, manifests, applied, seen):
         reservation = await accounts.release(claim, counting, reservation)
 
     after = status.reported(
-        resolved,
+        wanted,
         state,
         generation=generation,
         verdict=verdict,
         cost=cost_status(
-            estimated, content.break_evens, observed.metered, before.cost, limits_status(limits)
+            intent.estimated,
+            content.break_evens,
+            observed.metered,
+            before.cost,
+            limits_status(intent.limits),
         ),
         reservation=reservation,
         records=await record(replace(content, runs=True)),
@@ -173,9 +165,9 @@ async def reconcile(
         inventory=applied.inventory,
         before=before,
         now=now,
-        restraint=hold.restraint,
-        limits=judgement(limits),
-        routes=routes,
+        restraint=intent.restraint,
+        limits=judgement(intent.limits),
+        routes=intent.routes,
     )
     outcome = await _write(raw, before, after, kube, now)
     return replace(
@@ -191,16 +183,16 @@ async def reconcile(
             lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
         ),
         awaited=fronts.awaited,
-        sleepers=followed(resolved, observed),
-        balanced=routes,
+        sleepers=followed(wanted, observed),
+        balanced=intent.routes,
     )
 
 
 def _runs(
-    stack: ResolvedStack, before: AIStackStatus, resolved: ResolvedStack, manifests: Sequence[Manifest]
+    last: ResolvedStack, before: AIStackStatus, wanted: ResolvedStack, manifests: Sequence[Manifest]
 ) -> bool:
-    """Whether a stack was applied before, whichever models were at zero; `manifests` are `resolved`."""
-    renderings = (manifests if each == resolved else render(each) for each in both_ways(stack))
+    """Whether a stack was applied before, whichever models were at zero; `manifests` are those `wanted`."""
+    renderings = (manifests if each == wanted else render(each) for each in both_ways(last))
     return apply.is_applied(renderings, before.inventory)
 
 
