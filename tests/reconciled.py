@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 
 from aistack.kinds import AISTACK, Kind, Manifest
-from aistack.observed import Metered
 from aistack.platform import Platform
 from aistack.reconciler import Outcome, reconcile
 from aistack.runtime.store import Store
@@ -61,11 +60,11 @@ class Reconciled(Server):
         self.stack = {**self.stack, "status": dict(status)}
         return self.stack
 
-    async def run(self, platform: Platform, now: datetime, metered: Metered | None = None) -> Outcome:
-        """One run, after which the watches have told of what it wrote and deleted."""
+    async def run(self, platform: Platform, now: datetime, **seen: Any) -> Outcome:
+        """One run, `seen` beside the objects; the watches have told of what was written and deleted."""
         self.store.update(self.stack)
         key = (self.stack["metadata"]["namespace"], self.stack["metadata"]["name"])
-        observed = replace(self.store.observed(key), metered=metered)
+        observed = replace(self.store.observed(key), **seen)
         return await reconcile(self.stack, observed, platform, self, now, accounts=self.accounts())
 
     @property

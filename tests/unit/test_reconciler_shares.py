@@ -1,21 +1,18 @@
 """What a run makes of what was measured: it moves the shares of a route, once, and nothing else."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aistack.kinds import AISTACK, Kind, Manifest
+from aistack.kinds import Manifest
 from aistack.latency import Timing
 from aistack.observed import Latency, Want
 from aistack.platform import Platform
-from aistack.reconciler import Outcome, reconcile
-from aistack.runtime.store import Store
-from tests.budget_server import Server
+from aistack.reconciler import Outcome
+from tests.reconciled import Reconciled
 from tests.stacks import catalog, hosted, stack
 
 NOW = datetime(2026, 11, 10, 13, tzinfo=UTC)
-KEY = ("care", "support")
 MODELS = [hosted("llama"), hosted("mistral", scaling={"min": 0})]
 ROUTE = {
     "name": "chat",
@@ -24,49 +21,21 @@ ROUTE = {
 }
 
 
-class Cluster(Server):
-    """An API server with one stack; what is applied is there."""
+class Cluster(Reconciled):
+    """An API server with one stack, which notes what is applied."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.version = 1
-        self.store = Store()
+        super().__init__(stack(models=MODELS, gateway={"routes": [ROUTE]}))
         self.written: list[str] = []
-        made = stack(models=MODELS, gateway={"routes": [ROUTE]})
-        meta = {"generation": 1, "resourceVersion": "1", "creationTimestamp": NOW.isoformat()}
-        self.stack = {**made, "metadata": {**made["metadata"], **meta}}
-        self.store.update(self.stack)
 
-    async def apply(
-        self,
-        manifest: Manifest,
-        *,
-        uid: str | None = None,
-        manager: str = "",  # noqa: ARG002  Kube's
-    ) -> Manifest:
-        self.version += 1
-        meta = {"uid": uid or f"uid-{self.version}", "resourceVersion": str(self.version), "generation": 1}
-        written = {**manifest, "metadata": {**manifest["metadata"], **meta, "managedFields": []}}
-        self.store.written(written)
+    async def apply(self, manifest: Manifest, **fields: Any) -> Manifest:
         self.written.append(f"{manifest['kind']}/{manifest['metadata']['name']}")
-        return written
-
-    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:  # noqa: ARG002  events only
-        return manifest
-
-    async def replace_status(
-        self, kind: Kind, namespace: str, name: str, *, status: Mapping[str, Any], **fields: Any
-    ) -> Manifest:
-        if kind is not AISTACK:
-            return await super().replace_status(kind, namespace, name, status=status, **fields)
-        self.stack = {**self.stack, "status": dict(status)}
-        return self.stack
+        return await super().apply(manifest, **fields)
 
     async def runs(self, **seen: Any) -> Outcome:
         """A run with what is known besides the objects."""
         self.written.clear()
-        observed = replace(self.store.observed(KEY), **seen)
-        return await reconcile(self.stack, observed, Platform(catalog()), self, NOW, accounts=self.accounts())
+        return await self.run(Platform(catalog()), NOW, **seen)
 
     def shares(self) -> Mapping[str, int]:
         [row] = self.stack["status"]["routes"]

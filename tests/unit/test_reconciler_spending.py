@@ -39,7 +39,9 @@ class Cluster(Reconciled):
     ) -> Mapping[str, Any]:
         """The stack's status after a run."""
         known = Budgets(() if unreadable else tuple(self.budgets().values()))
-        await self.run(Platform(catalog(), prices(), budgets=known, unreadable=unreadable), NOW, metered)
+        await self.run(
+            Platform(catalog(), prices(), budgets=known, unreadable=unreadable), NOW, metered=metered
+        )
         return self.status
 
 
