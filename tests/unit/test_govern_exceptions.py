@@ -121,6 +121,11 @@ def test_a_domain_before_the_name_makes_nobody_else_of_it() -> None:
     assert refused("acme\\ana", approvedBy="ana (acting)")
 
 
+def test_an_address_is_the_same_as_the_name_before_its_at() -> None:
+    assert refused("ana", approvedBy="Ana Mota <ANA@acme.example>")
+    assert refused("oidc:ana@acme.example", approvedBy="acme\\ana")
+
+
 @pytest.mark.parametrize(
     ("requester", "approver"),
     [

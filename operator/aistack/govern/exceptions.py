@@ -134,11 +134,16 @@ def _waived(exception: AIPolicyException) -> set[tuple[str, str]]:
 
 
 def _is_same_person(user: str, approver: str) -> bool:
-    """By the addresses that the approver is written with; without any, by the name and each word of it."""
-    if addresses := _addresses(approver):
-        return not addresses.isdisjoint(_addresses(user))
-    words = {_folded(word) for word in _BETWEEN.split(approver)} - {""}
-    return bool(_spellings({_folded(user)}) & _spellings({_folded(approver), *words}))
+    """By their addresses where both have one; else by name, which is what stands before an address's @."""
+    own, theirs = _addresses(user), _addresses(approver)
+    if own and theirs:
+        return not own.isdisjoint(theirs)
+    words = {_folded(approver), *(_folded(word) for word in _BETWEEN.split(approver))}
+    return not _spellings(_names(own) or {_folded(user)}).isdisjoint(_spellings(_names(theirs) or words))
+
+
+def _names(addresses: Iterable[str]) -> set[str]:
+    return {address.partition("@")[0] for address in addresses}
 
 
 def _spellings(names: Iterable[str]) -> set[str]:
