@@ -270,7 +270,7 @@ def _autoscaling(stack: ResolvedStack, observed: Observed) -> Cause | None:
         if child.kind == AUTOSCALER.kind and child.problem:
             return child.problem
     fixed = [
-        f"model {model.name} stays at {max(1, model.replicas.min)}"
+        f"model {model.name} stays at {model.hosted.scaling.min or '1 at most'}"
         for model in stack.self_hosted
         if max(1, model.hosted.scaling.min) < model.hosted.scaling.max and not model.replicas.autoscaled
     ]

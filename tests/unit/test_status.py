@@ -211,12 +211,18 @@ def test_a_stack_whose_pods_are_still_ending_is_not_yet_suspended() -> None:
     assert reason(status) == ("False", "Terminating")
 
 
-def test_replicas_that_can_not_follow_the_load_are_said_without_keeping_the_stack_from_being_ready() -> None:
-    stack = resolved(models=[hosted(scaling={"min": 1, "max": 6})])
+@pytest.mark.parametrize(
+    ("least", "told"), [(2, "model llama stays at 2:"), (0, "model llama stays at 1 at most:")]
+)
+def test_replicas_that_can_not_follow_the_load_are_said_without_keeping_the_stack_from_being_ready(
+    least: int, told: str
+) -> None:
+    stack = resolved(models=[hosted(scaling={"min": least, "max": 6})])
     status = status_of(seeing(SETTLED), stack=stack)
     scaling = condition(status, ConditionType.AUTOSCALING_READY)
     assert scaling is not None
     assert (scaling.status, scaling.reason) == ("False", "MetricsApiMissing")
+    assert scaling.message.startswith(told)
     assert reason(status)[0] == "True"
 
 
