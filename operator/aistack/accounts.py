@@ -31,6 +31,7 @@ from aistack.kinds import AIBUDGET
 from aistack.kube import Kube
 from aistack.spending.summary import Spent
 from aistack.status import of_budget
+from aistack.units import timestamp
 
 PAUSE = 0.02
 """Seconds, at most, before what lost a race is tried again; so much more each time, up to five times."""
@@ -179,7 +180,7 @@ class Accounts:
 
     async def admit(self, claim: Claim, counting: Sequence[AIBudget]) -> Reservation:
         """Holds the claim in every budget or in none, in the order of their names."""
-        expires_at = (datetime.now(UTC) + self._patience).strftime("%Y-%m-%dT%H:%M:%SZ")
+        expires_at = timestamp(datetime.now(UTC) + self._patience)
         tried: dict[str, Ledger] = {}
         step = partial(_admitted, claim=claim, expires_at=expires_at, tried=tried)
         try:

@@ -9,6 +9,7 @@ from aistack.api.stack import AIStackStatus, Condition
 from aistack.kinds import EVENT, Manifest
 from aistack.observed import digest
 from aistack.problem import Problem
+from aistack.units import timestamp
 
 TOLD = (
     ConditionType.POLICY_COMPLIANT,
@@ -58,7 +59,7 @@ def _broken(raw: Manifest, rules: Sequence[str], after: AIStackStatus, now: date
     report = "; the report says what was found" if after.policy and after.policy.report else ""
     return _event(
         raw,
-        told=["broken", *rules, now.strftime("%Y-%m-%dT%H:%M:%SZ")],
+        told=["broken", *rules, timestamp(now)],
         alarming=True,
         reason=Reason.POLICY_VIOLATED,
         message=f"newly broken: {', '.join(rules[:MOST_NAMED])}{more}{report}",
@@ -68,7 +69,7 @@ def _broken(raw: Manifest, rules: Sequence[str], after: AIStackStatus, now: date
 
 def event(raw: Manifest, condition: Condition, now: datetime) -> Manifest:
     """Its name is that of the change, so that the same one is told once."""
-    time = now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    time = timestamp(now)
     return _event(
         raw,
         told=[condition.type, condition.reason, time],
@@ -89,7 +90,7 @@ def _event(
     raw: Manifest, *, told: Sequence[str], alarming: bool, reason: str, message: str, now: datetime
 ) -> Manifest:
     """Those of objects without a namespace are in `default`, as the API server wants it."""
-    meta, time = raw["metadata"], now.strftime("%Y-%m-%dT%H:%M:%SZ")
+    meta, time = raw["metadata"], timestamp(now)
     namespace = meta.get("namespace", "")
     return {
         "apiVersion": EVENT.api_version,

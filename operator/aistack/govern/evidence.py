@@ -17,6 +17,7 @@ from aistack.api.governance import Evidence
 from aistack.govern.verdict import Outcome, Result, Verdict
 from aistack.kinds import Manifest
 from aistack.markdown import cell
+from aistack.units import timestamp
 
 OSCAL_VERSION = "1.0.4"
 NAMESPACE = UUID("5f8f1f0e-7f6b-4f6e-9c0f-2a3d6a3b9b1c")
@@ -97,7 +98,7 @@ def oscal(stacks: Sequence[Assessed], now: datetime) -> Manifest:
             "uuid": _uuid("document", now.isoformat(), *(each.name for each in stacks)),
             "metadata": {
                 "title": "Evidence declared for AI systems",
-                "last-modified": _timestamp(now),
+                "last-modified": timestamp(now),
                 "version": __version__,
                 "oscal-version": OSCAL_VERSION,
                 "remarks": DISCLAIMER,
@@ -118,8 +119,8 @@ def _result(stack: Assessed, now: datetime) -> Manifest:
         "uuid": _uuid("result", stack.name, now.isoformat()),
         "title": stack.name,
         "description": f"AIStack {stack.name}, held to the policies that are about it.",
-        "start": _timestamp(now),
-        "end": _timestamp(now),
+        "start": timestamp(now),
+        "end": timestamp(now),
         "reviewed-controls": {"control-selections": [_selection(stack)]},
     }
     if stack.evidence:
@@ -141,7 +142,7 @@ def _observation(stack: Assessed, evidence: Evidence, now: datetime) -> Manifest
         "title": evidence.id,
         "description": f"Evidence {evidence.id} is declared; not examined.",
         "methods": ["EXAMINE"],
-        "collected": _timestamp(now),
+        "collected": timestamp(now),
         "relevant-evidence": [{"href": evidence.ref, "description": "declared in the AIStack"}],
     }
     if known := list(_properties(evidence, now)):
@@ -193,7 +194,3 @@ def _token(result: Result) -> str:
 
 def _uuid(*parts: Any) -> str:
     return str(uuid5(NAMESPACE, "\n".join(parts)))
-
-
-def _timestamp(now: datetime) -> str:
-    return now.strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from datetime import datetime
 from decimal import Decimal
 from zoneinfo import ZoneInfo
 
@@ -13,6 +12,7 @@ from aistack.spending.book import Book
 from aistack.spending.money import micro
 from aistack.spending.month import month_named
 from aistack.spending.tally import Tally
+from aistack.units import timestamp
 
 
 def rows(ref: StackRef, book: Book, tally: Tally, tags: Mapping[str, str]) -> Iterator[Row]:
@@ -24,10 +24,10 @@ def rows(ref: StackRef, book: Book, tally: Tally, tags: Mapping[str, str]) -> It
     month = month_named(tally.month, ZoneInfo(book.zone))
     whole = {
         "BillingCurrency": book.currency,
-        "BillingPeriodStart": _time(month.begin),
-        "BillingPeriodEnd": _time(month.end),
-        "ChargePeriodStart": _time(max(month.begin, book.meter.since)),
-        "ChargePeriodEnd": _time(min(month.end, book.meter.at)),
+        "BillingPeriodStart": timestamp(month.begin),
+        "BillingPeriodEnd": timestamp(month.end),
+        "ChargePeriodStart": timestamp(max(month.begin, book.meter.since)),
+        "ChargePeriodEnd": timestamp(min(month.end, book.meter.at)),
         "Tags": json.dumps(tags, sort_keys=True),
         "x_Estimate": "false",
         "x_MaxCost": "",
@@ -46,7 +46,3 @@ def rows(ref: StackRef, book: Book, tally: Tally, tags: Mapping[str, str]) -> It
             cost=micro(amount.cost),
         )
         yield {**whole, **usage_row(ref, used)}
-
-
-def _time(at: datetime) -> str:
-    return at.strftime("%Y-%m-%dT%H:%M:%SZ")
