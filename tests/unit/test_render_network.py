@@ -19,10 +19,12 @@ def test_by_default_nothing_comes_in_and_nothing_goes_out() -> None:
     }
 
 
-def test_a_model_is_reached_by_its_own_stack_and_by_who_may_read_metrics() -> None:
+def test_a_model_is_reached_by_its_own_stack_the_operator_and_who_may_read_metrics() -> None:
     (ingress,) = policies()["support-llama"]["ingress"]
     assert ingress["ports"] == [{"protocol": "TCP", "port": 8000}]
-    *callers, scrapers = ingress["from"]
+    *callers, operator, scrapers = ingress["from"]
+    assert operator["podSelector"]["matchLabels"]["app.kubernetes.io/component"] == "controller"
+    assert operator["namespaceSelector"] == {"matchLabels": {"kubernetes.io/metadata.name": "aistack-system"}}
     assert all(peer["podSelector"]["matchLabels"][STACK_LABEL] == "support" for peer in callers)
     assert scrapers == {"namespaceSelector": {"matchLabels": {"aistack.dev/metrics": "true"}}}
     assert all("namespaceSelector" not in peer for peer in callers)

@@ -15,6 +15,9 @@ NAMESPACE_LABEL = "kubernetes.io/metadata.name"
 """Kubernetes writes it on every namespace."""
 METRICS_LABEL = "aistack.dev/metrics"
 """On a namespace, with the value `true`: what runs there may read the metrics of every stack."""
+OPERATOR_LABELS = {"app.kubernetes.io/name": "aistack", "app.kubernetes.io/component": "controller"}
+"""The controller's pods, as the chart labels them: they ask the loaders what is live, and vLLM what it has
+counted."""
 NODE_LOCAL_DNS = "169.254.20.10/32"
 """The address of Kubernetes' NodeLocal DNSCache: not a pod's, so no selector picks it."""
 
@@ -23,7 +26,7 @@ def network_policies(stack: ResolvedStack) -> Iterator[Manifest]:
     """The stack's default deny, and what its models need; the gateway's policies are its own."""
     yield default_deny(stack.ref)
     for model in stack.self_hosted:
-        yield model_policy(model)
+        yield model_policy(model, stack.gateway.operator_namespace)
 
 
 def default_deny(stack: StackRef) -> Manifest:
@@ -42,9 +45,9 @@ def default_deny(stack: StackRef) -> Manifest:
     }
 
 
-def model_policy(model: SelfHostedModel) -> Manifest:
+def model_policy(model: SelfHostedModel, operator_namespace: str) -> Manifest:
     """A model is called by its stack's gateway, and reaches the internet only to download itself. Autoscalers
-    follow what it measures, which is read where it answers."""
+    follow what it measures, and the operator reads how fast it is: that is said where it answers."""
     stack = model.stack
     downloads = model.hosted.source.startswith("hf://")
     return {
@@ -56,7 +59,12 @@ def model_policy(model: SelfHostedModel) -> Manifest:
             "policyTypes": ["Ingress", "Egress"],
             "ingress": [
                 {
-                    "from": [pods(stack, "gateway"), pods(stack, "adapter"), scrapers()],
+                    "from": [
+                        pods(stack, "gateway"),
+                        pods(stack, "adapter"),
+                        operator(operator_namespace),
+                        scrapers(),
+                    ],
                     "ports": [{"protocol": "TCP", "port": 8000}],
                 }
             ],
@@ -69,6 +77,14 @@ def pods(stack: StackRef, component: str, name: str | None = None) -> Manifest:
     """The peer that is the stack's pods of one component, or only those of one part."""
     labels = {STACK_LABEL: stack.name, COMPONENT_LABEL: component}
     return {"podSelector": {"matchLabels": labels | ({NAME_LABEL: name} if name else {})}}
+
+
+def operator(namespace: str) -> Manifest:
+    """The peer that is the controller."""
+    return {
+        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}},
+        "podSelector": {"matchLabels": OPERATOR_LABELS},
+    }
 
 
 def scrapers() -> Manifest:

@@ -10,11 +10,9 @@ from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import Provider, provider_at, provider_of
 from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import Part
-from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, pods, scrapers
+from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, operator, pods, scrapers
 from aistack.resolve import StackRef
 
-OPERATOR_LABELS = {"app.kubernetes.io/name": "aistack", "app.kubernetes.io/component": "controller"}
-"""The controller's pods, as the chart labels them: they ask the loaders what is live."""
 BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081}
 """What of its own stack a front may call, whether its newest routes lead there or not: until it has them, it
 goes on with older ones.
@@ -64,16 +62,12 @@ def keys_policy(part: Part, callers: Manifest) -> Manifest:
 
 def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Manifest:
     """`callers` is the rule for all fronts; the operator and who scrapes reach the loader."""
-    operator = {
-        "namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: gateway.resolved.operator_namespace}},
-        "podSelector": {"matchLabels": OPERATOR_LABELS},
-    }
     asks_again = {"from": [pods(part.stack, "adapter")], "ports": [_tcp(INNER.port)]}
     return _policy(
         part,
         ingress=[
             callers,
-            {"from": [operator, scrapers()], "ports": [_tcp(9902)]},
+            {"from": [operator(gateway.resolved.operator_namespace), scrapers()], "ports": [_tcp(9902)]},
             asks_again,
         ],
         egress=list(_front_egress(part.stack, gateway)),
