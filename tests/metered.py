@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -68,15 +69,17 @@ class Cluster(Server):
 
 @asynccontextmanager
 async def serving(
-    metrics: Callable[[web.Request], Awaitable[web.StreamResponse]], monkeypatch: pytest.MonkeyPatch
+    metrics: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    monkeypatch: pytest.MonkeyPatch,
+    asking: ModuleType = fronts,
 ) -> AsyncIterator[None]:
-    """Every gateway's pod is asked for its metrics here."""
+    """Every gateway's pod is asked for its metrics here; or every model's, by `asking` its engines."""
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     runner = web.AppRunner(app)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    monkeypatch.setattr(fronts, "PORT", runner.addresses[0][1])
+    monkeypatch.setattr(asking, "PORT", runner.addresses[0][1])
     try:
         yield
     finally:
@@ -119,11 +122,14 @@ class World:
         meta = {**obj["metadata"], "resourceVersion": str(self.version)}
         self.store.update({**obj, "metadata": meta})
 
-    def has_pod(self, component: str, part: str, address: str = "127.0.0.1", **changed: Any) -> None:
+    def has_pod(
+        self, component: str, part: str, address: str = "127.0.0.1", *, ready: bool = False, **changed: Any
+    ) -> None:
         labels = {STACK_LABEL: "support", COMPONENT_LABEL: component, NAME_LABEL: part}
         meta = {"name": f"support-{part}-1-x", "namespace": "care", "uid": f"uid-{part}", "labels": labels}
         meta |= {"creationTimestamp": self.now.isoformat(), **changed}
-        status = {"podIP": address, "phase": "Running"}
+        conditions = [{"type": "Ready", "status": "True"}] if ready else []
+        status = {"podIP": address, "phase": "Running", "conditions": conditions}
         self.has({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
 
     def restarts(self) -> None:
@@ -149,7 +155,7 @@ class World:
     async def looks(self, after: float = 1) -> Mapping[str, Any]:
         """The budget's status when so many minutes have passed."""
         self.now += timedelta(minutes=after)
-        async with self.metering._fronts:
+        async with self.metering._fronts, self.metering._engines:
             await self.metering.look(self.now)
         status: Mapping[str, Any] = self.cluster.stored["care"]["status"]
         return status

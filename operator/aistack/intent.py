@@ -7,7 +7,9 @@ from aistack.allowances import Allowance, allowances, exhausted
 from aistack.api import AIBudget, AIStack
 from aistack.api.stack import AIStackStatus, RouteStatus
 from aistack.balance import balanced, shared_out
-from aistack.cost import Estimate
+from aistack.cost import Estimate, estimate
+from aistack.cost.assumptions import Assumptions, measured
+from aistack.cost.estimate import known_throughput
 from aistack.govern import Verdict
 from aistack.observed import Observed
 from aistack.platform import Platform, judged, priced
@@ -28,6 +30,11 @@ class Intent:
     """What of it was to run by what the status says, whichever models were at zero."""
     verdict: Verdict
     estimated: Estimate
+    """What it costs by what is declared: this is reserved, and doesn't move with what is measured."""
+    assumptions: Assumptions
+    """With what is measured where nothing is declared."""
+    quoted: Estimate
+    """What it costs by these: this is said."""
     counting: tuple[AIBudget, ...]
     """The budgets that it belongs to."""
     restraint: Restraint | None
@@ -52,6 +59,7 @@ def intent_of(
     if verdict.suspensions and before.inventory:
         resolved = platform.resolve(stack.suspended()).stack or resolved
         estimated = priced(resolved, platform)
+    assumptions = measured(resolved, known_throughput(observed.metered, before.cost))
     counting = platform.budgets.counting(stack.metadata)
     earlier = standing_hold(before)
     limits = allowances(stack.spec, observed.metered, before.cost, now)
@@ -66,6 +74,8 @@ def intent_of(
         last=restrained(shared_out(resolved, before.routes), earlier, platform.prices),
         verdict=verdict,
         estimated=estimated,
+        assumptions=assumptions,
+        quoted=estimate(resolved, platform.prices, assumptions) if assumptions.throughput else estimated,
         counting=counting,
         restraint=hold.restraint,
         limits=limits,

@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from aistack.api import Reason
+from aistack.api.stack import MeasuredThroughput
 from aistack.causes import Cause, conditions_of, pod_cause, shortened
 from aistack.kinds import (
     AISTACK,
@@ -184,6 +185,8 @@ class Metered:
     """What the parts with a monthlyLimit have spent of it: `model/gpt`, `client/web`."""
     until: str = ""
     """When the month turns: RFC 3339, UTC."""
+    throughput: tuple[MeasuredThroughput, ...] = ()
+    """What replicas of its models have served under full load."""
 
 
 @dataclass(frozen=True, slots=True)

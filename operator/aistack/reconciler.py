@@ -103,9 +103,8 @@ async def reconcile(
     wanted, verdict, counting = intent.wanted, intent.verdict, intent.counting
     record = partial(recorded, before=before, observed=observed.only(RECORDS), kube=kube, now=now)
     observed = observed.without(RECORDS)
-    content = Content(
-        wanted, verdict, intent.estimated, break_evens(intent.meant, platform.prices), runs=False
-    )
+    verdicts = break_evens(intent.meant, platform.prices, intent.assumptions)
+    content = Content(wanted, verdict, intent.quoted, verdicts, runs=False)
     manifests = render(wanted)
     # What only stops is never held up: it would run on, and cost more.
     stops = wanted.spec.suspend and bool(before.inventory)
@@ -153,8 +152,8 @@ async def reconcile(
         generation=generation,
         verdict=verdict,
         cost=cost_status(
-            intent.estimated,
-            content.break_evens,
+            intent.quoted,
+            verdicts,
             observed.metered,
             before.cost,
             limits_status(intent.limits),

@@ -5,7 +5,9 @@ import io
 import json
 import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -14,7 +16,7 @@ from aistack.cli.parser import main
 from tests import budgets, controllers
 from tests.controllers import Stacks, eventually
 from tests.controlplane import ControlPlane
-from tests.costs import GPT, SOURCE, book, managed
+from tests.costs import GPT, SOURCE, TRAFFIC, book, managed, shared
 from tests.stacks import accelerator_class, hosted, stack
 
 CLASS = "dear-by-the-hour"
@@ -128,3 +130,78 @@ def test_a_model_without_money_is_not_asked_until_its_limit_is_raised(
         stacks.apply(raised)
         eventually(lambda: within_limits() == "BelowLimits", "the limit is raised", process)
         assert "insufficient_quota" not in routes()
+
+
+ADDRESS = "127.0.91.2"
+
+
+class VLLM(ThreadingHTTPServer):
+    """A replica that serves 1,000 tokens a second while two requests wait, as vLLM's metrics say it."""
+
+    def __init__(self) -> None:
+        super().__init__((ADDRESS, 8000), _Metrics)
+        self.began = time.monotonic()
+
+    def said(self) -> str:
+        tokens = 1000 * (time.monotonic() - self.began)
+        counted = {"prompt_tokens_total": tokens, "generation_tokens_total": 0, "num_requests_waiting": 2}
+        return "".join(f'vllm:{name}{{model_name="llama"}} {value}\n' for name, value in counted.items())
+
+
+class _Metrics(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        assert isinstance(self.server, VLLM)
+        body = self.server.said().encode()
+        self.send_response(200 if self.path == "/metrics" else 404)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
+        """Every second one: not worth a line."""
+
+
+@pytest.fixture
+def vllm() -> Iterator[VLLM]:
+    with VLLM() as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+@pytest.mark.usefixtures("vllm")
+def test_how_fast_a_replica_is_while_requests_wait_is_measured(
+    priced: ControlPlane, stacks: Stacks, tmp_path: Path
+) -> None:
+    """Nobody declares it. It decides the expected cost and the break-even."""
+
+    def cost() -> dict[str, Any]:
+        found: dict[str, Any] = stacks.get("aistack", "support").get("status", {}).get("cost", {})
+        return found
+
+    model = hosted(accelerator={"class": CLASS}, scaling={"min": 1, "max": 2})
+    spec = shared(model, managed(), traffic={**TRAFFIC, "requestsPerMonth": 10})
+    spec["gateway"]["replicas"] = {"min": 1, "max": 1}
+    made = stack(**spec)
+    with controllers.controller(priced, tmp_path, **INTERVAL) as process:
+        stacks.apply(made)
+        stacks.wait_ready("support")
+        assert cost()["monthly"]["expected"] == cost()["monthly"]["max"]
+        assert not cost().get("throughput")
+        for part in ("gateway", "llama"):
+            stands_at(stacks, part, ADDRESS)
+        eventually(lambda: cost().get("throughput"), "the throughput is measured", process, patience=120)
+        (row,) = cost()["throughput"]
+        assert (row["model"], row["tokensPerSecond"] > 0) == ("llama", True)
+        assert cost()["monthly"]["expected"] == cost()["monthly"]["min"], "one replica is enough"
+        kept = json.loads(stacks.get("configmap", "support-spending")["data"]["spending.json"])
+        assert kept["throughput"] == {"llama": row["tokensPerSecond"]}
+
+
+def stands_at(stacks: Stacks, part: str, address: str) -> None:
+    """The only pod of the part has this address."""
+    selector = f"--selector=app.kubernetes.io/name={part}"
+    name = stacks.cluster.kubectl("get", "pods", f"--namespace={stacks.namespace}", selector, "--output=name")
+    status = json.dumps({"status": {"podIP": address, "podIPs": [{"ip": address}]}})
+    place = (f"--namespace={stacks.namespace}", "--subresource=status", "--type=merge")
+    stacks.cluster.kubectl("patch", name.strip(), *place, f"--patch={status}")

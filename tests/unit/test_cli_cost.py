@@ -10,8 +10,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from aistack.api import AcceleratorClass, PriceBook
+from aistack.api import AcceleratorClass, AIStack, PriceBook
+from aistack.catalog import Catalog
 from aistack.cli.parser import main
+from aistack.cost.assumptions import replica_digest
+from aistack.images import default_images
+from aistack.resolve import resolve
 from tests.formats import focus
 
 KNOWN = "tests/golden/cost/known.yaml"
@@ -24,6 +28,37 @@ def test_the_example_has_a_price_for_everything(capsys: pytest.CaptureFixture[st
     said = capsys.readouterr().out
     assert "by cluster@2026-11-01, default@" in said
     assert "unknown" not in said.replace("its throughput is unknown", "")
+
+
+def as_the_cluster_has_it(tokens_per_second: int) -> str:
+    """The known stack with a status, and without the throughput that its spec declares."""
+    found, *others = yaml.safe_load_all(Path(KNOWN).read_text())
+    del found["spec"]["models"][0]["selfHosted"]["tokensPerSecond"]
+    classes = {each["metadata"]["name"]: each for each in others if each["kind"] == "AcceleratorClass"}
+    catalog = Catalog(
+        default_images(), {name: AcceleratorClass.parse(each) for name, each in classes.items()}
+    )
+    meaning = resolve(AIStack.parse(found), catalog).stack
+    assert meaning
+    row = {"model": "llama", "tokensPerSecond": tokens_per_second, "since": "2026-11-09T00:00:00Z"}
+    row["replica"] = replica_digest(meaning.self_hosted[0])
+    found["status"] = {"cost": {"throughput": [row]}}
+    return yaml.safe_dump_all([found, *others])
+
+
+def test_what_the_cluster_has_measured_counts_where_the_spec_declares_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole, bare = tmp_path / "whole.yaml", tmp_path / "bare.yaml"
+    whole.write_text(as_the_cluster_has_it(1200))
+    bare.write_text(Path(KNOWN).read_text().replace("        tokensPerSecond: 1200\n", ""))
+    main(["cost", str(bare)])
+    assert "its throughput is unknown" in capsys.readouterr().out
+    for arguments in ([str(whole)], [str(bare), f"--catalog={whole}"]):
+        main(["cost", *arguments])
+        said = capsys.readouterr().out
+        assert "llama: tokens a second     1200  measured  by vLLM, the median while requests waited" in said
+        assert "from 104,832,305 to 7,568,640,000 tokens a month" in said, "as if it were declared"
 
 
 def test_unknown_prices_count_only_with_strict() -> None:

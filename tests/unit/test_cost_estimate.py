@@ -81,12 +81,13 @@ def test_expected_replicas_follow_traffic_and_throughput(
     assert costs(estimated, "model/llama") == ("584.00", f"{584 * replicas}.00", "3504.00")
 
 
-def test_a_measured_throughput_takes_the_declared_ones_place() -> None:
+def test_a_measured_throughput_counts_where_none_is_declared() -> None:
     measured = Assumed(Decimal(250), Provenance.MEASURED, "vLLM's counters of a week")
-    stack = priced(models=[scaled(1, 6, tokensPerSecond=10_000)], traffic=TRAFFIC)
-    estimated = estimate(stack, prices(), replace(DEFAULTS, throughput={"llama": measured}))
-    assert costs(estimated, "model/llama") == ("584.00", "2336.00", "3504.00")
-    assert ("llama: tokens a second", measured) in estimated.assumptions
+    for declared, expected in (({}, "2336.00"), ({"tokensPerSecond": 10_000}, "584.00")):
+        stack = priced(models=[scaled(1, 6, **declared)], traffic=TRAFFIC)
+        estimated = estimate(stack, prices(), replace(DEFAULTS, throughput={"llama": measured}))
+        assert costs(estimated, "model/llama") == ("584.00", expected, "3504.00")
+        assert (("llama: tokens a second", measured) in estimated.assumptions) is (not declared)
 
 
 def test_spot_replicas_are_whole_and_pay_for_interruptions() -> None:

@@ -155,8 +155,14 @@ async def test_a_budget_that_gets_a_time_zone_that_nobody_knows_says_so() -> Non
 async def test_a_gateway_that_still_answers_while_it_leaves_is_read(front: Front) -> None:
     world = World()
     await world.looks()
-    grace = {"deletionTimestamp": (world.now + timedelta(hours=1)).isoformat(), "creationTimestamp": CREATED}
-    world.has_pod("gateway", "gateway", **grace, deletionGracePeriodSeconds=3600)
+    ends = (world.now + timedelta(hours=1)).isoformat()
+    world.has_pod(
+        "gateway",
+        "gateway",
+        creationTimestamp=CREATED,
+        deletionTimestamp=ends,
+        deletionGracePeriodSeconds=3600,
+    )
     front.tokens = 20_000_000
     assert (await world.looks())["monthToDate"] == "40.00"
 

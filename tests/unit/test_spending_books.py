@@ -22,6 +22,8 @@ from aistack.spending.money import PICO, micro
 from aistack.spending.month import month_name, month_of
 from aistack.spending.rates import Amount, Call, Called, Costs, Item
 from aistack.spending.tally import Tally
+from aistack.spending.throughput import Busy, Throughput
+from aistack.units import timestamp
 
 PRICE = Price(Decimal("0.03"), "PriceBook default", "https://prices.example", "2026-11-01")
 CPU = Item("gateway", "CPU", Category.COMPUTE, "Core-Hours", PRICE, None, "Kubernetes")
@@ -126,22 +128,13 @@ def test_no_more_is_shared_out_than_was_spent(looks: list[tuple[Call, int, int]]
         assert 0 <= left <= (len(tally.calls) if used_by_somebody else tally.components.get("model/llama", 0))
 
 
-def test_the_throughput_is_that_of_the_busiest_look_that_missed_nothing() -> None:
-    book = Book(begun(START), "USD")
-    for minute, (tokens, whole) in enumerate([(600, True), (6000, True), (90000, False), (0, True)], 1):
-        meter = Meter(START, START + timedelta(minutes=minute))
-        use = Use(60, {"model/llama": 120}, whole=whole)
-        spent = Costs({}, {Call("web", "chat", "llama"): Called(tokens, 0)})
-        book = entered(book, meter, use, spent, UTC_ZONE)
-    assert book.throughput == {"llama": 50}
-
-
 def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
     known = {"uid-a": Known(START, {Series("web", "chat", "gpt", "prompt"): 12})}
     meter, used = Meter(START, START + timedelta(seconds=1.5), known), {CPU: Amount(7, 3)}
     calls = {Call("web", "chat", "gpt"): Called(0, 2), Call("", "chat", "llama"): Called(7, 1)}
     now, last = Tally("2026-11", used, calls, ("tier",), 1.5), Tally("2026-10", {TOKENS: Amount(1, 1)})
-    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": 900})
+    busy = Throughput("digest", "support-llama-7f", (Busy(START, 900.5),), 900, timestamp(START))
+    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": busy})
     kept = stack_book.dumped(book)
     assert stack_book.loaded(kept) == book
     assert stack_book.dumped(stack_book.loaded(kept)) == kept

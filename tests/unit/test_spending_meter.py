@@ -102,17 +102,6 @@ def test_one_that_was_silent_for_a_while_loses_nothing() -> None:
     assert counted(*((minute, [front("a", created=1, tokens=n)]) for minute, n in looks)) == (170, 0)
 
 
-def test_a_look_that_missed_nothing_says_so() -> None:
-    def wholes(*answers: int | None) -> list[bool]:
-        meter, found = begun(START), []
-        for minute, tokens in enumerate(answers, 1):
-            meter, use = read(meter, [front("a", created=0.5, tokens=tokens)], at(minute))
-            found.append(use.whole)
-        return found
-
-    assert wholes(1, 2, None, 4, 5) == [True, True, False, False, True]
-
-
 def test_one_that_ended_unread_is_said_as_a_gap() -> None:
     assert counted((10.0, [front("a", created=1, tokens=100)]), (12.0, [])) == (100, 120)
     assert counted((10.0, [front("a", created=4, tokens=None)]), (12.0, [])) == (0, 480), "never read"

@@ -259,7 +259,8 @@ class SelfHosted(Model):
 
     tokens_per_second: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     """Tokens a second, read and written together, that one replica serves under full load, as a load test
-    found; the cost's expected replicas and break-even are computed from it. Default unknown."""
+    found; the cost's expected replicas and break-even are computed from it. Default what was measured while
+    requests waited, or else unknown."""
 
     spot: Spot = Spot()
     """Use of capacity that the cloud may take back."""

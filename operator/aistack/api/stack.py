@@ -161,6 +161,22 @@ class LimitStatus(Model):
     """When the month turns (UTC)."""
 
 
+class MeasuredThroughput(Model):
+    """How much a replica of a self-hosted model has served while requests waited for it."""
+
+    model: Name
+    """The model's name."""
+
+    tokens_per_second: Annotated[int, Field(ge=1, le=10_000_000)]
+    """Read and written together: the median of the last times in which requests waited."""
+
+    since: Timestamp
+    """When the first of these times began (UTC)."""
+
+    replica: Line
+    """Digest of what a replica was then: weights, vLLM, accelerators. For another one it says nothing."""
+
+
 class CostStatus(Model):
     """What the stack costs, as decimal strings in `currency`."""
 
@@ -184,6 +200,10 @@ class CostStatus(Model):
 
     unknown_prices: Annotated[tuple[Line, ...], Field(max_length=64)] = ()
     """What has no price and is therefore not in the sums; default nothing."""
+
+    throughput: Annotated[tuple[MeasuredThroughput, ...], Field(max_length=32), ListMap("model")] = ()
+    """What replicas have served under full load; the estimate and the break-even stand on it where no
+    tokensPerSecond is declared. Default nothing is measured yet."""
 
     limits: Annotated[tuple[LimitStatus, ...], Field(max_length=1056), ListMap("part")] = ()
     """What is spent of each monthlyLimit; default none is set, or nothing is metered yet."""

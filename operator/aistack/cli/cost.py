@@ -1,16 +1,18 @@
 """`aistack cost`: what the stacks in files would cost a month, and where every number is from."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
 
 from aistack.api import AIStack
+from aistack.api.stack import MeasuredThroughput
 from aistack.cli import cost_diff, cost_text
 from aistack.cli.baseline import CLUSTER, baseline, earlier_catalog
 from aistack.cli.check import Checked, check, lines, verdict
 from aistack.cli.files import Document, price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
+from aistack.cost.assumptions import measured
 from aistack.cost.breakeven import BreakEven, break_evens
 from aistack.cost.cheapest import cheapest_first
 from aistack.cost.comparison import compare
@@ -81,7 +83,7 @@ def _earlier(documents: Sequence[Document], referred: Sequence[Document]) -> Ite
     for each in checked:
         if each.resolution and not each.resolution.stack:
             remark(f"{each.document.title}: could not be served as it was, so what it cost is left out")
-    return _costed(checked, _prices(referred, documents))
+    return _costed(checked, _prices(referred, documents), _throughput([*referred, *documents]))
 
 
 def _priced(documents: Sequence[Document], referred: Sequence[Document]) -> tuple[list[Costed], Exit]:
@@ -91,7 +93,8 @@ def _priced(documents: Sequence[Document], referred: Sequence[Document]) -> tupl
     if outcome is not Exit.FINE:
         remark(*lines(checked))
         return [], outcome
-    costed = list(_costed(checked, _prices(referred, documents)))
+    throughput = _throughput([*referred, *documents])
+    costed = list(_costed(checked, _prices(referred, documents), throughput))
     if not costed:
         complain("no AIStack in these files")
         return [], Exit.BAD_INPUT
@@ -102,18 +105,27 @@ def _prices(referred: Sequence[Document], documents: Sequence[Document]) -> Pric
     return index({DEFAULT: shipped_book(), **price_books([*referred, *documents])})
 
 
-def _costed(checked: Sequence[Checked], prices: Prices) -> Iterator[Costed]:
+def _throughput(documents: Sequence[Document]) -> Mapping[str, tuple[MeasuredThroughput, ...]]:
+    """What the statuses of stacks say of their replicas: a file may be what a cluster has answered."""
+    stacks = ((each.title, each.parsed) for each in documents if isinstance(each.parsed, AIStack))
+    return {title: stack.status.cost.throughput for title, stack in stacks if stack.status.cost}
+
+
+def _costed(
+    checked: Sequence[Checked], prices: Prices, throughput: Mapping[str, tuple[MeasuredThroughput, ...]]
+) -> Iterator[Costed]:
     for each in checked:
         resolved = each.resolution.stack if each.resolution else None
         if resolved and isinstance(each.document.parsed, AIStack):
             stack = cheapest_first(resolved, prices)
+            assumptions = measured(stack, throughput.get(each.document.title, ()))
             yield Costed(
                 each.document.title,
                 each.document.parsed,
                 stack,
-                estimate(stack, prices),
-                break_evens(stack, prices),
-                matrix(stack, prices),
+                estimate(stack, prices, assumptions),
+                break_evens(stack, prices, assumptions),
+                matrix(stack, prices, assumptions),
             )
 
 

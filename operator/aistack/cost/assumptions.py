@@ -1,11 +1,13 @@
 """What an estimate takes for granted: each number with where it is from."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
 from aistack.api.retrieval import Traffic
+from aistack.api.stack import MeasuredThroughput
+from aistack.observed import digest
 from aistack.resolve import ManagedModel, ResolvedStack, SelfHostedModel
 
 HOURS = Decimal(730)
@@ -14,10 +16,10 @@ SECONDS = HOURS * 3600
 
 
 class Provenance(StrEnum):
-    """Where a number is from, the best first."""
+    """Where a number is from: what the spec says comes first."""
 
-    MEASURED = "measured"
     DECLARED = "declared"
+    MEASURED = "measured"
     DEFAULT = "default"
 
 
@@ -44,7 +46,7 @@ class Assumptions:
     """What no price list and no replica count says; shares are from 0 to 1."""
 
     throughput: Mapping[str, Assumed]
-    """By model: tokens a second, read and written together, that one replica serves under full load."""
+    """By model: tokens a second, read and written together, that one replica has served under full load."""
     utilisation: Assumed
     """The part of that throughput that is used on average; above 0."""
     cached_input: Assumed
@@ -75,14 +77,32 @@ DEFAULTS = Assumptions(
     bytes_a_token=default("4", "about four characters of English, by OpenAI's rule of thumb"),
 )
 """What is taken for granted until somebody measures it: `replace(DEFAULTS, cached_input=measured)`."""
+SPEED = {"source", "revision", "runtime", "accelerator", "parallelism", "adapters", "resources"}
+"""The fields of a self-hosted model by which a replica is faster or slower."""
+
+
+def measured(stack: ResolvedStack, rows: Iterable[MeasuredThroughput]) -> Assumptions:
+    """The defaults, with what replicas as those of the stack have served; what others have says nothing."""
+    replicas = {model.name: replica_digest(model) for model in stack.self_hosted}
+    known = {row.model: _served(row) for row in rows if replicas.get(row.model) == row.replica}
+    return replace(DEFAULTS, throughput=known) if known else DEFAULTS
+
+
+def _served(row: MeasuredThroughput) -> Assumed:
+    why = f"by vLLM, the median while requests waited, since {row.since}"
+    return Assumed(Decimal(row.tokens_per_second), Provenance.MEASURED, why)
+
+
+def replica_digest(model: SelfHostedModel) -> str:
+    """The same for replicas that are equally fast: weights, vLLM, accelerators and what it is told."""
+    declared = model.hosted.model_dump(mode="json", include=SPEED, exclude_defaults=True)
+    return digest([declared, model.version, model.spec.context_window])
 
 
 def throughput(model: SelfHostedModel, assumptions: Assumptions) -> Assumed | None:
     """Tokens a second that one replica of the model serves; None is unknown."""
-    if model.name in assumptions.throughput:
-        return assumptions.throughput[model.name]
     if model.hosted.tokens_per_second is None:
-        return None
+        return assumptions.throughput.get(model.name)
     return declared(model.hosted.tokens_per_second, f"{_path(model)}.tokensPerSecond")
 
 

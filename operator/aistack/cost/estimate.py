@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import localcontext
 
-from aistack.api.stack import CostStatus, LimitStatus, MonthlyRange
+from aistack.api.stack import CostStatus, LimitStatus, MeasuredThroughput, MonthlyRange
 from aistack.cost import demand
 from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, used
 from aistack.cost.breakeven import BreakEven
@@ -121,9 +121,17 @@ def cost_status(
         forecast=_forecast(metered) if metered else said.forecast,
         break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
         price_book=", ".join(estimated.books)[:LINE] or None,
+        throughput=known_throughput(metered, before),
         unknown_prices=tuple(str(gap)[:LINE] for gap in estimated.unknown[:MOST_UNKNOWN]),
         limits=limits,
     )
+
+
+def known_throughput(metered: Metered | None, before: CostStatus | None) -> tuple[MeasuredThroughput, ...]:
+    """What was measured of replicas; until somebody looks again, as it was said `before`."""
+    if metered:
+        return metered.throughput
+    return before.throughput if before else ()
 
 
 def _forecast(metered: Metered) -> str | None:

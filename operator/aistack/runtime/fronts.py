@@ -1,6 +1,7 @@
-"""Asks the gateways' replicas what they have counted; one that is silent delays nobody.
+"""Asks pods what they have counted; one that is silent delays nobody.
 
-They answer where their loaders do, on their pods' addresses: the stack's NetworkPolicy lets the operator in.
+The gateways' replicas answer where their loaders do, the models' where vLLM does, on their pods' addresses:
+the stack's NetworkPolicies let the operator in.
 """
 
 import asyncio
@@ -13,6 +14,7 @@ from aistack.observed import Pod
 from aistack.runtime.answers import text
 
 PORT = 9902
+"""Where loaders answer."""
 AT_ONCE = 64
 PATIENCE = aiohttp.ClientTimeout(total=2)
 LARGEST = 16 * 1024 * 1024
@@ -23,11 +25,12 @@ T = TypeVar("T")
 
 
 class Fronts(Generic[T]):
-    """What the gateways' replicas say at `path`, as often as somebody wants to know; `read` raises ValueError
-    where it is something else."""
+    """What pods say at `path`, as often as somebody wants to know; `read` raises ValueError where it is
+    something else. Without a `port` it is the loaders'."""
 
-    def __init__(self, path: str, read: Callable[[str], T]) -> None:
+    def __init__(self, path: str, read: Callable[[str], T], *, port: int | None = None) -> None:
         self._path = path
+        self._port = port
         self._read = read
         self._places = asyncio.Semaphore(AT_ONCE)
         self._silences: dict[str, tuple[int, int]] = {}
@@ -61,7 +64,8 @@ class Fronts(Generic[T]):
         host = f"[{pod.address}]" if ":" in pod.address else pod.address
         try:
             # A pod that is not itself any more must not send the operator elsewhere.
-            asking = self._session.get(f"http://{host}:{PORT}{self._path}", allow_redirects=False)
+            url = f"http://{host}:{self._port or PORT}{self._path}"
+            asking = self._session.get(url, allow_redirects=False)
             async with self._places, asking as answer:
                 said = self._read(await text(answer, largest=LARGEST))
         except (aiohttp.ClientError, TimeoutError, ValueError):

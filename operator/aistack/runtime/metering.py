@@ -7,7 +7,7 @@ processes never count the same thing twice.
 import asyncio
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -27,8 +27,9 @@ from aistack.observed import Metered, Pod
 from aistack.platform import Platform
 from aistack.resolve import ResolvedStack
 from aistack.runtime.budgetbooks import BudgetBooks, Look
+from aistack.runtime.engines import Engines
 from aistack.runtime.fronts import Fronts
-from aistack.runtime.looks import Looks
+from aistack.runtime.looks import NEW_FOR, Looks
 from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
 from aistack.spending import Book, micro
@@ -39,6 +40,7 @@ from aistack.spending.forecast import linear
 from aistack.spending.meter import Source, as_they_were, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
+from aistack.spending.throughput import said
 from aistack.units import timestamp
 
 logger = logging.getLogger(__name__)
@@ -98,6 +100,7 @@ class Metering:
         self._looks = Looks(timedelta(seconds=interval))
         self._budgets = BudgetBooks(kube, store, accounts, self._looks, namespace=namespace)
         self._fronts = Fronts("/metrics", read_counters)
+        self._engines = Engines(NEW_FOR * timedelta(seconds=interval))
         self._stacks: dict[str, _Kept] = {}
         """By the stack's uid."""
         self._shown: dict[str, tuple[Metered, datetime]] = {}
@@ -111,7 +114,7 @@ class Metering:
         self._stacks.clear()
         self._shown.clear()  # until the first look statuses know more
         self._budgets.clear()
-        async with self._fronts:
+        async with self._fronts, self._engines:
             while True:
                 await asyncio.sleep(self._looks.interval.total_seconds())
                 await self.look(datetime.now(UTC))
@@ -159,6 +162,8 @@ class Metering:
         rates, limits = rates_of(meaning, platform.prices), limits_of(meaning.spec)
         kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now, limits)
         book = await self._read(key, self._dated(kept.book, now), rates, platform, now)
+        pods = [pod for pod in self._store.observed(key).pods.values() if not pod.ended]
+        book = replace(book, throughput=await self._engines.measured(book.throughput, meaning, pods, now))
         self._tell(stack, book, limits)  # first: what can't be written has been spent all the same
         place, written = kept.place, kept.written
         if book.total and (written is None or is_news(book, written)):
@@ -215,6 +220,7 @@ class Metering:
             before.month != month.month
             or _is_notable(month.spent, before.spent, abs(now - since))
             or _reached(month, limits) != _reached(before, limits)
+            or month.throughput != before.throughput
         ):
             self._shown[stack.uid] = month, now
             self._on_spent({(stack.namespace, stack.name)})
@@ -236,7 +242,9 @@ class Metering:
         self._stacks = {uid: kept for uid, kept in self._stacks.items() if uid in uids}
         self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         pods = (pod.uid for key in keys for pod in self._store.observed(key).pods.values())
-        self._fronts.retain(frozenset(pods))
+        there = frozenset(pods)
+        self._fronts.retain(there)
+        self._engines.retain(there)
 
 
 def _seen(book: Book, sources: Sequence[Source], at: datetime, rates: Rates, zone: ZoneInfo) -> Book:
@@ -260,6 +268,7 @@ def _month(book: Book, limits: Limits) -> Metered:
         forecast=None if line is None else micro(line),
         limited={part: micro(spent) for part, spent in book.now.limited(limits).items()},
         until=timestamp(month_of(book.meter.at, zone).end),
+        throughput=tuple(said(book.throughput)),
     )
 
 

@@ -7,7 +7,7 @@ import gzip
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -20,7 +20,8 @@ from aistack.spending.meter import Known, Meter, Use
 from aistack.spending.money import PicoUnits, heard, said
 from aistack.spending.month import moment, month_name
 from aistack.spending.rates import Costs
-from aistack.spending.tally import EMPTY, Tally, summed
+from aistack.spending.tally import EMPTY, Tally
+from aistack.spending.throughput import Busy, Throughput, Throughputs
 
 BOOK, METER = "spending.json", "meter.json.gz"
 """The keys of the ConfigMap."""
@@ -43,9 +44,7 @@ class Book:
     """This month's."""
     last: Tally = EMPTY
     """That of the month before."""
-    throughput: Mapping[str, int] = field(default_factory=dict)
-    """The most tokens a second that a replica of each self-hosted model has served from one look to the next,
-    read and written."""
+    throughput: Throughputs = field(default_factory=dict)
 
 
 def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) -> Book:
@@ -63,17 +62,7 @@ def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) ->
         total=book.total + spent.total,
         now=now.plus(spent, use.unread_seconds),
         last=last,
-        throughput=_fastest(book.throughput, use, spent) if use.whole else book.throughput,
     )
-
-
-def _fastest(known: Mapping[str, int], use: Use, spent: Costs) -> Mapping[str, int]:
-    tokens = summed((call.target, called.tokens) for call, called in spent.calls.items())
-    fastest = dict(known)
-    for model, count in tokens.items():
-        if seconds := use.replica_seconds.get(f"model/{model}"):
-            fastest[model] = max(fastest.get(model, 0), int(count / seconds))
-    return {model: fast for model, fast in fastest.items() if fast}
 
 
 def as_of(book: Book, now: datetime) -> Book:
@@ -89,6 +78,7 @@ def is_news(book: Book, kept: Book) -> bool:
     return (
         kept.now.month != book.now.month
         or before.running != now.running
+        or kept.throughput != book.throughput
         or not timedelta() <= now.at - before.at < KEPT_FOR
         or {uid: each.counters for uid, each in before.known.items()}
         != {uid: each.counters for uid, each in now.known.items()}
@@ -103,7 +93,7 @@ def dumped(book: Book) -> Manifest:
         "at": book.meter.at.isoformat(),
         "total": said(book.total),
         "timeZone": book.zone,
-        "throughput": dict(book.throughput),
+        "throughput": {model: each.tokens_per_second for model, each in book.throughput.items()},
         **tallies.shown(book.now),
         "lastMonth": tallies.shown(book.last),
     }
@@ -119,6 +109,7 @@ def dumped(book: Book) -> Manifest:
         "known": known,
         "calls": tallies.calls_said(book.now),
         "lastCalls": tallies.calls_said(book.last),
+        "throughput": {model: _remembered(each) for model, each in book.throughput.items()},
     }
     packed = gzip.compress(json.dumps(remembered, separators=(",", ":")).encode(), mtime=0)
     return {
@@ -144,7 +135,9 @@ def loaded(manifest: Manifest) -> Book:
             zone=ZoneInfo(shown["timeZone"]).key,
             now=tallies.read(shown, remembered["calls"]),
             last=tallies.read(shown["lastMonth"], remembered["lastCalls"]),
-            throughput={model: int(fast) for model, fast in shown["throughput"].items()},
+            throughput={
+                model: _throughput(*each) for model, each in remembered.get("throughput", {}).items()
+            },
         )
     except _NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
@@ -169,3 +162,15 @@ def _known(each: Mapping[str, Any]) -> Known:
         Series(client, route, target, kind): int(n) for client, route, target, kind, n in each["counters"]
     }
     return Known(moment(each["at"]), counters)
+
+
+def _remembered(each: Throughput) -> list[Any]:
+    busy = [[time.begin.isoformat(), time.rate] for time in each.busy]
+    return [each.replica, each.replica_set, busy, each.tokens_per_second, each.since]
+
+
+def _throughput(
+    replica: str, replica_set: str, busy: Iterable[tuple[str, float]], rate: int | None, since: str
+) -> Throughput:
+    times = tuple(Busy(moment(begin), float(tokens)) for begin, tokens in busy)
+    return Throughput(replica, replica_set, times, rate, since)

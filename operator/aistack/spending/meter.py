@@ -62,8 +62,6 @@ class Use:
     """By how much each counter grew."""
     unread_seconds: float = 0
     """How long gateways that have ended counted without being read: what came then is not known."""
-    whole: bool = True
-    """Every gateway was read at both looks, so that nothing of `counted` came before the first."""
 
 
 def begun(now: datetime) -> Meter:
@@ -76,7 +74,6 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
         return before, Use(seconds=0)
     replica_seconds: dict[str, float] = {}
     counted: dict[Series, int] = {}
-    whole = True
     known: dict[str, Known] = {}
     for source in sources:
         ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
@@ -84,12 +81,11 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
         if source.counts:
             last = _last(source, before)
             known[source.uid] = _read(source, last, now)
-            whole = whole and source.counters is not None and last.at >= before.at
             for series, grown in _grown(source, last).items():
                 counted[series] = counted.get(series, 0) + grown
     ended = before.known.keys() - known.keys()
     unread = sum((now - before.known[uid].at).total_seconds() for uid in ended)
-    use = Use((now - before.at).total_seconds(), replica_seconds, counted, unread, whole)
+    use = Use((now - before.at).total_seconds(), replica_seconds, counted, unread)
     running = frozenset(source.uid for source in sources)
     return Meter(before.since, now, known, running), use
 
