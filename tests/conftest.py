@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests import controllers
 from tests.controllers import Stacks
@@ -16,8 +16,9 @@ from tests.stacks import accelerator_class
 
 # How long an example takes says more of what else the machine does than of the code. The same examples each
 # time: a change is judged by what it changed. `pytest --hypothesis-profile=explore` looks for new ones.
-settings.register_profile("aistack", deadline=None, derandomize=True)
-settings.register_profile("explore", deadline=None, max_examples=2_000, print_blob=True)
+TIMELESS = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("aistack", TIMELESS, derandomize=True)
+settings.register_profile("explore", TIMELESS, max_examples=2_000, print_blob=True)
 settings.load_profile("aistack")
 
 CRDS = Path(__file__).parents[1] / "crds"

@@ -11,6 +11,7 @@ from tests.controlplane.errors import CommandFailed
 ROOT = Path(__file__).parents[2]
 CHART = Path("charts/aistack")
 NAMESPACE = "aistack-system"
+UNREACHED = "failed calling webhook"  # the API server's words
 
 
 def install(cluster: ControlPlane, image: str, root: Path = ROOT) -> None:
@@ -21,7 +22,10 @@ def install(cluster: ControlPlane, image: str, root: Path = ROOT) -> None:
     repository, _, tag = image.rpartition(":")
     chosen = (f"--set=image.repository={repository}", f"--set=image.tag={tag}")
     helm(cluster, "upgrade", "--install", "aistack", str(root / CHART), *where, *chosen)
-    cluster.kubectl("apply", "--server-side", f"--filename={root / 'examples/accelerators.yaml'}")
+    classes = ("apply", "--server-side", f"--filename={root / 'examples/accelerators.yaml'}")
+    # The pods are ready a moment before their Service leads there.
+    cluster.wait("the webhook is reached", lambda: UNREACHED not in cluster.kubectl(*classes, check=False))
+    cluster.kubectl(*classes)
 
 
 def helm(cluster: ControlPlane, *arguments: str) -> str:

@@ -27,7 +27,7 @@ class Load:
     def failed(self) -> list[Answer]:
         return [each for each in self.answers if each["status"] != 200 or not each["complete"]]
 
-    def goes_on(self, count: int = 20, within: float = 60.0) -> None:
+    def goes_on(self, count: int = 20, within: float = 180.0) -> None:
         """Waits until so many more are answered. AssertionError when that takes too long."""
         began, before = time.monotonic(), len(self.answers)
         while len(self.answers) < before + count:

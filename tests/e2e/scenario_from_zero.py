@@ -4,6 +4,12 @@ from tests.e2e.running import Seen
 from tests.e2e.stacks import READY_WITHIN, Stack, eventually, example
 
 ENDS_WITHIN = 120.0  # seconds
+SEEN_WITHIN = 15.0  # seconds until the status says so
+
+
+def is_at_zero(stack: Stack) -> bool:
+    rows = {row["name"]: row["reason"] for row in stack.read()["status"]["components"]}
+    return bool(rows["model/qwen"] == "AtZero")
 
 
 def test_a_model_at_zero_wakes_for_a_request_and_answers_it(hello: Stack, seen: Seen) -> None:
@@ -12,8 +18,7 @@ def test_a_model_at_zero_wakes_for_a_request_and_answers_it(hello: Stack, seen: 
     hello.apply(seldom)
 
     ended = eventually(lambda: not hello.pods("qwen"), hello.story, ENDS_WITHIN)
-    rows = {row["name"]: row["reason"] for row in hello.read()["status"]["components"]}
-    assert rows["model/qwen"] == "AtZero"
+    eventually(lambda: is_at_zero(hello), hello.story, SEEN_WITHIN)
     assert hello.is_ready(), "it is there for who asks"
     answer = hello.ask("qwen", patience=READY_WITHIN)
     assert answer["status"] == 200, answer

@@ -9,7 +9,7 @@ def test_a_suspended_stack_has_no_pods_and_comes_back_as_it_was(hello: Stack) ->
     with step("the stack is suspended"):
         eventually(lambda: not hello.objects("pods"), hello.story, within=180)
     assert hello.objects("services"), "its addresses stay"
-    assert hello.ready()["reason"] == "Suspended"
+    eventually(lambda: hello.ready()["reason"] == "Suspended", hello.story, within=15)
     hello.patch({"suspend": False})
     hello.wait_until_ready()
     assert hello.ask("qwen")["status"] == 200

@@ -10,6 +10,7 @@ from tests.controlplane.progress import step
 from tests.e2e.installation import NAMESPACE
 from tests.e2e.running import Seen
 from tests.e2e.stacks import Stack, eventually, example
+from tests.e2e.webhooks import restarting
 from tests.e2e.world import World
 
 WHERE = f"--namespace={NAMESPACE}"
@@ -52,12 +53,13 @@ def leader(cluster: ControlPlane) -> str:
 
 
 def rolled_out(stack: Stack, *components: str) -> None:
-    """The new pods are ready, and those of before have ended."""
+    """The new pods are ready, those of before have ended, and the API server reaches a webhook again."""
     for component in components:
         deployment = f"deployment/aistack-{component}"
         stack.cluster.kubectl("rollout", "status", deployment, WHERE, "--timeout=90s")
     there = REPLICAS * len(components)
     eventually(lambda: len(pods(stack.cluster, *components)) == there, stack.story, within=60)
+    eventually(lambda: "nvidia-h900" in refused(stack), lambda: refused(stack), within=15)
 
 
 def test_a_running_stack_serves_on_without_the_operator(hello: Stack) -> None:
@@ -78,6 +80,7 @@ def test_a_running_stack_serves_on_without_the_operator(hello: Stack) -> None:
 def test_when_the_leading_controller_is_killed_the_other_takes_over(
     hello: Stack, world: World, seen: Seen
 ) -> None:
+    eventually(lambda: leader(hello.cluster) in pods(hello.cluster, "controller"), hello.story, within=60)
     led = leader(hello.cluster)
     world.node.kill(pods(hello.cluster, "controller")[led], "aistack controller")
     hello.patch({"gateway": {"routes": [{"name": "chat", "targets": [{"model": "qwen"}]}]}})
@@ -87,11 +90,11 @@ def test_when_the_leading_controller_is_killed_the_other_takes_over(
 
 
 def test_a_mistake_is_refused_in_words_while_the_webhook_restarts(hello: Stack, seen: Seen) -> None:
-    hello.cluster.kubectl("rollout", "restart", "deployment/aistack-webhook", WHERE)
-    said = [refused(hello) for _ in range(20)]
+    with restarting(hello.cluster):
+        said = [refused(hello) for _ in range(20)]
+    rolled_out(hello, "webhook")
     assert [words for words in said if "nvidia-h900" not in words] == []
     seen(said[0])
-    rolled_out(hello, "webhook")
 
 
 def test_a_mistake_is_not_let_through_when_a_webhook_is_killed(hello: Stack, world: World) -> None:

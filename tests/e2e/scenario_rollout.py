@@ -17,8 +17,7 @@ def test_a_second_replica_takes_its_share_and_leaves_without_losing_a_request(he
     with hello.load("qwen", stream=True) as load:
         hello.apply(changed(scaling={"min": 2, "max": 2}))
         hello.wait_until_ready()
-        before = hello.pods("qwen")
-        assert len(before) == 2
+        assert len(hello.replicas("qwen")) == 2
         load.goes_on()
         hello.apply(example("smallest"))
         with step("one of two replicas leaves"):
@@ -28,7 +27,7 @@ def test_a_second_replica_takes_its_share_and_leaves_without_losing_a_request(he
 
 
 def test_a_rolling_update_of_the_model_loses_no_request(hello: Stack) -> None:
-    before = hello.pods("qwen")
+    before = hello.replicas("qwen")
     with hello.load("qwen", stream=True) as load, step("the model is rolled over"):
         hello.apply(changed(runtime={"env": [{"name": "ROLLED", "value": "once"}]}))
         eventually(lambda: not hello.pods("qwen").keys() & before.keys(), hello.story, within=READY_WITHIN)

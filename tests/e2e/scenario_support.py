@@ -1,11 +1,13 @@
 """examples/support.yaml: two models of one's own and a managed one, and what happens when a part fails."""
 
+import time
 from collections import Counter
 from collections.abc import Iterator
 
 import pytest
 
 from tests.controlplane.progress import step
+from tests.e2e.fault import fault
 from tests.e2e.internet import ANSWER
 from tests.e2e.load import Answer
 from tests.e2e.running import Seen
@@ -13,7 +15,6 @@ from tests.e2e.stacks import Stack, eventually, example, namespace
 from tests.e2e.world import World
 
 MANAGED = "".join(ANSWER)
-SEEN_WITHIN = 15.0  # seconds until the status says what failed
 
 
 @pytest.fixture(scope="module")
@@ -33,12 +34,6 @@ def by_target(answers: list[Answer]) -> Counter[str]:
     )
 
 
-def kill(world: World, stack: Stack, part: str, command: str, *, all_of_them: bool = False) -> None:
-    pods = list(stack.pods(part).values())
-    for pod in pods if all_of_them else pods[:1]:
-        world.node.kill(pod, command)
-
-
 def test_a_fifth_of_the_requests_goes_to_the_managed_model(support: Stack) -> None:
     with support.load("chat") as load:
         load.goes_on(200)
@@ -49,9 +44,8 @@ def test_a_fifth_of_the_requests_goes_to_the_managed_model(support: Stack) -> No
 
 def test_each_target_streams(support: Stack) -> None:
     with support.load("chat", stream=True) as load:
-        load.goes_on(40)
+        eventually(lambda: by_target(load.answers).keys() == {"llama", "claude"}, support.story, within=60)
     assert load.failed == []
-    assert set(by_target(load.answers)) == {"llama", "claude"}
 
 
 def test_an_embedding_has_its_declared_dimensions(support: Stack) -> None:
@@ -65,16 +59,13 @@ def test_when_a_model_is_killed_the_fallback_answers_and_it_comes_back_by_itself
 ) -> None:
     with support.load("chat") as load:
         load.goes_on()
-        kill(world, support, "llama", "vllm")
-        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
-        reason = support.ready()["message"]
+        took, reason = fault(world, support, "llama", "vllm")
         load.goes_on()
     assert load.failed == []
-    assert "llama" in reason, reason
     seen(f"Ready was False after {took:.1f} s: {reason}; {dict(by_target(load.answers))}")
     support.wait_until_ready()
     with support.load("chat") as load:
-        eventually(lambda: by_target(load.answers)["llama"] > 10, support.story, within=30)
+        eventually(lambda: by_target(load.answers)["llama"] > 10, support.story, within=90)
     assert load.failed == []
 
 
@@ -83,12 +74,9 @@ def test_when_one_of_two_adapters_is_killed_the_other_answers(
 ) -> None:
     with support.load("chat") as load:
         load.goes_on()
-        kill(world, support, "adapter", "litellm")
-        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
-        reason = support.ready()["message"]
+        took, reason = fault(world, support, "adapter", "litellm")
         load.goes_on(100)
     assert load.failed == []
-    assert "adapter" in reason, reason
     seen(f"Ready was False after {took:.1f} s: {reason}; {dict(by_target(load.answers))}")
     support.wait_until_ready()
 
@@ -98,15 +86,13 @@ def test_when_one_of_two_fronts_is_killed_only_what_it_had_in_hand_is_lost(
 ) -> None:
     with support.load("chat") as load:
         load.goes_on()
-        kill(world, support, "gateway", "envoy --config-path")
-        took = eventually(lambda: not support.is_ready(), support.story, SEEN_WITHIN)
-        reason = support.ready()["message"]
+        took, reason = fault(world, support, "gateway", "envoy --config-path")
         support.wait_until_ready()
-        lost = len(load.failed)
+        since = time.time()
         load.goes_on(100)
-    assert "gateway" in reason, reason
+    lost = len(load.failed)
     seen(f"Ready was False after {took:.1f} s: {reason}; {lost} requests failed of {len(load.answers)}")
-    assert len(load.failed) == lost, "none fails once the stack is Ready again"
+    assert [each for each in load.failed if each["at"] > since] == [], "asked when the stack was Ready again"
 
 
 def test_a_deleted_stack_leaves_nothing(support: Stack) -> None:

@@ -16,13 +16,31 @@ from tests.controlplane.progress import step
 from tests.e2e import files
 from tests.e2e.internet import PROVIDER_KEY, TOKEN
 from tests.e2e.load import Answer, Load, load, once
+from tests.e2e.watch import Written, watch
 
 CLIENT = Path(__file__).parent / "client.py"
 READY_WITHIN = 420.0  # seconds; vLLM takes 30 to 60 on two cores of its own, three times as long on busy ones
 GONE_WITHIN = 300.0  # seconds
 PATIENCE = 90.0  # seconds that a client waits for an answer
+GATEWAY_PORT = 8080
 LONGEST_LINE = 400  # characters of what is shown when something fails
 KINDS = ",".join(sorted({kind.plural for kind in CHILD_KINDS if kind not in OPTIONAL_KINDS} | {"pods"}))
+
+
+@dataclass(frozen=True)
+class Pod:
+    """`restarts` is how often its containers were started again; one that leaves may still serve."""
+
+    uid: str
+    address: str
+    restarts: int
+    leaves: bool
+
+    @classmethod
+    def of(cls, pod: dict[str, Any]) -> "Pod":
+        meta, status = pod["metadata"], pod["status"]
+        restarts = sum(each["restartCount"] for each in status.get("containerStatuses", []))
+        return cls(meta["uid"], status.get("podIP", ""), restarts, "deletionTimestamp" in meta)
 
 
 @dataclass(frozen=True)
@@ -82,25 +100,29 @@ class Stack:
         selector = f"--selector=aistack.dev/stack={self.name}"
         return self.kubectl("get", kinds, selector, "--output=name").split()
 
-    def pods(self, part: str) -> dict[str, str]:
-        """Name → uid of a part's pods, the oldest first: `gateway`, `adapter`, or a model's name."""
+    def pods(self, part: str) -> dict[str, Pod]:
+        """A part's pods by their names, those that leave too: `gateway`, `adapter`, or a model's name."""
         selector = f"--selector=aistack.dev/stack={self.name},app.kubernetes.io/name={part}"
-        shown = "--output=jsonpath={range .items[*]}{.metadata.name} {.metadata.uid}{'\\n'}{end}"
-        order = "--sort-by=.metadata.creationTimestamp"
-        return dict(line.split() for line in self.kubectl("get", "pods", selector, shown, order).splitlines())
+        found = json.loads(self.kubectl("get", "pods", selector, "--output=json"))["items"]
+        return {pod["metadata"]["name"]: Pod.of(pod) for pod in found}
 
-    def restarts(self) -> int:
-        """How often containers of its pods were started again."""
-        selector = f"--selector=aistack.dev/stack={self.name}"
-        counts = "--output=jsonpath={.items[*].status.containerStatuses[*].restartCount}"
-        return sum(map(int, self.kubectl("get", "pods", selector, counts).split()))
+    def replicas(self, part: str) -> dict[str, Pod]:
+        """A part's pods that stay."""
+        return {name: pod for name, pod in self.pods(part).items() if not pod.leaves}
+
+    def watched(self) -> AbstractContextManager[Written]:
+        """Its condition Ready, each time it is written while the body runs: also what is soon over."""
+        ready = "--output=jsonpath={.status.conditions[?(@.type=='Ready')]}{'\\n'}"
+        return watch([*self._kubectl("get", "aistack", self.name, "--watch"), ready])
 
     def wait_until_ready(self, within: float = READY_WITHIN) -> None:
         with step(f"{self.name} becomes Ready"):
             eventually(self.is_ready, lambda: f"{self.name} is Ready; it is {self.story()}", within)
 
     def ask(self, model: str, **wish: Any) -> Answer:
-        """One request through the gateway; `wish` may hold stream, key, patience, and path (embeddings)."""
+        """One request through the gateway; `wish` may hold stream, key, patience, path (embeddings), and the
+        address of the replica that is asked, `of`.
+        """
         return once(self._client(model, **wish))
 
     def load(self, model: str, **wish: Any) -> AbstractContextManager[Load]:
@@ -125,13 +147,20 @@ class Stack:
         ]
         return "\n".join(line[:LONGEST_LINE] for text in words for line in text.splitlines())
 
-    def _client(self, model: str, *options: str, path: str = "chat/completions", **wish: Any) -> list[str]:
-        url = f"http://{self.name}-gateway/v1/{path}"
+    def _client(
+        self, model: str, *options: str, path: str = "chat/completions", of: str | None = None, **wish: Any
+    ) -> list[str]:
+        host = f"{of}:{GATEWAY_PORT}" if of is not None else f"{self.name}-gateway"
+        url = f"http://{host}/v1/{path}"
         whole = {"url": url, "model": model, "stream": False, "key": "", "clients": 1, "patience": PATIENCE}
         whole |= wish
-        kubectl = [str(self.cluster.programs["kubectl"]), f"--kubeconfig={self.cluster.kubeconfig}"]
-        where = [f"--namespace={self.namespace}", *options, "client", "--"]
-        return [*kubectl, "exec", *where, "python3", "-c", CLIENT.read_text(), json.dumps(whole)]
+        python = ["python3", "-c", CLIENT.read_text(), json.dumps(whole)]
+        return [*self._kubectl("exec", *options, "client", "--"), *python]
+
+    def _kubectl(self, *arguments: str) -> list[str]:
+        """The command line of what runs beside the scenario."""
+        program = [str(self.cluster.programs["kubectl"]), f"--kubeconfig={self.cluster.kubeconfig}"]
+        return [*program, f"--namespace={self.namespace}", *arguments]
 
 
 def eventually(holds: Callable[[], bool], what: Callable[[], str], within: float) -> float:
