@@ -34,8 +34,10 @@ def gateway_api(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """With the Gateway API's own definition of an HTTPRoute, and nobody who acts on one."""
     cluster.kubectl("create", f"--filename={HTTP_ROUTES}")
     cluster.kubectl("wait", "--for=condition=Established", f"--filename={HTTP_ROUTES}")
-    yield cluster
-    cluster.kubectl("delete", f"--filename={HTTP_ROUTES}")
+    try:
+        yield cluster
+    finally:
+        cluster.kubectl("delete", f"--filename={HTTP_ROUTES}")
 
 
 def start(cluster: ControlPlane, folder: Path, name: str = "controller", **settings: str) -> Process:

@@ -55,8 +55,10 @@ def sketch() -> str:
 def defined(cluster: ControlPlane, name: str, definition: str) -> Iterator[None]:
     cluster.kubectl("create", "--filename=-", input=definition)
     cluster.kubectl("wait", "--for=condition=Established", "crd", name)
-    yield
-    cluster.kubectl("delete", "crd", name)
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "crd", name)
 
 
 class Judged:

@@ -20,8 +20,7 @@ from aistack.images import default_images
 from aistack.kube import Kube
 from aistack.platform import Platform
 from tests.controlplane import ControlPlane, local_service
-from tests.registration import NAME, SERVICE, webhook_configuration
-from tests.reviews import broken_stack
+from tests.registration import SERVICE, probed, webhook_configuration, withdraw
 from tests.stacks import accelerator_class
 
 NAMESPACE = "aistack-system"
@@ -44,14 +43,7 @@ class LocalWebhook:
         asked = webhook_configuration(NAMESPACE, authority, port or self.port)
         self.cluster.kubectl("apply", "-f", "-", input=json.dumps(asked))
         expected = "failed calling webhook" if port else "spec.models[llama].selfHosted"
-        probe = json.dumps(broken_stack("probe") | {"metadata": {"name": "probe", "namespace": "default"}})
-        self.cluster.wait(
-            "the API server asks the webhook",
-            lambda: (
-                expected
-                in self.cluster.kubectl("create", "--dry-run=server", "-f", "-", input=probe, check=False)
-            ),
-        )
+        self.cluster.wait("the API server asks the webhook", lambda: expected in probed(self.cluster))
 
     def write_certificate(self) -> tuple[Path, Path]:
         """A new pair in the same files."""
@@ -95,7 +87,7 @@ def local_webhook(cluster: ControlPlane, folder: Path) -> Iterator[LocalWebhook]
         webhook.configure()
         yield webhook
     finally:
-        cluster.kubectl("delete", "validatingwebhookconfiguration", NAME, "--ignore-not-found")
+        withdraw(cluster)
         loop.call_soon_threadsafe(stop.set)
         thread.join()
         loop.close()

@@ -14,8 +14,7 @@ from tests.controllers import GROUPS, NAMESPACE, eventually
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
 from tests.controlplane.process import Process, kill, launch
-from tests.registration import NAME, SERVICE, webhook_configuration
-from tests.reviews import broken_stack
+from tests.registration import SERVICE, probed, webhook_configuration, withdraw
 
 ARGV = [sys.executable, "-m", "aistack", "webhook", "--log-format=json"]
 
@@ -83,12 +82,12 @@ def asked_at(cluster: ControlPlane, port: int) -> Iterator[None]:
         webhook_configuration(NAMESPACE, cluster.authority.pair.certificate, port),
     ):
         cluster.kubectl("apply", "--server-side", "--filename=-", input=json.dumps(obj))
-    yield
-    cluster.kubectl("delete", "validatingwebhookconfiguration", NAME, "--ignore-not-found")
+    try:
+        yield
+    finally:
+        withdraw(cluster)
 
 
 def is_asked(cluster: ControlPlane) -> bool:
-    """Whether the API server asks by now: it takes a moment to learn of a webhook."""
-    probe = json.dumps(broken_stack("probe") | {"metadata": {"name": "probe", "namespace": "default"}})
-    shown = cluster.kubectl("create", "--dry-run=server", "--filename=-", input=probe, check=False)
-    return "spec.models[llama].selfHosted" in shown
+    """Whether the API server asks by now."""
+    return "spec.models[llama].selfHosted" in probed(cluster)

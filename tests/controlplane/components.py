@@ -3,7 +3,7 @@
 cluster.py writes the files that are named here before it starts the first process.
 """
 
-import secrets
+import random
 import socket
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -19,6 +19,9 @@ CLIENT_RATE = (
     "--kube-api-burst=1000",
 )  # the default of 20 a second starves 1,000 stacks
 
+UNTRIED = random.SystemRandom().sample(range(20_000, 30_000), 10_000)
+"""Ports, in another order in each process."""
+
 
 @dataclass(frozen=True)
 class Ports:
@@ -31,17 +34,16 @@ class Ports:
 
     @classmethod
     def free(cls) -> "Ports":
-        """Six free ports, no two the same."""
-        chosen: set[int] = set()
-        while len(chosen) < len(fields(cls)):
-            chosen.add(free_port())
-        return cls(*chosen)
+        return cls(*(free_port() for _ in fields(cls)))
 
 
 def free_port() -> int:
-    """A port on which nothing listens, from below the range that outgoing connections are given."""
+    """A port on which nothing listens, from below the range that outgoing connections are given.
+
+    None is given twice: who asked before may not listen yet.
+    """
     while True:
-        port = 20_000 + secrets.randbelow(10_000)
+        port = UNTRIED.pop()
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port

@@ -28,7 +28,7 @@ from tests.controllers import GROUPS, Stacks, eventually, is_ready
 from tests.controlplane import ControlPlane, local_service
 from tests.controlplane.components import free_port
 from tests.controlplane.process import Process, kill, launch
-from tests.registration import NAME, SERVICE, webhook_configuration
+from tests.registration import SERVICE, webhook_configuration, withdraw
 from tests.stacks import API_VERSION
 
 SYSTEM = controllers.NAMESPACE
@@ -57,7 +57,7 @@ def webhook(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) -
         apply(installed, local_service(SERVICE, SYSTEM), asked)
         yield process
     finally:
-        installed.kubectl("delete", "validatingwebhookconfiguration", NAME, "--ignore-not-found")
+        withdraw(installed)
         kill(process)
 
 

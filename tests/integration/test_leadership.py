@@ -49,7 +49,7 @@ class Pair:
 
     def _started(self, folder: Path, name: str, kubeconfig: Path) -> Process:
         process = controllers.start(self.cluster, folder, name, KUBECONFIG=str(kubeconfig))
-        eventually(self.holder, "somebody leads", process)
+        eventually(lambda: self.holder() == NAMES[0], "the first of them leads", process)
         return process
 
     def end(self) -> None:

@@ -41,12 +41,6 @@ def test_nothing_new_runs_under_it_and_what_runs_goes_on(stacks: Stacks, newer: 
         ),
         "the API server takes it",
     )
-    stacks.apply(tiny("coming"))
-    message = stacks.wait_reason("coming", "Unreadable")
-    assert "AIBudget postponing can't be read by this version of the operator" in message
-    assert 'spec.enforcement: is "Postpone": write' in message
-    assert not [name for _, name in stacks.children() if name.startswith("coming")]
-    stacks.wait_ready("running")
     eventually(
         lambda: (
             "Unreadable"
@@ -56,5 +50,11 @@ def test_nothing_new_runs_under_it_and_what_runs_goes_on(stacks: Stacks, newer: 
         ),
         "an event on the budget says so",
     )
+    stacks.apply(tiny("coming"))
+    message = stacks.wait_reason("coming", "Unreadable")
+    assert "AIBudget postponing can't be read by this version of the operator" in message
+    assert 'spec.enforcement: is "Postpone": write' in message
+    assert not [name for _, name in stacks.children() if name.startswith("coming")]
+    stacks.wait_ready("running")
     newer.kubectl("delete", "aibudget", "postponing")
     stacks.wait_ready("coming")
