@@ -180,7 +180,8 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
                     "typed_config": typed("extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate"),
                 }
             ],
-            "host_selection_retry_max_attempts": 5,
+            # Of equally busy replicas one is taken at random, until it is one that was not asked yet.
+            "host_selection_retry_max_attempts": 100,
         },
     }
 
