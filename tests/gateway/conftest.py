@@ -76,7 +76,7 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "name": "chat",
                     "targets": [{"model": "llama", "weight": 3}, {"model": "mistral", "weight": 1}],
                     "fallbacks": ["claude"],
-                    "timeout": "1s",
+                    "timeout": "5s",
                     "firstTokenTimeout": "400ms",
                 },
                 {

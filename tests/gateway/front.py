@@ -3,7 +3,6 @@
 import asyncio
 import inspect
 import json
-import socket
 import sys
 import tempfile
 import time
@@ -28,6 +27,7 @@ from aistack.render.gateway.site import Site
 from aistack.render.gateway.workload import digest
 from aistack.restraint import Hold, Restraint, restrained
 from loader.envoy import Admin
+from tests.controlplane.components import free_port
 from tests.stacks import resolved
 
 ROOT = Path(__file__).parents[2]
@@ -290,11 +290,5 @@ class Front:
 
 
 def free_ports(count: int) -> list[int]:
-    """Ports that were free a moment ago."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind((HOST, 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
+    """Ports that nobody else is given, however late they are listened on."""
+    return [free_port() for _ in range(count)]

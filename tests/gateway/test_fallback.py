@@ -21,8 +21,10 @@ async def test_a_killed_target_costs_no_request(front: Front, llama: StandIn) ->
 
 async def test_a_target_that_comes_back_is_used_again(front: Front, llama: StandIn) -> None:
     await llama.stop()
-    assert await front.answered_by("llama-first") == "mistral"
-    await llama.start()
+    try:
+        assert await front.answered_by("llama-first") == "mistral"
+    finally:
+        await llama.start()
 
     async def back() -> bool:
         return await front.answered_by("llama-first") == "llama"

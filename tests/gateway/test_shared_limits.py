@@ -41,10 +41,7 @@ SPEC: dict[str, Any] = {
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def counting() -> AsyncIterator[Limiter]:
-    """Counters at zero, and enough of the clock's minute left for a test: with it they begin anew."""
-    left = 60 - time.time() % 60
-    if left < 20:
-        await asyncio.sleep(left)
+    """Counters at zero."""
     async with limiter(SPEC) as running:
         yield running
 
@@ -57,9 +54,13 @@ def patient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def fronts(counting: Limiter, ports: dict[str, int]) -> AsyncIterator[tuple[Front, Front]]:
+    """With enough of the clock's minute left for a test: with it counters begin anew."""
     one, other = (Front(ports, KEYS, ratelimit_port=counting.port) for _ in range(2))
     async with one, other:
         await asyncio.gather(one.start(SPEC), other.start(SPEC))
+        left = 60 - time.time() % 60
+        if left < 20:
+            await asyncio.sleep(left)
         yield one, other
 
 
