@@ -36,7 +36,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             cluster = ending.enter_context(control_plane(keep=lambda: request.session.testsfailed > 0))
         if any(CRDS.glob("*.yaml")):
             cluster.kubectl("apply", "--server-side", f"--filename={CRDS}")
-            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
         yield cluster
         with shown():
             ending.close()

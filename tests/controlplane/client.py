@@ -30,7 +30,7 @@ class Client:
             headers={"Content-Type": content_type},
         )
         try:
-            with urllib.request.urlopen(sent, context=self.context, timeout=10) as answer:  # noqa: S310 - as above
+            with urllib.request.urlopen(sent, context=self.context, timeout=30) as answer:  # noqa: S310 - as above
                 text, kind = answer.read(), answer.headers.get_content_type()
         except urllib.error.HTTPError as error:
             with error:

@@ -229,7 +229,7 @@ async def test_a_pod_that_ends_does_not_wait_forever(ports: dict[str, int], llam
         request = asyncio.create_task(front.ask("chat"))
         await front.eventually(lambda: llama.asked, "the request is under way")
         front.loader.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(front.loader.wait(), 5) == 0
+        assert await asyncio.wait_for(front.loader.wait(), 20) == 0
         request.cancel()
         llama.seconds_to_answer = 0
 

@@ -77,7 +77,7 @@ def test_the_nodes_are_ready_and_hold_accelerators(cluster: ControlPlane) -> Non
 
 def test_a_deployment_with_accelerators_becomes_ready(cluster: ControlPlane, namespace: str) -> None:
     apply(cluster, namespace, deployment("llama", replicas=3))
-    cluster.kubectl("rollout", "status", "deployment/llama", "-n", namespace, "--timeout=30s")
+    cluster.kubectl("rollout", "status", "deployment/llama", "-n", namespace, "--timeout=60s")
     assert get(cluster, namespace, "deployment", "llama", ".status.availableReplicas") == "3"
 
 

@@ -88,7 +88,7 @@ def test_told_to_stop_it_answers_on_while_it_is_no_longer_ready_and_then_ends_cl
     child.send_signal(signal.SIGTERM)
     eventually(lambda: webhook.get("/readyz")[0] == 503, "it says that it is not ready", webhook.process)
     assert webhook.judge(stack())["allowed"]
-    assert child.wait(20) == 0
+    assert child.wait(60) == 0
     assert "Traceback" not in webhook.process.tail()
 
 
@@ -106,7 +106,7 @@ def test_without_a_usable_certificate_it_says_so_and_ends(
     break_it(tmp_path)
     process = launch("webhook", webhooks.ARGV, tmp_path / "webhook.log", 0, environment)
     assert process.child is not None
-    assert process.child.wait(20) == 2
+    assert process.child.wait(60) == 2
     assert said in process.tail()
     assert "Traceback" not in process.tail()
 

@@ -190,13 +190,13 @@ async def test_a_stopping_webhook_is_not_ready_but_still_answers(served: Serving
     leave = asyncio.Event()
 
     async def run(port: asyncio.Future[int]) -> None:
-        async with server.serving(0, "127.0.0.1", drain=0.5) as number:
+        async with server.serving(0, "127.0.0.1", drain=60) as number:
             port.set_result(number)
             await leave.wait()
 
     port: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(run(port))
+        serving = tasks.create_task(run(port))
         connection = await asyncio.to_thread(Connection, await port)
         assert await asyncio.to_thread(connection.is_ready)
         leave.set()
@@ -205,4 +205,5 @@ async def test_a_stopping_webhook_is_not_ready_but_still_answers(served: Serving
         answer = await asyncio.to_thread(connection.review)
         assert answer.headers["Connection"] == "close", "the next request goes to another replica"
         connection.http.close()
+        serving.cancel()
     await asyncio.sleep(0.05)

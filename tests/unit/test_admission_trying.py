@@ -140,6 +140,7 @@ print("/")
 async def test_only_so_many_are_tried_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     log, room = tmp_path / "trials", Semaphore(2)
     monkeypatch.setattr(trying, "ARGV", (sys.executable, "-c", TRIAL, str(log)))
+    monkeypatch.setattr(trying, "PATIENCE", 60.0)
     verdicts = await asyncio.gather(*(tried(asked(policy().dump()), ALLOWED, room) for _ in range(6)))
     assert verdicts == [ALLOWED] * 6
     running = [0]
