@@ -132,6 +132,13 @@ class World:
         status = {"podIP": address, "phase": "Running", "conditions": conditions}
         self.has({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
 
+    def deletes(self) -> None:
+        """The stack is gone, and its ConfigMap with it."""
+        self.version += 1
+        made = stack()
+        self.store.remove({**made, "metadata": {**made["metadata"], "resourceVersion": str(self.version)}})
+        self.cluster.maps.pop(("care", "support-spending"), None)
+
     def restarts(self) -> None:
         """Another process begins to lead, and knows nothing but what is kept."""
         self.accounts = Accounts(self.cluster, self.cluster.budgets, patience=90)

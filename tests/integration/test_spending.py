@@ -102,10 +102,22 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
         raised = json.dumps({"spec": {"limit": {"amount": "1000000000"}}})
         stacks.cluster.kubectl("patch", "aibudget", budget, "--type=merge", f"--patch={raised}")
         stacks.wait_ready("support")
-    kept = stacks.get("configmap", "support-spending")["data"]["spending.json"]
-    parts = {part: float(cost) for part, cost in json.loads(kept)["components"].items()}
-    assert parts.keys() == {"gateway", "model/llama"}
-    assert parts["gateway"] == 0 < parts["model/llama"]
+        kept = stacks.get("configmap", "support-spending")["data"]["spending.json"]
+        parts = {part: float(cost) for part, cost in json.loads(kept)["components"].items()}
+        assert parts.keys() == {"gateway", "model/llama"}
+        assert parts["gateway"] == 0 < parts["model/llama"]
+        stacks.cluster.kubectl("delete", "aistack", "support", f"--namespace={stacks.namespace}")
+
+        def billed() -> list[str]:
+            capsys.readouterr()
+            assert main(["budget", budget, f"--kubeconfig={stacks.cluster.kubeconfig}", "--output=csv"]) == 0
+            return [row["ResourceName"] for row in csv.DictReader(io.StringIO(capsys.readouterr().out))]
+
+        eventually(
+            lambda: not stacks.get("configmap", "support-spending") and "model/llama" in billed(),
+            "what was deleted is still on the bill",
+            process,
+        )
     operators = Stacks(stacks.cluster, controllers.NAMESPACE)
     assert operators.get("configmap", f"budget-{budget}-spending")["metadata"]["ownerReferences"]
 

@@ -1,22 +1,27 @@
 """`aistack budget`: what a reader sees of budgets, from objects as the API server shows them."""
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from rich.console import Console
 
-from aistack.api import AIBudget
+from aistack.api import AIBudget, AIStack
 from aistack.budget import Ledger
 from aistack.budget.ledger import admit, commit
 from aistack.cli.budget import WIDTH, BudgetError, bar, document, report, run
-from aistack.cli.showback import difference
+from aistack.cli.showback import Metered, difference
 from aistack.cost.charges import Category
 from aistack.cost.prices import Price
+from aistack.resolve import StackRef
 from aistack.spending.book import Book
+from aistack.spending.budget import opened
 from aistack.spending.forecast import Forecast
+from aistack.spending.gone import gone
 from aistack.spending.meter import begun
 from aistack.spending.money import heard
 from aistack.spending.rates import Amount, Item
@@ -25,6 +30,7 @@ from aistack.spending.tally import Tally
 from aistack.status import of_budget
 from tests.budgets import EXPIRES, budget, claim
 from tests.costs import SOURCE
+from tests.stacks import stack
 
 NOW = datetime.fromisoformat(EXPIRES) - timedelta(seconds=45)
 
@@ -88,6 +94,13 @@ def bill(cost: str, month: str = "2026-11", currency: str = "USD") -> Book:
     return Book(begun(NOW), currency, now=Tally(month, {used: Amount(10**12, heard(cost))}))
 
 
+def in_a_cluster(**books: Book) -> Metered:
+    """By `namespace/name` of the stacks."""
+    names = {f"uid-of-{title}": title.partition("/") for title in books}
+    stacks = {uid: AIStack.parse(stack(name, namespace)) for uid, (namespace, _, name) in names.items()}
+    return Metered(stacks, {f"uid-of-{title}": book for title, book in books.items()}, {})
+
+
 @pytest.mark.parametrize(
     ("books", "said"),
     [
@@ -105,13 +118,28 @@ def bill(cost: str, month: str = "2026-11", currency: str = "USD") -> Book:
     ],
 )
 def test_a_bill_that_is_not_what_the_budget_has_seen_spent_says_so(books: dict[str, Book], said: str) -> None:
-    found = difference(metered(), {f"uid-of-{stack}": book for stack, book in books.items()})
+    found = difference(metered(), in_a_cluster(**books))
     assert said in found
     assert bool(said) == bool(found)
 
 
 def test_a_budget_that_nothing_was_metered_of_has_no_sum_to_compare_with() -> None:
-    assert difference(held(), {"uid-of-care/support": bill("2")}) == ""
+    assert difference(held(), in_a_cluster(**{"care/support": bill("2")})) == ""
+
+
+def test_what_a_deleted_stack_has_cost_is_on_the_bill_of_its_month() -> None:
+    ref, tags = StackRef("chat", "sales", "uid-of-sales/chat"), {"team": "sales"}
+    left = gone(ref, tags, bill("10.35"))
+    budget = metered()
+    months = {
+        budget.metadata.uid: replace(opened(NOW, ZoneInfo("UTC")), month="2026-11", gone={ref.uid: left})
+    }
+    cluster = replace(in_a_cluster(**{"care/support": bill("2")}), budgets=months)
+    assert difference(budget, cluster) == "", "2.00 and 10.35 are what it has seen"
+    (found,) = cluster.gone(budget.metadata.uid, last_month=False)
+    assert (found.stack, found.tags, found.tally.month) == (ref, tags, "2026-11")
+    assert list(cluster.gone(budget.metadata.uid, last_month=True)) == []
+    assert list(cluster.gone("uid-of-another", last_month=False)) == []
 
 
 def test_one_stack_and_the_month_before_are_told_as_bills_only() -> None:

@@ -7,9 +7,8 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -17,7 +16,6 @@ from aistack.cost import Prices
 from aistack.errors import Refused
 from aistack.resolve import ResolvedStack
 from aistack.runtime import budgetbooks, metering
-from aistack.runtime.budgetbooks import Stacks
 from aistack.spending.budget import BudgetBook, looked
 from aistack.spending.rates import Rates, rates_of
 from tests.budgets import manifest
@@ -99,10 +97,10 @@ async def test_a_fault_ends_nobody_elses_metering(
             raise RuntimeError("a fault")
         return rates_of(meaning, prices)
 
-    def looks(book: BudgetBook, stacks: Stacks, now: datetime, zone: ZoneInfo) -> BudgetBook:
+    def looks(book: BudgetBook, *found: Any) -> BudgetBook:
         if next(turns) == 0:
             raise RuntimeError("a fault")
-        return looked(book, stacks, now, zone)
+        return looked(book, *found)
 
     monkeypatch.setattr(metering, "rates_of", rates)
     monkeypatch.setattr(budgetbooks, "looked", looks)

@@ -1,5 +1,6 @@
 """What a stack and a budget have spent: months, moves, ends, and what is read back after a restart."""
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,11 +13,13 @@ from hypothesis import strategies as st
 
 from aistack.cost.charges import Category
 from aistack.cost.prices import Price
+from aistack.resolve import StackRef
 from aistack.spending import book as stack_book
 from aistack.spending import budget as budget_book
 from aistack.spending.book import Book, entered
 from aistack.spending.budget import BudgetBook, looked, opened
 from aistack.spending.counters import Series
+from aistack.spending.gone import gone, packed, unpacked
 from aistack.spending.meter import Known, Meter, Use, begun
 from aistack.spending.money import PICO, micro
 from aistack.spending.month import month_name, month_of
@@ -151,6 +154,21 @@ def test_a_book_that_is_none_says_so(broken: dict[str, Any]) -> None:
         budget_book.loaded({"data": {budget_book.BOOK: "[1]"}})
 
 
+def noise(seed: str) -> str:
+    """Text that nothing compresses."""
+    return "".join(hashlib.sha256(f"{seed}-{part}".encode()).hexdigest() for part in range(30))
+
+
+def test_of_very_many_deleted_stacks_the_latest_are_kept_within_what_the_api_server_takes() -> None:
+    used = Book(begun(START), "USD", now=Tally("2026-11", USED))
+    alike = {f"uid-{n}": gone(StackRef("chat", "care", f"uid-{n}"), {}, used) for n in range(400)}
+    assert unpacked(packed(alike.values())) == alike
+    unlike = {uid: replace(each, tags={"team": noise(uid)}) for uid, each in alike.items()}
+    kept = unpacked(packed(unlike.values()))
+    assert 50 < len(kept) < len(unlike)
+    assert list(kept) == list(unlike)[-len(kept) :]
+
+
 def test_looking_twice_adds_nothing() -> None:
     months = Months()
     assert [months.sees(a=stack(5)) for _ in range(3)] == [5, 5, 5]
@@ -249,7 +267,7 @@ def test_a_budgets_book_is_read_back_as_it_was_kept() -> None:
     months = Months()
     months.sees(a=stack(5), b=stack(1))
     months.sees(a=stack(6))
-    assert budget_book.loaded({"data": budget_book.dumped(months.book)}) == months.book
+    assert budget_book.loaded(budget_book.dumped(months.book)) == months.book
 
 
 @given(st.lists(st.tuples(st.sampled_from("ab"), st.integers(0, 50), st.booleans()), max_size=40))
@@ -261,7 +279,7 @@ def test_the_days_and_the_shares_add_up_to_what_was_spent_here(steps: list[tuple
         here += more
         months.sees(**{each: stack(total) for each, total in totals.items()})
         if restarts:
-            months.book = budget_book.loaded({"data": budget_book.dumped(months.book)})
+            months.book = budget_book.loaded(budget_book.dumped(months.book))
     assert months.book.month_to_date == here * PICO == sum(months.book.days.values())
 
 

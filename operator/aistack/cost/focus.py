@@ -16,7 +16,7 @@ from aistack.cost.charges import Category, Charge
 from aistack.cost.estimate import Estimate
 from aistack.cost.money import MicroUnits, Range, exact, plain
 from aistack.cost.prices import Price
-from aistack.resolve import StackRef
+from aistack.resolve import ResolvedStack, StackRef
 
 COLUMNS = (
     "BilledCost",
@@ -178,7 +178,7 @@ def usage_row(ref: StackRef, used: Usage) -> Row:
     }
 
 
-def tags_of(stack: AIStack) -> dict[str, str]:
+def tags_of(stack: AIStack | ResolvedStack) -> dict[str, str]:
     """What a bill is divided by."""
     labels = stack.metadata.labels
     said = {tag: labels[label] for tag, label in LABELS.items() if label in labels}

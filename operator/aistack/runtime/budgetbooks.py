@@ -26,6 +26,7 @@ from aistack.runtime.store import Store
 from aistack.spending import Book, BudgetBook
 from aistack.spending import budget as books_of_budgets
 from aistack.spending.budget import looked, opened, reopened
+from aistack.spending.gone import Gone
 from aistack.spending.month import zone_of
 from aistack.spending.summary import Spent, says_more, summary
 from aistack.spending.thresholds import reached
@@ -47,6 +48,8 @@ class Look:
     books: Mapping[str, Book]
     missing: Mapping[str, datetime]
     """Those that run and are not metered, with since when."""
+    gone: Mapping[str, Gone]
+    """Those that were deleted not long ago."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class BudgetBooks:
             counted, before = dict(self._counted(budget, look)), kept.book
             if self._looks.is_ahead(before.at, now):
                 before = books_of_budgets.as_of(before, now, zone)
-            book = looked(before, _of_currency(counted, budget.spec.limit.currency), now, zone)
+            in_sum = _of_currency(counted, budget.spec.limit.currency)
+            book = looked(before, in_sum, now, zone, look.gone)
             spent = self._summary(budget, book, counted, zone, look)
             place, told = kept.place, self._accounts.spent.get(meta.uid)
             is_news = told is None or meta.uid not in self._kept or says_more(budget.spec, told, spent)
@@ -100,8 +104,8 @@ class BudgetBooks:
             if of_budget(budget, Ledger.of(budget), now, self._accounts.spent[meta.uid]) != budget.status:
                 await self._accounts[meta.name].take(_unchanged, shows=True)
             await self._warn(budget, book)
-            if is_news:  # last: what can't be kept has been spent all the same
-                place = await keep(place, {"data": books_of_budgets.dumped(book)}, self._kube)
+            if is_news or book.gone != before.gone:  # last: what can't be kept has been spent all the same
+                place = await keep(place, books_of_budgets.dumped(book), self._kube)
             self._kept[meta.uid] = _Kept(place, book)
         except (ApiError, NotLeader, ValueError) as error:
             logger.warning("what budget %s has spent can't be kept, trying again: %s", meta.name, error)

@@ -19,13 +19,14 @@ from aistack.allowances import is_reached, limits_of
 from aistack.api import AIStack
 from aistack.api.base import Metadata, Money
 from aistack.cost import MicroUnits
+from aistack.cost.focus import tags_of
 from aistack.errors import ApiError, NotLeader
 from aistack.kinds import AISTACK
 from aistack.kube import Kube
 from aistack.labels import GATEWAY
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
-from aistack.resolve import ResolvedStack
+from aistack.resolve import ResolvedStack, StackRef
 from aistack.runtime.budgetbooks import BudgetBooks, Look
 from aistack.runtime.engines import Engines
 from aistack.runtime.fronts import Fronts
@@ -34,9 +35,10 @@ from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
 from aistack.spending import Book, micro
 from aistack.spending import book as stack_books
-from aistack.spending.book import entered, is_news
+from aistack.spending.book import KEPT_FOR, entered, is_news
 from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
+from aistack.spending.gone import Gone, gone
 from aistack.spending.meter import Source, as_they_were, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
@@ -73,6 +75,8 @@ class _Kept:
     written: Book | None = None
     """As it is kept; None before anything is."""
     limits: Limits = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What the stack's bill is divided by."""
 
 
 class Metering:
@@ -107,11 +111,14 @@ class Metering:
         """By the stack's uid, what is said and since when."""
         self._missing: dict[str, datetime] = {}
         """By the stack's uid, of those that run and are not metered, since when."""
+        self._gone: dict[str, Gone] = {}
+        """By the stack's uid, of those that were deleted not long ago."""
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     async def run(self) -> None:
         """Looks again and again until it is cancelled; what others wrote before is read first."""
         self._stacks.clear()
+        self._gone.clear()
         self._shown.clear()  # until the first look statuses know more
         self._budgets.clear()
         async with self._fronts, self._engines:
@@ -134,9 +141,9 @@ class Metering:
         platform, keys = self._platform(now), tuple(self._store.stacks())
         await asyncio.gather(*(self._meter(key, platform, now) for key in keys))
         self._miss(keys, now)
-        self._forget(frozenset(keys), {budget.metadata.uid for budget in platform.budgets.budgets})
+        self._forget(frozenset(keys), now, {budget.metadata.uid for budget in platform.budgets.budgets})
         books = {uid: kept.book for uid, kept in self._stacks.items()}
-        found = Look(now, platform, books, self._missing)
+        found = Look(now, platform, books, self._missing, self._gone)
         for budget in platform.budgets.budgets:
             await self._budgets.add_up(budget, found)
 
@@ -168,7 +175,7 @@ class Metering:
         place, written = kept.place, kept.written
         if book.total and (written is None or is_news(book, written)):
             place, written = await keep(place, stack_books.dumped(book), self._kube), book
-        self._stacks[stack.uid] = _Kept(place, book, written, limits)
+        self._stacks[stack.uid] = _Kept(place, book, written, limits, tags_of(meaning))
 
     def _dated(self, book: Book, now: datetime) -> Book:
         return stack_books.as_of(book, now) if self._looks.is_ahead(book.meter.at, now) else book
@@ -235,16 +242,23 @@ class Metering:
         )
         self._missing = {uid: self._missing.get(uid, now) for uid in uids}
 
-    def _forget(self, keys: frozenset[Key], budgets: Set[str]) -> None:
-        """All that is not there any more."""
+    def _forget(self, keys: frozenset[Key], now: datetime, budgets: Set[str]) -> None:
+        """All that is not there any more; what stacks have cost when budgets have had time to note it."""
         self._budgets.retain(budgets)
         uids = {stack.uid for key in keys if (stack := self._store.metadata(key))}
+        self._gone |= {uid: _left(kept) for uid, kept in self._stacks.items() if uid not in uids}
+        self._gone = {uid: each for uid, each in self._gone.items() if now - each.book.meter.at < KEPT_FOR}
         self._stacks = {uid: kept for uid, kept in self._stacks.items() if uid in uids}
         self._shown = {uid: shown for uid, shown in self._shown.items() if uid in uids}
         pods = (pod.uid for key in keys for pod in self._store.observed(key).pods.values())
         there = frozenset(pods)
         self._fronts.retain(there)
         self._engines.retain(there)
+
+
+def _left(kept: _Kept) -> Gone:
+    owner = kept.place.owner
+    return gone(StackRef(owner.name, owner.namespace, owner.uid), kept.tags, kept.book)
 
 
 def _seen(book: Book, sources: Sequence[Source], at: datetime, rates: Rates, zone: ZoneInfo) -> Book:

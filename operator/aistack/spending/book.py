@@ -139,12 +139,12 @@ def loaded(manifest: Manifest) -> Book:
                 model: _throughput(*each) for model, each in remembered.get("throughput", {}).items()
             },
         )
-    except _NO_BOOK as error:
+    except NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
         raise ValueError(f"ConfigMap {name} holds no spending: {error!r}") from error
 
 
-_NO_BOOK = (
+NO_BOOK = (
     KeyError,
     TypeError,
     ValueError,
@@ -155,6 +155,7 @@ _NO_BOOK = (
     RecursionError,
     zlib.error,
 )
+"""What reading one raises that somebody has torn."""
 
 
 def _known(each: Mapping[str, Any]) -> Known:

@@ -12,15 +12,18 @@ from zoneinfo import ZoneInfo
 
 from aistack.api.budgets import AIBudgetStatus
 from aistack.kinds import Manifest
-from aistack.spending.book import Book
+from aistack.spending.book import NO_BOOK, Book
+from aistack.spending.gone import Gone, packed, unpacked
 from aistack.spending.money import PicoUnits, heard, said
 from aistack.spending.month import day_name, moment, month_name
 
-BOOK = "spending.json"
-"""The key of the ConfigMap."""
+BOOK, GONE = "spending.json", "gone.json.gz"
+"""The keys of the ConfigMap."""
 MOST_SHARES = 6_000
 """Some 110 bytes each, and etcd takes objects of 1.5 MiB."""
 OTHERS = "others"
+MOST_GONE = 500
+"""Deleted stacks that are remembered part by part; of earlier ones the sum is."""
 MOST_DAYS = 70
 """Ten weeks: enough to know a weekly rhythm."""
 
@@ -37,6 +40,9 @@ class Share:
     """This month, while the budget counted it."""
 
 
+NOBODY: Mapping[str, Gone] = {}
+
+
 @dataclass(frozen=True, slots=True)
 class BudgetBook:
     """One budget's month, and what it spent on each of the last days."""
@@ -51,6 +57,8 @@ class BudgetBook:
     """By the stack's uid, of those also that are gone."""
     days: Mapping[str, PicoUnits] = field(default_factory=dict)
     """By `2026-11-03`, in the budget's time zone."""
+    gone: Mapping[str, Gone] = field(default_factory=dict)
+    """By uid, the stacks that were deleted while it counted them, in this month or the last."""
 
     @property
     def month_to_date(self) -> PicoUnits:
@@ -70,11 +78,16 @@ def reopened(status: AIBudgetStatus, now: datetime, zone: ZoneInfo) -> BudgetBoo
 
 
 def looked(
-    book: BudgetBook, stacks: Mapping[str, tuple[str, Book | None]], now: datetime, zone: ZoneInfo
+    book: BudgetBook,
+    stacks: Mapping[str, tuple[str, Book | None]],
+    now: datetime,
+    zone: ZoneInfo,
+    deleted: Mapping[str, Gone] = NOBODY,
 ) -> BudgetBook:
     """With what the stacks have spent since the last look.
 
     `stacks` are those that it counts now, by uid, with their names; None where a book could not be read.
+    `deleted` are those that are there no more, whoever has counted them.
     What was spent over the turn of a month is in the new one as far as the stacks' own months have it. A look
     into the past, as after a clock was set back, sees nothing.
     """
@@ -98,7 +111,17 @@ def looked(
         shares = {uid: share for uid, share in turned.items() if uid in stacks}
     shares = _bounded(shares)
     days = {**book.days, day: book.days.get(day, 0) + grown}
-    return replace(book, at=now, month=month, shares=shares, days=dict(sorted(days.items())[-MOST_DAYS:]))
+    days = dict(sorted(days.items())[-MOST_DAYS:])
+    gone = _gone(book, deleted, turned=month != book.month)
+    return replace(book, at=now, month=month, shares=shares, days=days, gone=gone)
+
+
+def _gone(book: BudgetBook, deleted: Mapping[str, Gone], *, turned: bool) -> Mapping[str, Gone]:
+    """With those that it counted at its last look; without those that were gone before the last month."""
+    kept = {uid: each for uid, each in book.gone.items() if not turned or each.book.now.month == book.month}
+    counted = {uid for uid, share in book.shares.items() if share.seen is not None}
+    new = {uid: each for uid, each in deleted.items() if uid in counted}
+    return dict([*kept.items(), *new.items()][-MOST_GONE:])
 
 
 def as_of(book: BudgetBook, now: datetime, zone: ZoneInfo) -> BudgetBook:
@@ -139,8 +162,8 @@ def _grown_only(shares: Mapping[str, Share], before: Mapping[str, Share]) -> dic
     }
 
 
-def dumped(book: BudgetBook) -> dict[str, str]:
-    """`data` of the ConfigMap."""
+def dumped(book: BudgetBook) -> Manifest:
+    """`data` and `binaryData` of the ConfigMap."""
     shown = {
         "at": book.at.isoformat(),
         "month": book.month,
@@ -152,7 +175,8 @@ def dumped(book: BudgetBook) -> dict[str, str]:
         },
         "days": {day: said(amount) for day, amount in book.days.items()},
     }
-    return {BOOK: json.dumps(shown, separators=(",", ":"))}
+    data = {"data": {BOOK: json.dumps(shown, separators=(",", ":"))}}
+    return {**data, "binaryData": {GONE: packed(book.gone.values())}} if book.gone else data
 
 
 def loaded(manifest: Manifest) -> BudgetBook:
@@ -170,7 +194,8 @@ def loaded(manifest: Manifest) -> BudgetBook:
             days={
                 date.fromisoformat(day).isoformat(): heard(amount) for day, amount in shown["days"].items()
             },
+            gone=unpacked(manifest["binaryData"][GONE]) if manifest.get("binaryData") else {},
         )
-    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+    except NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
         raise ValueError(f"ConfigMap {name} holds no spending: {error!r}") from error

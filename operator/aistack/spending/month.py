@@ -50,6 +50,12 @@ def month_named(name: str, zone: ZoneInfo) -> Month:
     return month_of(datetime(year, month, 15, tzinfo=UTC), zone)
 
 
+def month_before(name: str) -> str:
+    """`2026-12` before `2027-01`."""
+    zone = ZoneInfo("UTC")
+    return month_name(month_named(name, zone).begin - datetime.resolution, zone)
+
+
 def month_of(now: datetime, zone: ZoneInfo) -> Month:
     first = now.astimezone(zone).replace(day=1, hour=0, minute=0, second=0, microsecond=0, fold=0)
     later = first.replace(year=first.year + first.month // 12, month=first.month % 12 + 1)
