@@ -31,7 +31,7 @@ from aistack.health import Subject
 from aistack.intent import intent_of
 from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
-from aistack.observed import Awaited, Child, Failure, Observed
+from aistack.observed import Awaited, Child, Observed
 from aistack.platform import Platform, judged
 from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
@@ -39,7 +39,7 @@ from aistack.records import Content
 from aistack.render import render
 from aistack.render.gateway.demand import Sleeper
 from aistack.resolve import Problem, ResolvedStack, StackRef
-from aistack.rollout import rollout
+from aistack.rollout import Rollout, rollout
 from aistack.waking import both_ways, followed
 
 SOON, LATER = 10.0, 60.0
@@ -125,11 +125,76 @@ async def reconcile(
         outcome = await _write(raw, before, after, kube, now)
         return replace(outcome, results=verdict.tally, cost=cost_status(intent.estimated), retry_after=LATER)
 
+    made = await _made(wanted, manifests, before, observed=observed, kube=kube, now=now)
+    if made is None:
+        return Outcome(ready=False, reason=Reason.TERMINATING)
+    if made.is_rolled_out:
+        reservation = await accounts.release(claim, counting, reservation)
+
+    after = status.reported(
+        wanted,
+        made.state,
+        generation=generation,
+        verdict=verdict,
+        cost=cost_status(
+            intent.quoted,
+            verdicts,
+            observed.metered,
+            before.cost,
+            limits_status(intent.limits),
+        ),
+        reservation=reservation,
+        records=await record(replace(content, runs=True)),
+        failures=made.applied.failures,
+        inventory=made.applied.inventory,
+        before=before,
+        now=now,
+        restraint=intent.restraint,
+        limits=judgement(intent.limits),
+        routes=intent.routes,
+    )
+    outcome = await _write(raw, before, after, kube, now)
+    return replace(
+        outcome,
+        deleted=made.deleted,
+        results=verdict.tally,
+        cost=after.cost,
+        failed=any(failure.transient for failure in made.applied.failures),
+        retry_after=_retry_after(made, reservation),
+        awaited=made.fronts.awaited,
+        sleepers=followed(wanted, observed),
+        balanced=intent.routes,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Made:
+    """How the objects of a stack are after they were written and deleted."""
+
+    applied: apply.Applied
+    deleted: tuple[Child, ...]
+    fronts: Rollout
+    state: health.Health
+    is_rolled_out: bool
+    """Nothing of an earlier spec runs any more."""
+    lingering: bool
+    """Something is still to be deleted, once the fronts that call it have ended."""
+
+
+async def _made(
+    wanted: ResolvedStack,
+    manifests: Sequence[Manifest],
+    before: AIStackStatus,
+    *,
+    observed: Observed,
+    kube: Kube,
+    now: datetime,
+) -> _Made | None:
+    """Makes of a stack's objects what is wanted; None where the stack itself is gone by now."""
     decided = apply.plan(wanted.ref, manifests, before.inventory, observed)
     if decided.anew and not await still_there(wanted.ref, kube):
-        return Outcome(ready=False, reason=Reason.TERMINATING)
+        return None
     applied = await apply.execute(wanted.ref, decided, kube)
-
     seen = _with_writes(observed, applied.written)
     fronts = rollout(
         wanted,
@@ -142,48 +207,13 @@ async def reconcile(
     await apply.tell(wanted.ref, fronts.untold, fronts.news, kube)
     deleted = await apply.prune(wanted.ref, decided, applied, kube, rerouted=fronts.rerouted)
     state = await _explained(health.assess(wanted, seen, applied.failures, fronts), wanted.ref, kube, now)
-
-    if state.settled and apply.is_rolled_out(wanted.ref, manifests, applied, seen):
-        reservation = await accounts.release(claim, counting, reservation)
-
-    after = status.reported(
-        wanted,
+    return _Made(
+        applied,
+        deleted,
+        fronts,
         state,
-        generation=generation,
-        verdict=verdict,
-        cost=cost_status(
-            intent.quoted,
-            verdicts,
-            observed.metered,
-            before.cost,
-            limits_status(intent.limits),
-        ),
-        reservation=reservation,
-        records=await record(replace(content, runs=True)),
-        failures=applied.failures,
-        inventory=applied.inventory,
-        before=before,
-        now=now,
-        restraint=intent.restraint,
-        limits=judgement(intent.limits),
-        routes=intent.routes,
-    )
-    outcome = await _write(raw, before, after, kube, now)
-    return replace(
-        outcome,
-        deleted=deleted,
-        results=verdict.tally,
-        cost=after.cost,
-        failed=any(failure.transient for failure in applied.failures),
-        retry_after=_retry_after(
-            applied.failures,
-            state.unexplained,
-            reservation,
-            lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
-        ),
-        awaited=fronts.awaited,
-        sleepers=followed(wanted, observed),
-        balanced=intent.routes,
+        is_rolled_out=state.settled and apply.is_rolled_out(wanted.ref, manifests, applied, seen),
+        lingering=fronts.lingering > 0 and len(deleted) < len(decided.deletions),
     )
 
 
@@ -252,12 +282,14 @@ def _refusals(
     return () if verdict.suspensions else verdict.refusals(standing)
 
 
-def _retry_after(
-    failures: Sequence[Failure], unexplained: Sequence[Subject], reservation: Reservation, *, lingering: bool
-) -> float | None:
+def _retry_after(made: _Made, reservation: Reservation) -> float | None:
+    failures = made.applied.failures
     if any(failure.transient for failure in failures):
         return None  # the queue's own back-off begins far sooner
-    if unexplained or lingering or any(failure.reason is Reason.TERMINATING for failure in failures):
+    terminating = any(failure.reason is Reason.TERMINATING for failure in failures)
+    # What was written and has changed nothing is told of by no watch, and money may be given back then.
+    unwatched = made.state.settled and bool(made.applied.written)
+    if made.state.unexplained or made.lingering or terminating or unwatched:
         return SOON
     return LATER if failures or reservation.denied else None
 

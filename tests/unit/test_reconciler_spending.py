@@ -5,8 +5,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from aistack.budget import Budgets
+from aistack.kinds import Manifest
 from aistack.observed import Metered
 from aistack.platform import Platform
+from aistack.reconciler import SOON
 from aistack.runtime.store import Store
 from aistack.unreadable import Unreadable
 from tests.budgets import manifest
@@ -45,6 +47,13 @@ class Cluster(Reconciled):
         return self.status
 
 
+class Settled(Reconciled):
+    """Its Deployments have no pod left by the time they are written."""
+
+    async def apply(self, manifest: Manifest, **fields: Any) -> Manifest:
+        return await super().apply({**manifest, "status": {"observedGeneration": 1}}, **fields)
+
+
 def unreadable() -> tuple[Unreadable, ...]:
     """The same budget as a newer version has written it."""
     newer, store = manifest(burst="10%"), Store()
@@ -71,6 +80,28 @@ async def test_what_was_spent_is_said_until_it_is_known_anew() -> None:
     assert (cost["monthToDate"], cost["forecast"]) == ("40.00", "90.00")
     cost = (await cluster.runs(Metered("2026-12", 10_000, None)))["cost"]
     assert (cost["monthToDate"], cost.get("forecast")) == ("0.01", None)
+
+
+async def test_what_is_not_needed_any_more_is_given_back_though_no_watch_tells_of_what_was_written() -> None:
+    spec: dict[str, Any] = {
+        "models": [managed()],
+        "gateway": {"routes": [route(("gpt", 1))]},
+        "traffic": TRAFFIC,
+    }
+    cluster = Settled(stack(**spec), manifest(limit="100000"))
+
+    async def run() -> tuple[float | None, str]:
+        """When it is looked at again, and what is held for it then."""
+        platform = Platform(catalog(), prices(), budgets=Budgets(tuple(cluster.budgets().values())))
+        outcome = await cluster.run(platform, NOW)
+        return outcome.retry_after, cluster.stored["care"]["status"]["reserved"]
+
+    _, held = await run()
+    cluster.ask(stack(**spec, suspend=True))
+    assert await run() == (SOON, held)
+    again, rest = await run()
+    assert again is None
+    assert float(rest) < float(held)
 
 
 def within_limits(status: Mapping[str, Any]) -> str:
