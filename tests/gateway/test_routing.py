@@ -113,11 +113,35 @@ async def test_a_body_without_a_model_is_refused(front: Front, body: str, code: 
     assert refusal(await front.ask(None, raw=body)) == (400, code)
 
 
-async def test_a_body_is_read_as_json_whatever_it_is_called(front: Front, claude: StandIn) -> None:
-    raw = json.dumps({"model": "provider"})
-    reply = await front.ask(None, raw=raw, headers={"content-type": "text/plain"})
-    assert reply.json["answered_by"] == "claude"
-    assert claude.asked[0].body == {"model": "acme/claude-large"}
+@pytest.mark.parametrize("called", ["text/plain", "Application/JSON", "multipart/form-data; boundary=x"])
+async def test_a_body_is_read_as_json_whatever_it_is_called(
+    front: Front, llama: StandIn, claude: StandIn, called: str
+) -> None:
+    for model in ("provider", "brief"):
+        raw = json.dumps({"model": model, "stream": True, "max_tokens": 5000})
+        reply = await front.ask(None, raw=raw, headers={"content-type": called})
+        assert reply.status == 200
+    [sent] = claude.asked
+    assert sent.body["model"] == "acme/claude-large"
+    assert sent.body["stream_options"] == {"include_usage": True}
+    [sent] = llama.asked
+    assert sent.headers["content-type"] == "application/json"
+    assert (sent.body["max_tokens"], sent.body["stream_options"]) == (100, {"include_usage": True})
+
+
+@pytest.mark.parametrize("value", [1, 0, 1.0, "true", "yes", ""], ids=repr)
+@pytest.mark.parametrize("model", ["in-order", "provider"])
+async def test_what_only_a_models_server_takes_for_a_stream_is_refused(
+    front: Front, stand_ins: dict[str, StandIn], model: str, value: object
+) -> None:
+    """Its usage would not be asked for: nobody would count it."""
+    assert refusal(await front.ask(model, stream=value)) == (400, "invalid_stream")
+    assert not [server for server in stand_ins.values() if server.asked]
+
+
+@pytest.mark.parametrize("value", [False, None])
+async def test_no_stream_is_a_whole_answer(front: Front, value: object) -> None:
+    assert (await front.ask("alone", stream=value)).json["answered_by"] == "llama"
 
 
 async def test_a_body_that_is_too_large_is_refused(front: Front, llama: StandIn) -> None:

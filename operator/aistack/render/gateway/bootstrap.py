@@ -122,7 +122,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 request_headers_timeout="30s",
                 access_log=list(loggers(gateway)),
-                early_header_mutation_extensions=[early_mutations("nobody_yet", list(nobody_yet()))],
+                early_header_mutation_extensions=[early_mutations("as_read", [as_json(), *nobody_yet()])],
                 **({"tracing": tracing(gateway, traces)} if traces else {}),
             )
         ],
@@ -216,18 +216,17 @@ def rename_model() -> Manifest:
     return extension("transform", "filters.http.transform.v3.TransformConfig")
 
 
-def clean_headers() -> Manifest:
-    """Before any filter: the body was read as JSON whatever the client called it, and only what is called so
-    is renamed; and LiteLLM is told nothing by a client's headers.
+def as_json() -> Manifest:
+    """A body is read as JSON whatever its client calls it, so it is what everybody behind takes it for, too:
+    nothing is served here that isn't.
     """
     content_type = {"key": "content-type", "value": "application/json"}
-    return early_mutations(
-        "clean_headers",
-        [
-            {"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}},
-            {"remove_on_match": {"key_matcher": {"prefix": "x-litellm-"}}},
-        ],
-    )
+    return {"append": {"header": content_type, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}}
+
+
+def clean_headers() -> Manifest:
+    """Before any filter: LiteLLM is told nothing by a client's headers."""
+    return early_mutations("clean_headers", [{"remove_on_match": {"key_matcher": {"prefix": "x-litellm-"}}}])
 
 
 def router() -> Manifest:

@@ -19,6 +19,9 @@ NO_MODEL = error(
     "missing_model",
     "model",
 )
+BAD_STREAM = error(
+    "The field stream has to be true or false.", "invalid_request_error", "invalid_stream", "stream"
+)
 UNKNOWN_MODEL = error(
     f"The model '{MODEL}' is not here, or does not answer this path; GET /v1/models lists the models.",
     "invalid_request_error",

@@ -11,6 +11,7 @@ from aistack.render.gateway.interception import MARK, interception_host, orders,
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import (
+    BAD_STREAM,
     MONEY_SPENT,
     NO_MODEL,
     NOT_JSON,
@@ -82,12 +83,17 @@ def spent_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
 
 
 def bad_bodies() -> Iterator[Manifest]:
+    """A model's server may take `"stream": 1` or `"yes"` for true: what no entry knows for a stream must not
+    become one."""
     for bad, body in (("not_json", NOT_JSON), ("no_model", NO_MODEL)):
-        match = {
-            **_path(_any_path()),
-            "dynamic_metadata": [_metadata("bad", {"string_match": {"exact": bad}})],
-        }
-        yield _refusal(bad, match, 400, body)
+        said = [_metadata("bad", {"string_match": {"exact": bad}})]
+        yield _refusal(bad, {**_path(_any_path()), "dynamic_metadata": said}, 400, body)
+    known: Manifest = {"value_matchers": [{"bool_match": True}, {"bool_match": False}, {"null_match": {}}]}
+    said = [
+        _metadata("stream", {"present_match": True}),
+        _metadata("stream", {"or_match": known}, invert=True),
+    ]
+    yield _refusal("bad_stream", {**_path(_any_path()), "dynamic_metadata": said}, 400, BAD_STREAM)
 
 
 def unknown() -> Iterator[Manifest]:
@@ -236,5 +242,5 @@ def _any_path() -> str:
     return "|".join(PATHS.values())
 
 
-def _metadata(key: str, value: Manifest) -> Manifest:
-    return {"filter": METADATA, "path": [{"key": key}], "value": value}
+def _metadata(key: str, value: Manifest, **options: bool) -> Manifest:
+    return {"filter": METADATA, "path": [{"key": key}], "value": value, **options}
