@@ -142,6 +142,18 @@ def test_what_a_deleted_stack_has_cost_is_on_the_bill_of_its_month() -> None:
     assert list(cluster.gone("uid-of-another", last_month=False)) == []
 
 
+def test_each_currency_that_a_stacks_prices_had_in_the_month_is_a_bill_of_its_own() -> None:
+    euros, dollars = bill("3", currency="EUR"), bill("12.35")
+    cluster = in_a_cluster(**{"care/support": replace(euros, others={"USD": dollars})})
+    found = cluster.bills("uid-of-care/support", last_month=False)
+    assert [(each.book.currency, each.tally) for each in found] == [("EUR", euros.now), ("USD", dollars.now)]
+    assert difference(metered(), cluster) == "", "the dollars are what the budget has seen"
+    december = bill("3", month="2026-12", currency="EUR")
+    later = in_a_cluster(**{"care/support": replace(december, others={"USD": dollars})})
+    past = later.bills("uid-of-care/support", last_month=True)
+    assert [each.tally.cost for each in past] == [0, dollars.now.cost]
+
+
 def test_one_stack_and_the_month_before_are_told_as_bills_only() -> None:
     with pytest.raises(BudgetError, match="write --output csv with them"):
         run("care", "", "text", stack="", last_month=True)

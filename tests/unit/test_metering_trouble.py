@@ -138,6 +138,29 @@ async def test_what_is_counted_in_another_currency_is_named(front: Front) -> Non
     assert world.metered() == ("PriceUnknown", "not counted, without a price; care/support: counted in EUR")
 
 
+async def test_a_currency_that_comes_back_goes_on_where_it_was_left(front: Front) -> None:
+    world = World()
+    dollars, said = world.prices, []
+    for currency, tokens in (
+        ("USD", 20_000_000),
+        ("EUR", 30_000_000),
+        ("USD", 40_000_000),
+        ("USD", 45_000_000),
+    ):
+        world.prices = replace(dollars, currency=currency)
+        front.tokens = tokens
+        status = await world.looks()
+        world.restarts()
+        kept = json.loads(world.cluster.maps["care", "support-spending"]["data"]["spending.json"])
+        said.append((kept["currency"], round(float(kept["monthToDate"])), status["monthToDate"]))
+    assert said == [
+        ("USD", 40, "40.00"),
+        ("EUR", 20, "40.00"),
+        ("USD", 60, "40.00"),
+        ("USD", 70, "50.00"),
+    ], "a budget counts what comes from the look on at which the stack is back"
+
+
 @pytest.mark.usefixtures("front")
 async def test_a_budget_that_gets_a_time_zone_that_nobody_knows_says_so() -> None:
     world = World()

@@ -16,7 +16,7 @@ from aistack.cost.prices import Price
 from aistack.resolve import StackRef
 from aistack.spending import book as stack_book
 from aistack.spending import budget as budget_book
-from aistack.spending.book import Book, entered
+from aistack.spending.book import Book, entered, in_currency
 from aistack.spending.budget import BudgetBook, looked, opened
 from aistack.spending.counters import Series
 from aistack.spending.gone import gone, packed, unpacked
@@ -88,6 +88,35 @@ def test_a_stacks_month_is_by_item_client_and_route_and_begins_anew() -> None:
     assert (book.last.month, book.last.cost) == ("2026-11", 16), "the bill of the month before can be had"
 
 
+def used_on(book: Book, month: int, day: int) -> Book:
+    """With what is used between its last look and one on this day."""
+    meter = Meter(START, datetime(2026, month, day, tzinfo=UTC))
+    return entered(book, meter, Use(60), Costs(USED, {}, frozenset()), UTC_ZONE)
+
+
+def test_what_was_used_in_another_currency_stays_on_its_bill_and_goes_on_where_that_comes_back() -> None:
+    dollars = months_of((11, 11), (11, 12))
+    euros = used_on(in_currency(dollars, "EUR"), 11, 20)
+    assert (euros.currency, euros.total, euros.now.cost) == ("EUR", 8, 8)
+    assert euros.others["USD"].now == dollars.now
+    again = used_on(in_currency(euros, "USD"), 11, 21)
+    assert (again.currency, again.total, again.now.cost) == ("USD", 24, 24)
+    assert {currency: each.total for currency, each in again.others.items()} == {"EUR": 8}
+    assert in_currency(again, "USD") is again
+
+
+@pytest.mark.parametrize("turned", [False, True], ids=["in the month", "with the month's turn"])
+def test_another_currencys_month_is_forgotten_when_that_of_the_next_is_over(turned: bool) -> None:
+    dollars = months_of((11, 11))
+    euros = used_on(in_currency(dollars, "EUR"), *((12, 1) if turned else (11, 20)))
+    december = used_on(euros, 12, 2)
+    assert december.others["USD"].of_month("2026-11") == dollars.now
+    january = entered(
+        december, Meter(START, datetime(2027, 1, 1, tzinfo=UTC)), Use(60), Costs({}, {}), UTC_ZONE
+    )
+    assert january.others == {}
+
+
 def test_a_clock_that_was_ahead_over_a_months_turn_takes_no_month_away() -> None:
     book = months_of((11, 11), (12, 1), (11, 12))
     assert (book.now.month, book.now.cost) == ("2026-11", 16)
@@ -137,7 +166,8 @@ def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
     calls = {Call("web", "chat", "gpt"): Called(0, 2), Call("", "chat", "llama"): Called(7, 1)}
     now, last = Tally("2026-11", used, calls, ("tier",), 1.5), Tally("2026-10", {TOKENS: Amount(1, 1)})
     busy = Throughput("digest", "support-llama-7f", (Busy(START, 900.5),), 900, timestamp(START))
-    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": busy})
+    other = Book(Meter(START, START), "USD", 7, "UTC", Tally("2026-11", USED, calls), last)
+    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": busy}, {"USD": other})
     kept = stack_book.dumped(book)
     assert stack_book.loaded(kept) == book
     assert stack_book.dumped(stack_book.loaded(kept)) == kept

@@ -45,11 +45,16 @@ class Metered:
     """Of the stacks."""
     budgets: Mapping[str, BudgetBook]
 
-    def bill(self, uid: str, *, last_month: bool) -> Bill:
+    def bills(self, uid: str, *, last_month: bool) -> Iterator[Bill]:
+        """Of one stack; a bill of its own for each other currency that its prices had in the month."""
         stack, book = self.stacks[uid], self.books[uid]
         meta = stack.metadata
-        ref = StackRef(meta.name, meta.namespace, meta.uid)
-        return Bill(ref, tags_of(stack), book, book.last if last_month else book.now)
+        ref, tags = StackRef(meta.name, meta.namespace, meta.uid), tags_of(stack)
+        tally = book.last if last_month else book.now
+        yield Bill(ref, tags, book, tally)
+        for other in book.others.values():
+            if earlier := other.of_month(tally.month or month_before(book.now.month)):
+                yield Bill(ref, tags, other, earlier)
 
     def gone(self, budget: str, *, last_month: bool) -> Iterator[Bill]:
         """Of the stacks that were deleted while the budget counted them."""
@@ -66,9 +71,11 @@ def of_budgets(budgets: Sequence[AIBudget], kubeconfig: str, *, last_month: bool
     """
     metered = asyncio.run(_metered(kubeconfig))
     counted = {entry.uid for budget in budgets for entry in budget.status.stacks}
-    bills = {uid: metered.bill(uid, last_month=last_month) for uid in metered.books if uid in counted}
+    bills = [
+        bill for uid in metered.books if uid in counted for bill in metered.bills(uid, last_month=last_month)
+    ]
     gone = [bill for each in budgets for bill in metered.gone(each.metadata.uid, last_month=last_month)]
-    outcome = _tell({**bills, **{bill.stack.uid: bill for bill in gone}}.values())
+    outcome = _tell([*bills, *{bill.stack.uid: bill for bill in gone}.values()])
     if last_month:
         remark(
             "these are the stacks that are counted now or were deleted: what others have cost is not in it"
@@ -86,7 +93,7 @@ def difference(budget: AIBudget, metered: Metered) -> str:
     if status.month_to_date is None:
         return ""
     held = [entry.uid for entry in status.stacks if entry.uid in metered.books]
-    bills = [metered.bill(uid, last_month=False) for uid in held]
+    bills = [bill for uid in held for bill in metered.bills(uid, last_month=False)]
     bills += metered.gone(budget.metadata.uid, last_month=False)
     tallies = [bill.tally for bill in bills if bill.book.currency == currency]
     bill, seen = sum(each.cost for each in tallies if each.month == status.month), heard(status.month_to_date)
@@ -102,7 +109,7 @@ def difference(budget: AIBudget, metered: Metered) -> str:
 def of_stack(name: str, kubeconfig: str, *, last_month: bool) -> Exit:
     """Of `care/support`, whether or not a budget counts it."""
     metered = asyncio.run(_metered(kubeconfig))
-    bills = [metered.bill(uid, last_month=last_month) for uid in metered.books]
+    bills = [bill for uid in metered.books for bill in metered.bills(uid, last_month=last_month)]
     found = [bill for bill in bills if _title(bill.stack) == name]
     if not found:
         complain(f"AIStack {name}: nothing is metered of it; write it as namespace/name")

@@ -35,7 +35,7 @@ from aistack.runtime.places import Place, fetch, keep, place_of
 from aistack.runtime.store import Key, Store
 from aistack.spending import Book, micro
 from aistack.spending import book as stack_books
-from aistack.spending.book import KEPT_FOR, entered, is_news
+from aistack.spending.book import KEPT_FOR, entered, in_currency, is_news
 from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
 from aistack.spending.gone import Gone, gone
@@ -201,8 +201,7 @@ class Metering:
     async def _read(self, key: Key, book: Book, rates: Rates, platform: Platform, now: datetime) -> Book:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address and _costs(pod)]
         counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
-        if book.currency != platform.prices.currency:
-            book = Book(book.meter, platform.prices.currency)
+        book = in_currency(book, platform.prices.currency)
         sources = [_source(pod, counted) for pod in pods]
         zone = _zone(platform, self._store.metadata(key) or Metadata())
         turn = month_of(now, zone).begin - datetime.resolution

@@ -18,7 +18,7 @@ from aistack.spending import tally as tallies
 from aistack.spending.counters import Series
 from aistack.spending.meter import Known, Meter, Use
 from aistack.spending.money import PicoUnits, heard, said
-from aistack.spending.month import moment, month_name
+from aistack.spending.month import moment, month_before, month_name
 from aistack.spending.rates import Costs
 from aistack.spending.tally import EMPTY, Tally
 from aistack.spending.throughput import Busy, Throughput, Throughputs
@@ -45,12 +45,19 @@ class Book:
     last: Tally = EMPTY
     """That of the month before."""
     throughput: Throughputs = field(default_factory=dict)
+    others: Mapping[str, "Book"] = field(default_factory=dict)
+    """By currency, the sums of this month and the last in those that the prices had before."""
+
+    def of_month(self, month: str) -> Tally | None:
+        """What was used in `2026-11`; None where nothing of it is known."""
+        return next((tally for tally in (self.now, self.last) if tally.month == month), None)
 
 
 def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) -> Book:
     """With what was used since the last look, all of it in the month of this one."""
     now, last = book.now, book.last
     month = month_name(meter.at, zone)
+    recent = (month, month_before(month))
     if month == last.month:  # a clock was ahead
         now, last = last, now
     elif month != now.month:
@@ -62,7 +69,23 @@ def entered(book: Book, meter: Meter, use: Use, spent: Costs, zone: ZoneInfo) ->
         total=book.total + spent.total,
         now=now.plus(spent, use.unread_seconds),
         last=last,
+        others={each.currency: each for each in book.others.values() if each.now.month in recent},
     )
+
+
+def in_currency(book: Book, currency: str) -> Book:
+    """The book as it goes on where prices are in this one: nothing is exchanged, so each has its own sums."""
+    if book.currency == currency:
+        return book
+    others = {**book.others, book.currency: sums(book)}
+    back = others.pop(currency, Book(book.meter, currency))
+    return replace(back, meter=book.meter, throughput=book.throughput, others=others)
+
+
+def sums(book: Book) -> Book:
+    """Without what only goes on counting."""
+    meter = Meter(book.meter.since, book.meter.at)
+    return Book(meter, book.currency, book.total, book.zone, book.now, book.last)
 
 
 def as_of(book: Book, now: datetime) -> Book:
@@ -110,6 +133,7 @@ def dumped(book: Book) -> Manifest:
         "calls": tallies.calls_said(book.now),
         "lastCalls": tallies.calls_said(book.last),
         "throughput": {model: _remembered(each) for model, each in book.throughput.items()},
+        "others": [sums_said(each) for each in book.others.values()],
     }
     packed = gzip.compress(json.dumps(remembered, separators=(",", ":")).encode(), mtime=0)
     return {
@@ -138,6 +162,7 @@ def loaded(manifest: Manifest) -> Book:
             throughput={
                 model: _throughput(*each) for model, each in remembered.get("throughput", {}).items()
             },
+            others={each["currency"]: sums_read(each) for each in remembered.get("others", ())},
         )
     except NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
@@ -156,6 +181,26 @@ NO_BOOK = (
     zlib.error,
 )
 """What reading one raises that somebody has torn."""
+
+
+def sums_said(book: Book) -> dict[str, Any]:
+    """One that only has its sums, as JSON."""
+    return {
+        "currency": book.currency,
+        "timeZone": book.zone,
+        "since": book.meter.since.isoformat(),
+        "at": book.meter.at.isoformat(),
+        "total": said(book.total),
+        "months": [[tallies.shown(each), tallies.calls_said(each)] for each in (book.now, book.last)],
+    }
+
+
+def sums_read(said: Mapping[str, Any]) -> Book:
+    """What `sums_said` has made. It raises one of NO_BOOK for anything else."""
+    meter = Meter(moment(said["since"]), moment(said["at"]))
+    now, last = (tallies.read(shown, calls) for shown, calls in said["months"])
+    zone = ZoneInfo(said["timeZone"]).key
+    return Book(meter, said["currency"], heard(said["total"]), zone, now, last)
 
 
 def _known(each: Mapping[str, Any]) -> Known:

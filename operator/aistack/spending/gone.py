@@ -8,10 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from aistack.resolve import StackRef
-from aistack.spending import tally as tallies
-from aistack.spending.book import Book
-from aistack.spending.meter import Meter
-from aistack.spending.month import moment
+from aistack.spending.book import Book, sums, sums_read, sums_said
 from aistack.spending.tally import Tally
 
 MOST_BYTES = 200_000
@@ -28,14 +25,13 @@ class Gone:
 
     def of_month(self, month: str) -> Tally | None:
         """What it has cost in `2026-11`."""
-        return next((tally for tally in (self.book.now, self.book.last) if tally.month == month), None)
+        return self.book.of_month(month)
 
 
 def gone(ref: StackRef, tags: Mapping[str, str], book: Book) -> Gone:
-    """Without what only goes on counting."""
-    meter = Meter(book.meter.since, book.meter.at)
+    """Without who asked: no bill says it."""
     now, last = replace(book.now, calls={}), replace(book.last, calls={})
-    return Gone(ref, tags, replace(book, meter=meter, now=now, last=last, throughput={}))
+    return Gone(ref, tags, replace(sums(book), now=now, last=last))
 
 
 def packed(stacks: Iterable[Gone]) -> str:
@@ -57,23 +53,11 @@ def _compressed(stacks: list[dict[str, Any]]) -> str:
 
 
 def _said(each: Gone) -> dict[str, Any]:
-    book = each.book
-    return {
-        "name": each.ref.name,
-        "namespace": each.ref.namespace,
-        "uid": each.ref.uid,
-        "tags": dict(each.tags),
-        "currency": book.currency,
-        "timeZone": book.zone,
-        "since": book.meter.since.isoformat(),
-        "at": book.meter.at.isoformat(),
-        "total": book.total,
-        "months": [tallies.shown(book.now), tallies.shown(book.last)],
-    }
+    ref = each.ref
+    named = {"name": ref.name, "namespace": ref.namespace, "uid": ref.uid, "tags": dict(each.tags)}
+    return {**named, **sums_said(each.book)}
 
 
 def _read(said: Mapping[str, Any]) -> Gone:
-    now, last = (tallies.read(each, ()) for each in said["months"])
-    meter = Meter(moment(said["since"]), moment(said["at"]))
-    book = Book(meter, said["currency"], int(said["total"]), said["timeZone"], now, last)
-    return Gone(StackRef(said["name"], said["namespace"], said["uid"]), dict(said["tags"]), book)
+    ref = StackRef(said["name"], said["namespace"], said["uid"])
+    return Gone(ref, dict(said["tags"]), sums_read(said))
