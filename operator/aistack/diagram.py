@@ -126,6 +126,8 @@ def _answers(source: str, route: ResolvedRoute, doors: Mapping[str, str]) -> Ite
         yield f"{source} {_dotted(f'fallback{order}')} {doors[model.name]}"
     for model in route.long_context_fallbacks:
         yield f"{source} {_dotted('too long for the others')} {doors[model.name]}"
+    if route.embedding:
+        yield f"{source} {_dotted('finds similar questions')} {doors[route.embedding.name]}"
 
 
 def _fallbacks(route: ResolvedRoute) -> list[ResolvedModel]:

@@ -85,6 +85,7 @@ def unreached_models(names: Names) -> Iterator[Problem]:
     reached = {target.model for route in routes for target in route.targets if target.weight}
     reached |= {name for route in routes for name in fallbacks_of(route, names)}
     reached |= {name for route in routes for name in followed(route.long_context_fallbacks, names)}
+    reached |= {route.cache.embedding_model for route in routes if route.cache.embedding_model}
     for name in names.models:
         if name not in reached:
             yield Problem(
@@ -152,6 +153,13 @@ def _routes(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
                         Reason.INVALID_REFERENCE,
                         f"no model or route is named {fallback!r}; {instead(known, 'add it to spec.models')}",
                     )
+        embedding = route.cache.embedding_model
+        if embedding and embedding not in models:
+            yield Problem(
+                f"{path}.cache.embeddingModel",
+                Reason.INVALID_REFERENCE,
+                f"no model is named {embedding!r}; {instead(models, 'add it to spec.models')}",
+            )
         yield from _mixed_tasks(path, [models[name] for name in members_of(route, names) if name in models])
 
 

@@ -142,6 +142,8 @@ class ResolvedRoute:
     targets: tuple[WeightedTarget, ...]
     fallbacks: tuple[ResolvedModel, ...]
     long_context_fallbacks: tuple[ResolvedModel, ...]
+    embedding: ResolvedModel | None = None
+    """What finds its similar questions; None where only the same request gets an answer again."""
     stopped: bool = False
     """The money of all its models is spent: it answers every request with an error."""
 
@@ -173,6 +175,11 @@ class ResolvedRoute:
         return tuple(Way(picked.weight, self._each_once((picked.model, *by_weight))) for picked in targets)
 
     @property
+    def answering(self) -> tuple[ResolvedModel, ...]:
+        """Every model that its requests may arrive at; weight 0 is no way."""
+        return tuple(model for way in (*self.ways, self.long_way) if way for model in way.models)
+
+    @property
     def long_way(self) -> Way | None:
         """What is tried for a request that is too long for a target; None when that is nothing else."""
         return Way(1, self.long_context_fallbacks) if self.long_context_fallbacks else None
@@ -195,6 +202,7 @@ class ResolvedGateway:
     adapter_image: str
     ratelimit_image: str
     redis_image: str
+    cache_image: str
     operator_namespace: str
     abilities: Abilities
     traces: Traces | None = None
@@ -230,9 +238,10 @@ class ResolvedGateway:
 
     @property
     def reached(self) -> tuple[ResolvedModel, ...]:
-        """Every model that some request may arrive at, now or later, each once; weight 0 is no way."""
-        ways = (way for route in self.routes for way in (*route.ways, route.long_way) if way)
-        models = (*(model for way in ways for model in way.models), *self.resting)
+        """Every model that some request may arrive at, now or later, each once."""
+        embeddings = (route.embedding for route in self.routes if route.embedding)
+        answering = (model for route in self.routes for model in route.answering)
+        models = (*answering, *embeddings, *self.resting)
         return tuple({model.name: model for model in models}.values())
 
     @property
@@ -315,22 +324,20 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
     spec = stack.spec
     ref = StackRef(stack.metadata.name, stack.metadata.namespace, stack.metadata.uid)
     models = {model.name: model for model in _models(spec, ref, names, catalog)}
+    replicas = spec.gateway.replicas
+    similar = any(route.cache.mode == "Semantic" for route in names.routes.values())
     gateway = ResolvedGateway(
         stack=ref,
         spec=spec.gateway,
         routes=tuple(_route(route, names, models) for route in names.routes.values()),
         clients=spec.gateway.clients,
-        replicas=_replicas(
-            spec.gateway.replicas.min,
-            spec.gateway.replicas.max,
-            catalog.abilities.resource_metrics,
-            spec.suspend,
-        ),
+        replicas=_replicas(replicas.min, replicas.max, catalog.abilities.resource_metrics, spec.suspend),
         envoy_image=spec.gateway.image or catalog.images["envoy"].reference,
         loader_image=catalog.images["loader"].reference,
         adapter_image=catalog.images["litellm"].reference,
         ratelimit_image=catalog.images["ratelimit"].reference,
         redis_image=catalog.images["redis"].reference,
+        cache_image=catalog.images["vectors" if similar else "redis"].reference,
         operator_namespace=catalog.operator_namespace,
         abilities=catalog.abilities,
         traces=catalog.traces,
@@ -342,17 +349,12 @@ def _models(spec: AIStackSpec, ref: StackRef, names: Names, catalog: Catalog) ->
     members = {route.name: members_of(route, names) for route in names.routes.values()}
     for model in spec.models:
         leading_here = (route for route, models in members.items() if model.name in models)
-        served_names = tuple(dict.fromkeys((model.name, *leading_here)))
+        served = tuple(dict.fromkeys((model.name, *leading_here)))
         if model.managed:
-            yield ManagedModel(ref, model, model.managed, served_names)
+            yield ManagedModel(ref, model, model.managed, served)
         elif model.self_hosted:
             yield _self_hosted(
-                model,
-                model.self_hosted,
-                ref,
-                suspended=spec.suspend,
-                served_names=served_names,
-                catalog=catalog,
+                model, model.self_hosted, ref, suspended=spec.suspend, served_names=served, catalog=catalog
             )
 
 
@@ -367,7 +369,7 @@ def _self_hosted(
 ) -> SelfHostedModel:
     accelerator = catalog.accelerator(hosted.accelerator.class_) or AcceleratorClassSpec()
     default = catalog.engine(accelerator)
-    image = hosted.runtime.image or default.reference
+    image, scaling = hosted.runtime.image or default.reference, hosted.scaling
     return SelfHostedModel(
         stack=ref,
         spec=model,
@@ -376,9 +378,7 @@ def _self_hosted(
         image=image,
         version=hosted.runtime.version or version_in_tag(image) or default.version,
         served_names=served_names,
-        replicas=_replicas(
-            hosted.scaling.min, hosted.scaling.max, catalog.abilities.custom_metrics, suspended
-        ),
+        replicas=_replicas(scaling.min, scaling.max, catalog.abilities.custom_metrics, suspended),
     )
 
 
@@ -394,4 +394,5 @@ def _route(route: Route, names: Names, models: Mapping[str, ResolvedModel]) -> R
         targets=tuple(WeightedTarget(models[target.model], target.weight) for target in route.targets),
         fallbacks=tuple(models[name] for name in fallbacks_of(route, names)),
         long_context_fallbacks=tuple(models[name] for name in followed(route.long_context_fallbacks, names)),
+        embedding=models[embedding] if (embedding := route.cache.embedding_model) else None,
     )

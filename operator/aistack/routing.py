@@ -124,6 +124,17 @@ def _cache(path: str, route: Route, names: Names) -> Iterator[Problem]:
     if not seconds(route.cache.ttl):
         message = f"{route.cache.ttl} keeps no answer; write such as 1h, or mode: Off"
         yield Problem(f"{path}.ttl", Reason.INVALID_SPEC, message)
+    if embedding := names.models.get(route.cache.embedding_model or ""):
+        yield from _embedding(f"{path}.embeddingModel", embedding)
+
+
+def _embedding(path: str, model: AIModel) -> Iterator[Problem]:
+    if model.task != "embedding":
+        message = f"the task of {model.name} is {model.task}; write the name of a model with task: embedding"
+        yield Problem(path, Reason.INVALID_SPEC, message)
+    if _may_sleep(model):
+        message = f"no question waits until {model.name} has started; write scaling.min: 1 for it"
+        yield Problem(path, Reason.INVALID_SPEC, message)
 
 
 def _checks(path: str, route: Route, names: Names) -> Iterator[Problem]:

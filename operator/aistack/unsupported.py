@@ -9,11 +9,6 @@ from aistack.units import seconds
 
 LATER = "this version of the operator does not serve it yet; leave it out"
 
-SEMANTIC = (
-    "similar requests can't be found by this version: LiteLLM searches with one similarity and one embedding "
-    "model for all routes, in a Redis with a search module; write Exact"
-)
-
 
 def unsupported_fields(spec: AIStackSpec) -> Iterator[tuple[str, str]]:
     """The path of every field that asks for what can't be honoured, and what to write instead."""
@@ -78,5 +73,3 @@ def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:
     for name, limit in (("timeout", route.timeout), ("firstTokenTimeout", route.first_token_timeout)):
         if limit and not seconds(limit):
             yield f"{path}.{name}", f"{limit} leaves no time for an answer; write such as 30s"
-    if route.cache.mode == "Semantic":
-        yield f"{path}.cache.mode", SEMANTIC

@@ -144,6 +144,21 @@ def test_of_a_stack_only_the_gateways_running_configuration_changes(provider: st
     assert changed == [("ConfigMap", "support-gateway")]
 
 
+def test_a_question_is_embedded_by_no_model_whose_money_is_spent() -> None:
+    """The same one still finds its answer, and no pod is restarted."""
+    ada = {**managed("ada"), "task": "embedding"}
+    kept = {"mode": "Semantic", "embeddingModel": "ada"}
+    made = priced(models=[hosted(), ada], gateway={"routes": [route(("llama", 1), cache=kept)]})
+    before, after = (
+        {(each["kind"], each["metadata"]["name"]): each for each in render(restrained(made, hold, prices()))}
+        for hold in (Hold(), Hold(exhausted={"model/ada": TURN}))
+    )
+    gateway = ("ConfigMap", "support-gateway")
+    assert [key for key in before if before[key] != after[key]] == [gateway]
+    routes = [manifests[gateway]["data"]["routes.json"] for manifests in (before, after)]
+    assert ["chat.embedding" in text for text in routes] == [True, False]
+
+
 def test_what_is_too_long_goes_to_no_model_whose_money_is_spent() -> None:
     found = held(("mini", 1), longContextFallbacks=["gpt", "llama"])
     assert [model.name for model in found.long_context_fallbacks] == ["llama"]
@@ -169,6 +184,15 @@ def refused(limit: dict[str, Any], *, model: str = "gpt-x", routes: tuple[str, .
     made: ResolvedStack = priced(models=models, gateway={"clients": [web], "routes": listed})
     assert not list(limit_problems(made, NO_PRICES)), "nobody was asked"
     return [str(problem) for problem in limit_problems(made, prices())]
+
+
+def test_a_clients_limit_wants_the_price_of_what_embeds_its_questions() -> None:
+    ada = {**managed("ada", model="nobody-knows"), "task": "embedding"}
+    kept = {"mode": "Semantic", "embeddingModel": "ada"}
+    clients = [client("web", **usd("4"))]
+    gateway = {"clients": clients, "routes": [route(("llama", 1), cache=kept)]}
+    [problem] = limit_problems(priced(models=[hosted(), ada], gateway=gateway), prices())
+    assert str(problem).startswith("spec.gateway.clients[web].monthlyLimit: nobody knows what ada costs")
 
 
 def test_a_limit_is_refused_that_nobody_could_hold() -> None:

@@ -30,6 +30,7 @@ from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted
 
 EXACT = {"mode": "Exact"}
+SEMANTIC = {"mode": "Semantic", "embeddingModel": "ada"}
 
 
 def costs(estimated: Estimate, component: str) -> tuple[str, str, str] | None:
@@ -143,6 +144,20 @@ def test_a_route_without_a_cache_has_no_hits() -> None:
     without = estimate(priced(models=models, gateway=none, traffic=traffic), prices())
     assert costs(without, "model/gpt") == ("3000.17",) * 3
     assert dict(without.assumptions)["cache hits"].why == "no route has a cache"
+
+
+def test_a_provider_embeds_every_question_at_most_and_writes_nothing() -> None:
+    """Of two routes one compares: 5e5 x 1000 x 0.02 / 1e6 = 10; sent: 1.8626 GiB x 0.09 = 0.17."""
+    models = [hosted(), {**managed("ada", model="ada"), "task": "embedding"}]
+    routes = [route(("llama", 1), cache=SEMANTIC), route(("llama", 1), name="second")]
+    spec = {"models": models, "gateway": {"routes": routes}, "traffic": TRAFFIC}
+    ada = {**GPT, "model": "ada", "inputPerMillion": "0.02", "outputPerMillion": "0"}
+    estimated = estimate(priced(**spec), prices(ada))
+    assert costs(estimated, "model/ada") == ("0.00", "10.17", "10.17")
+    assert not estimated.unknown
+    directly = [*routes, route(("ada", 1), name="vectors")]
+    beside = estimate(priced(**{**spec, "gateway": {"routes": directly}}), prices(ada))
+    assert [gap.component for gap in beside.unknown] == ["model/ada"]
 
 
 def test_cached_input_has_its_own_price() -> None:

@@ -71,6 +71,19 @@ def test_a_task_that_no_model_of_the_sort_does_stays_where_it_is() -> None:
     assert expected(cell, "model/minilm") == "584.00"
 
 
+def test_a_cache_compares_by_a_model_of_the_sort_where_one_does() -> None:
+    models = [hosted(tokensPerSecond=900), {**hosted("minilm"), "task": "embedding"}]
+    models += [managed(), {**managed("ada"), "task": "embedding"}]
+    kept = {"mode": "Semantic", "embeddingModel": "minilm"}
+    spec = {
+        "models": models,
+        "gateway": {"routes": [route(("llama", 1), cache=kept)]},
+        "traffic": TRAFFIC,
+    }
+    assert expected(cells(**spec)[Alternative.AS_IS, "1"], "model/minilm") == "584.00"
+    assert expected(cells(**spec)[Alternative.ALL_MANAGED, "1"], "model/ada") == "2000.34"
+
+
 def test_a_route_that_keeps_no_target_goes_to_its_fallback() -> None:
     spec = {
         "models": [hosted(), managed("small"), managed()],

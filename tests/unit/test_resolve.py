@@ -51,6 +51,23 @@ class TestRoutes:
         found = resolved(models=[hosted(name) for name in "abc"], gateway={"routes": routes})
         assert [model.name for model in found.gateway.routes[0].fallbacks] == ["b", "c"]
 
+    def test_what_embeds_the_questions_of_a_cache_is_reached_as_long_as_the_cache_is_there(self) -> None:
+        cache = {"mode": "Semantic", "embeddingModel": "minilm"}
+        routes = [{"name": "chat", "targets": [{"model": "llama"}], "cache": cache}]
+        models = [hosted("llama"), {**hosted("minilm"), "task": "embedding"}]
+        found = resolution(models=models, gateway={"routes": routes})
+        assert not found.warnings
+        assert found.stack
+        assert [model.name for model in found.stack.gateway.reached] == ["llama", "minilm"]
+
+    def test_no_question_waits_for_a_model_at_zero(self) -> None:
+        cache = {"mode": "Semantic", "embeddingModel": "minilm"}
+        routes = [{"name": "chat", "targets": [{"model": "llama"}], "cache": cache}]
+        models = [hosted("llama"), {**hosted("minilm", scaling={"min": 0}), "task": "embedding"}]
+        [problem] = resolution(models=models, gateway={"routes": routes}).problems
+        assert problem.path == "spec.gateway.routes[chat].cache.embeddingModel"
+        assert "write scaling.min: 1 for it" in problem.message
+
     def test_a_model_that_no_route_leads_to_is_only_a_warning(self) -> None:
         routes = [{"name": "chat", "targets": [{"model": "llama"}, {"model": "idle", "weight": 0}]}]
         found = resolution(models=[hosted("llama"), hosted("idle")], gateway={"routes": routes})

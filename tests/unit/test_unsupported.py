@@ -34,7 +34,6 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.models[llama].selfHosted.adapters",
         "spec.gateway.logging",
         "spec.gateway.queue",
-        "spec.gateway.routes[chat].cache.mode",
     }
 
 

@@ -176,16 +176,18 @@ class RouteCache(Model):
     )
 
     mode: Literal["Off", "Exact", "Semantic"] = "Off"
-    """Exact gives the answer to the same request again, Semantic also to a similar one; default Off."""
+    """Exact gives the answer to the same request again, Semantic also to one that differs in the words of its
+    last question alone, and in those little; default Off."""
 
     similarity: Share | None = None
-    """How similar two requests must be for Semantic, 0 to 1; default 0.92."""
+    """How similar two questions must be for Semantic: the least cosine of their embeddings, 0 to 1; default
+    0.92."""
 
     ttl: Duration = "1h"
     """How long an answer is kept, in whole seconds; default 1h."""
 
     embedding_model: Name | None = None
-    """The model of this stack that measures similarity; needed by Semantic."""
+    """The model of this stack whose embeddings are compared, never at zero; needed by Semantic."""
 
     scope: Literal["Client", "Shared"] = "Client"
     """Client keeps answers of one client from another; default Client."""

@@ -52,7 +52,7 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("cache", "ServiceAccount"): "the pod's identity, with no right and no token",
     ("cache", "NetworkPolicy"): "lets the adapter in, and nothing out",
     ("cache", "Service"): "where the answers are that are given again",
-    ("cache", "Deployment"): "runs Valkey, which keeps answers in memory",
+    ("cache", "Deployment"): "keeps answers in memory: Valkey, or Redis 8 where similar questions are found",
     ("cache", "PodDisruptionBudget"): "a drained node may take it: answers are made again",
     ("records", "ConfigMap"): "what policies found and what it costs, as documents for auditors",
     ("records", "Report"): "what policies found, a row a rule, for dashboards",

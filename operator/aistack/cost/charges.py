@@ -116,9 +116,13 @@ def _charges(
     if stack.gateway.needs_cache:
         yield from _pods("cache", _at_least(stack.gateway.tiers["cache"]), CACHE, prices)
     if stack.spec.traffic and coming is not None:
+        embedded = demand.questions(stack)
+        question = stack.spec.traffic.model_copy(update={"output_tokens": 0})
         for managed in stack.managed:
             if managed.name in coming:
                 yield from calls(managed, coming[managed.name], stack.spec.traffic, prices, assumptions)
+            if managed.name in embedded:
+                yield from calls(managed, embedded[managed.name], question, prices, assumptions)
         if stack.spec.gateway.expose.type != "ClusterIP" and not stack.spec.suspend:
             yield _answers(stack.spec.traffic, prices, assumptions)
 

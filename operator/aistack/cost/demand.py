@@ -50,6 +50,20 @@ def requests(stack: ResolvedStack, assumptions: Assumptions) -> Requests | None:
     }
 
 
+def questions(stack: ResolvedStack) -> Requests:
+    """The questions a month that each model embeds, so that similar ones are found: none where all are the
+    same as earlier ones, at most all of the route.
+    """
+    traffic = stack.spec.traffic
+    if stack.spec.suspend or traffic is None:
+        return {}
+    routes, found = _meant_for(stack.gateway.routes), dict[str, Decimal]()
+    for embedding in (route.embedding for route in routes if route.embedding):
+        of_a_route = Decimal(traffic.requests_per_month) / len(routes)
+        found[embedding.name] = found.get(embedding.name, NOTHING) + of_a_route
+    return {name: Range(NOTHING, count, count) for name, count in found.items()}
+
+
 def _meant_for(routes: tuple[ResolvedRoute, ...]) -> tuple[ResolvedRoute, ...]:
     """The routes that spec.traffic speaks of: those of chat models; all of them where there are none."""
     chats = tuple(route for route in routes if route.targets[0].model.spec.task == "chat")

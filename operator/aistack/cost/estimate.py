@@ -95,8 +95,10 @@ def _unknown(
     if stack.spec.suspend:
         return
     reached = {model.name for model in stack.gateway.reached}
+    answering = {model.name for route in stack.gateway.routes for model in route.answering}
+    meant_for = {*(coming or ()), *(demand.questions(stack).keys() - answering)}
     for model in stack.managed:
-        if model.name in reached and (coming is None or model.name not in coming):
+        if model.name in reached - meant_for:
             yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC if coming is None else NOT_MEANT)
 
 

@@ -40,13 +40,9 @@ def _problems(
 
 
 def _used_by(client: Client, stack: ResolvedStack) -> list[ManagedModel]:
-    """The managed models that answer on the client's routes, each once."""
-    ways = (
-        way
-        for route in stack.gateway.routes
-        if not client.routes or route.name in client.routes
-        for way in (*route.ways, route.long_way)
-        if way
-    )
-    models = {model.name: model for way in ways for model in way.models}
+    """The managed models that answer on the client's routes or embed their questions, each once."""
+    routes = [r for r in stack.gateway.routes if not client.routes or r.name in client.routes]
+    answering = [model for route in routes for model in route.answering]
+    embedding = [route.embedding for route in routes if route.embedding]
+    models = {model.name: model for model in (*answering, *embedding)}
     return [model for model in models.values() if isinstance(model, ManagedModel)]

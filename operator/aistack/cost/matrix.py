@@ -107,7 +107,16 @@ def _route(route: ResolvedRoute, models: tuple[ResolvedModel, ...]) -> ResolvedR
         task = route.targets[0].model.spec.task
         instead = next(model for model in (*fallbacks, *models) if model.spec.task == task)
         targets = (WeightedTarget(instead, 1),)
-    return replace(route, targets=targets, fallbacks=fallbacks, long_context_fallbacks=long_context)
+    embedding = route.embedding
+    if embedding and embedding not in models:
+        embedding = next(model for model in models if model.spec.task == embedding.spec.task)
+    return replace(
+        route,
+        targets=targets,
+        fallbacks=fallbacks,
+        long_context_fallbacks=long_context,
+        embedding=embedding,
+    )
 
 
 def _staying(kind: Alternative, stack: ResolvedStack) -> Iterator[str]:

@@ -95,7 +95,7 @@ def _images(stack: ResolvedStack) -> Iterator[ImageFact]:
     if gateway.needs_ratelimit:
         named += [("ratelimit", gateway.ratelimit_image), ("redis", gateway.redis_image)]
     if gateway.needs_cache:
-        named.append(("cache", gateway.redis_image))
+        named.append(("cache", gateway.cache_image))
     for part, image in named:
         yield ImageFact(part=part, image=image, pinned="@sha256:" in image)
 

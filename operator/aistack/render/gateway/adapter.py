@@ -36,12 +36,13 @@ UNKNOWN_MODEL = "Invalid model name passed in"
 
 
 def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
-    """config.yaml, in JSON, which is YAML; and the program that LiteLLM imports for intercepted routes."""
+    """config.yaml, in JSON, which is YAML; and for intercepted routes the programs of LiteLLM and Redis."""
     front = site.front_address(gateway.stack)
     config: Manifest = {
         "model_list": [
             *(_entry(model, _timeout(model, gateway)) for model in gateway.adapted),
             *(entry for route in gateway.intercepted for entry in _interceptions(route, front)),
+            *(entry for route in gateway.intercepted for entry in _embeddings(route, front)),
         ],
         "litellm_settings": {
             "num_retries": 0,
@@ -58,8 +59,9 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
         config["guardrails"] = checks
     files = {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
     if gateway.intercepted:
-        program = resources.files("aistack.render.gateway").joinpath("interceptor.py")
-        files["interceptor.py"] = program.read_text(encoding="utf-8")
+        here = resources.files("aistack.render.gateway")
+        for name in ("interceptor.py", "similar.lua"):
+            files[name] = here.joinpath(name).read_text(encoding="utf-8")
     return files
 
 
@@ -70,6 +72,11 @@ def interception_name(route: NeutralRoute) -> str:
     """
     checks = hashlib.sha256(json.dumps(list(guardrails_of(route))).encode()).hexdigest()[:8]
     return f"{route.name}.{checks}"
+
+
+def embedding_name(route: NeutralRoute) -> str:
+    """The same of the model that embeds its questions."""
+    return f"{interception_name(route)}.embedding"
 
 
 def _interceptions(route: NeutralRoute, front: Address) -> Iterator[Manifest]:
@@ -83,14 +90,25 @@ def _interceptions(route: NeutralRoute, front: Address) -> Iterator[Manifest]:
             "model_name": name,
             "litellm_params": {
                 "model": f"{provider}/{route.name}",
-                "api_base": f"http://{front.host}:{front.port}/v1",
-                "api_key": "none",  # the inner listener asks for no key, and LiteLLM wants one
+                **_asking(front),
                 "timeout": longest,
                 "stream_timeout": longest,
-                "max_retries": 0,
             },
             "model_info": {"id": name, "mode": "chat" if name == chat else "completion"},
         }
+
+
+def _embeddings(route: NeutralRoute, front: Address) -> Iterator[Manifest]:
+    """Of its questions, where similar ones are to be found: the front knows how to reach the model."""
+    if route.kept and route.kept.similar:
+        name = embedding_name(route)
+        model = {"model": f"hosted_vllm/{route.kept.similar.model.name}", **_asking(front)}
+        yield {"model_name": name, "litellm_params": model, "model_info": {"id": name, "mode": "embedding"}}
+
+
+def _asking(front: Address) -> Manifest:
+    """The inner listener asks for no key, and LiteLLM wants one."""
+    return {"api_base": f"http://{front.host}:{front.port}/v1", "api_key": "none", "max_retries": 0}
 
 
 def _cache(address: Address) -> Manifest:

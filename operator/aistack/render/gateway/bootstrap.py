@@ -147,7 +147,7 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 [*filters, change_request(), router()],
                 front_replies(),
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
-                access_log=list(inner_loggers()),
+                access_log=list(inner_loggers(gateway)),
                 early_header_mutation_extensions=[early_mutations("client", list(client_again()))],
             )
         ],

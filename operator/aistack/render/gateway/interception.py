@@ -8,19 +8,24 @@ ever, and tokens are counted there, so an answer that is given again costs nothi
 can take back: an older one, without the inner listener, sends requests straight to the models.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.adapter import interception_name
+from aistack.render.gateway.adapter import CACHE_PATIENCE, embedding_name, interception_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, literal
 from aistack.render.gateway.guardrails import guardrails_of
-from aistack.render.gateway.neutral import NeutralRoute
+from aistack.render.gateway.neutral import NeutralRoute, Similar
+from aistack.resolve import ManagedModel, ResolvedModel
 
 MARK = "intercept"
 """In the metadata of requests that came from clients."""
 ORDER_HEADER, CLIENT_COPY = "x-aistack-order", "x-aistack-for"
 """What the adapter is to do, in JSON, and for which client; interceptor.py reads both."""
+EMBEDDING_HEADER = "x-aistack-embedding"
+"""The route of whose question the adapter wants the embedding; of a client's it counts for nothing."""
+EMBEDDING_SUFFIX = ".embedding"
 CACHE_HEADER = "x-aistack-cache"
 """On an answer, with the value `hit`: it was given before."""
 
@@ -40,9 +45,34 @@ def orders(route: NeutralRoute) -> list[Manifest]:
             "shared": route.kept.shared,
             "epoch": route.kept.epoch,
             "epochs": dict(route.kept.epochs),
+            **_similar(route, route.kept.similar),
         }
     text = json.dumps(order, separators=(",", ":"))
     return [_written(ORDER_HEADER, literal(text)), _written(CLIENT_COPY, f"%REQ({CLIENT_HEADER})%")]
+
+
+def _similar(route: NeutralRoute, similar: Similar | None) -> Manifest:
+    if similar is None or similar.rests:
+        return {}
+    wanted = {
+        "model": embedding_name(route),
+        "route": route.name,
+        "measure": _measure(similar.model),
+        "similarity": similar.similarity,
+        "longest": similar.longest,
+        "patience": similar.patience + CACHE_PATIENCE,
+    }
+    return {"similar": wanted}
+
+
+def _measure(model: ResolvedModel) -> str:
+    """Embeddings of another one can't be compared with these."""
+    if isinstance(model, ManagedModel):
+        managed = model.managed
+        made_by = [managed.provider, managed.endpoint, managed.region, managed.project, managed.model]
+    else:
+        made_by = [model.hosted.source, model.hosted.revision]
+    return hashlib.sha256(json.dumps(made_by).encode()).hexdigest()[:8]
 
 
 def nobody_yet() -> Iterator[Manifest]:
@@ -59,6 +89,11 @@ def client_again() -> Iterator[Manifest]:
 def interception_host(route: NeutralRoute) -> str:
     """The host name at the egress listener, and the cluster that leads there."""
     return f"{route.name}.intercepted"
+
+
+def embedding_entry(route: NeutralRoute) -> str:
+    """The name of the entry, and in the log, of what the adapter asks for embeddings."""
+    return f"{route.name}{EMBEDDING_SUFFIX}"
 
 
 def outer_name(route: NeutralRoute, *, stream: bool) -> str:

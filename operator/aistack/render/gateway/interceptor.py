@@ -2,18 +2,26 @@
 
 The order is a header that the front writes and no client reaches: the model that LiteLLM is to call, the
 guardrails, and how long the answer is kept and for whom. Whatever a client wrote to steer LiteLLM with is
-taken out. The rest of the request is the key of its answer, so requests that differ never share one.
+taken out. The rest of the request is the key of its answer, so requests that differ never share one; unless
+the order says how similar two questions may be, and the requests differ in the words of these alone.
 """
 
+import asyncio
 import hashlib
 import json
+import logging
+import struct
+from pathlib import Path
 from typing import Any
 
+import litellm
 from litellm.integrations.custom_logger import CustomLogger
+from litellm.proxy import proxy_server
 from litellm.types.utils import is_litellm_owned_kwarg
 
 ORDER = "x-aistack-order"
 CLIENT = "x-aistack-for"
+EMBEDDING = "x-aistack-embedding"
 WRITTEN_BY_LITELLM = {
     "litellm_call_id",
     "litellm_logging_obj",
@@ -55,6 +63,10 @@ DROPPED_OF_CHATS = {"thinking", "user", "verbosity"}
 """What LiteLLM would not hand on."""
 READ_OF_COMPLETIONS = {"model", "prompt", "stream", "stream_options"}
 """What LiteLLM has to see; some of the others it would drop, with some it would fail."""
+MOST_QUESTIONS = 10_000
+"""That are compared with one another: those of equal requests for one client."""
+SEARCH = Path(__file__).with_name("similar.lua").read_text()
+log = logging.getLogger(__name__)
 
 
 class Interceptor(CustomLogger):  # type: ignore[misc]
@@ -90,6 +102,29 @@ class Interceptor(CustomLogger):  # type: ignore[misc]
             "num_retries": 0,
         }
 
+    async def async_pre_call_deployment_hook(
+        self,
+        kwargs: dict[str, Any],
+        call_type: object,  # noqa: ARG002
+    ) -> dict[str, Any]:
+        """Stands behind the guardrails: what is compared is what a model would read, without what was masked,
+        and nothing that was refused.
+        """
+        similar = (kwargs.get("cache") or {}).get("similar")
+        question = _question(kwargs, similar["longest"]) if similar else ""
+        if not similar or not question:
+            return kwargs
+        try:
+            async with asyncio.timeout(similar["patience"]):
+                key = await _key_of_similar(question, kwargs, similar)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the request is answered without it
+            log.warning("%s found no similar question: %s", similar["model"], type(error).__name__)
+            return kwargs
+        if key == kwargs["cache_key"]:
+            return kwargs
+        # What is there no more by now is not replaced by what was not asked.
+        return {**kwargs, "cache_key": key, "cache": {**kwargs["cache"], "no-store": True}}
+
 
 def _steers(name: str) -> bool:
     return name in STEERING or name in WRITTEN_BY_LITELLM or is_litellm_owned_kwarg(name)
@@ -108,11 +143,49 @@ def _keeping(keep: dict[str, Any], called: list[str], client: str, asked: dict[s
     if not keep:
         return {"cache": {}}
     whose = [] if keep["shared"] else [client, keep["epochs"].get(client, "")]
-    request = json.dumps([called, keep["epoch"], whose, asked], sort_keys=True)
-    return {
-        "cache_key": hashlib.sha256(request.encode()).hexdigest(),
-        "cache": {"use-cache": True, "ttl": keep["seconds"], "s-maxage": keep["seconds"]},
-    }
+    found_by = [called, keep["epoch"], whose]
+    cache = {"use-cache": True, "ttl": keep["seconds"], "s-maxage": keep["seconds"]}
+    similar = keep.get("similar")
+    if similar and _question(asked, similar["longest"]):
+        around = [*found_by, keep["seconds"], similar["measure"], _without_question(asked)]
+        cache["similar"] = {**similar, "set": f"similar:{_digest(around)}", "seconds": keep["seconds"]}
+    return {"cache_key": _digest([*found_by, asked]), "cache": cache}
+
+
+def _digest(content: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _question(asked: dict[str, Any], longest: int) -> str:
+    """The words of the last message; empty where it is no user's, has more than words or too many."""
+    match asked.get("messages"):
+        case [*_, {"role": "user", "content": str(words)}]:
+            return words if len(words.encode(errors="surrogatepass")) <= longest else ""
+        case _:
+            return ""
+
+
+def _without_question(asked: dict[str, Any]) -> dict[str, Any]:
+    *earlier, last = asked["messages"]
+    return {**asked, "messages": [*earlier, {**last, "content": ""}]}
+
+
+async def _key_of_similar(question: str, kwargs: dict[str, Any], similar: dict[str, Any]) -> str:
+    """The key of the answer to the most similar question; the request's own where it has an answer, or no
+    question is similar enough.
+    """
+    own = str(kwargs["cache_key"])
+    redis = litellm.cache.cache.init_async_client()
+    if await redis.exists(own):
+        return own
+    headers = {**kwargs["extra_headers"], EMBEDDING: similar["route"]}
+    answer = await proxy_server.llm_router.aembedding(
+        model=similar["model"], input=[question], encoding_format="float", extra_headers=headers
+    )
+    vector = answer.data[0]["embedding"]
+    packed = struct.pack(f"<{len(vector)}f", *vector)
+    wanted = (packed, similar["similarity"], similar["seconds"], MOST_QUESTIONS)
+    return str(await redis.eval(SEARCH, 2, similar["set"], own, *wanted), "ascii")
 
 
 interceptor = Interceptor()

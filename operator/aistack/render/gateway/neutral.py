@@ -25,6 +25,10 @@ BYTES_PER_TOKEN = 2
 token, code about 3: that leaves room for the answer, and little is underestimated. A request that is sent on
 for nothing costs more; one that isn't sent on would fail.
 """
+SIMILARITY = 0.92
+EMBEDDING_PATIENCE = 1.0
+SMALLEST_CONTEXT = 512
+"""Tokens that every embedding model in use reads: that of BERT, of which the small ones are made."""
 
 
 NO_ANNOTATIONS: Mapping[str, str] = {}
@@ -58,6 +62,24 @@ class Kept:
     """Another one finds nothing of what was kept before."""
     epochs: Mapping[str, str] = field(default_factory=dict)
     """The same of single clients, by their names."""
+    similar: "Similar | None" = None
+    """By what the same answer is given to a similar question too; None is never."""
+
+
+@dataclass(frozen=True, slots=True)
+class Similar:
+    """Two requests that differ in the words of their last question alone, and in those only so much."""
+
+    model: ResolvedModel
+    """Whose embeddings are compared."""
+    similarity: float
+    """The least cosine between them."""
+    longest: int
+    """Bytes of a question in UTF-8: a longer one may not fit into the model's context."""
+    patience: float
+    """Seconds that its embedding may take."""
+    rests: bool
+    """The model's money is spent: until it isn't, only the same request is found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +189,11 @@ class NeutralGateway:
         return tuple(route for route in self.routes if route.intercepted)
 
     @property
+    def finds_similar(self) -> bool:
+        """Whether some question is compared with earlier ones."""
+        return any(route.kept and route.kept.similar for route in self.routes)
+
+    @property
     def sleepers(self) -> tuple[SelfHostedModel, ...]:
         """Models that may be at zero, each once."""
         return tuple(model for model in self.models if _may_sleep(model))
@@ -186,15 +213,13 @@ class NeutralGateway:
 def neutral(gateway: ResolvedGateway, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> NeutralGateway:
     """`annotations` are the stack's: they say what of its kept answers is given to nobody any more."""
     routes = tuple(
-        replace(_neutral(route, gateway.clients, annotations), stopped=gateway.stopped or route.stopped)
+        replace(_neutral(route, gateway, annotations), stopped=gateway.stopped or route.stopped)
         for route in gateway.routes
     )
     return NeutralGateway(gateway, routes, gateway.reached)
 
 
-def _neutral(
-    route: ResolvedRoute, clients: tuple[Client, ...], annotations: Mapping[str, str]
-) -> NeutralRoute:
+def _neutral(route: ResolvedRoute, gateway: ResolvedGateway, annotations: Mapping[str, str]) -> NeutralRoute:
     spec = route.spec
     first_token = seconds(spec.first_token_timeout) if spec.first_token_timeout else None
     return NeutralRoute(
@@ -205,18 +230,18 @@ def _neutral(
         longest_body=_longest_body(route) if route.long_way else 0,
         timeout=seconds(spec.timeout),
         first_token_timeout=first_token or None,
-        clients=_allowed(route.name, clients),
+        clients=_allowed(route.name, gateway.clients),
         requests_per_minute=spec.limits.requests_per_minute,
         max_output_tokens=spec.limits.max_output_tokens,
         tokens_per_minute=spec.limits.tokens_per_minute,
         when_down=spec.when_down.message if spec.when_down else None,
         guardrails=spec.guardrails,
         denied_words=spec.denied_words,
-        kept=_kept(route, clients, annotations) if route.is_cached else None,
+        kept=_kept(route, gateway, annotations) if route.is_cached else None,
     )
 
 
-def _kept(route: ResolvedRoute, clients: tuple[Client, ...], annotations: Mapping[str, str]) -> Kept:
+def _kept(route: ResolvedRoute, gateway: ResolvedGateway, annotations: Mapping[str, str]) -> Kept:
     def epoch(client: str) -> str:
         keys = (purge_annotation(route.name, client), purge_annotation("", client))
         said = [annotations.get(key, "") for key in keys]
@@ -227,7 +252,18 @@ def _kept(route: ResolvedRoute, clients: tuple[Client, ...], annotations: Mappin
         seconds=math.ceil(seconds(cache.ttl)),
         shared=cache.scope == "Shared",
         epoch=epoch(""),
-        epochs={client.name: found for client in clients if (found := epoch(client.name))},
+        epochs={client.name: found for client in gateway.clients if (found := epoch(client.name))},
+        similar=_similar(route.embedding, cache.similarity, gateway.resting) if route.embedding else None,
+    )
+
+
+def _similar(model: ResolvedModel, similarity: float | None, resting: tuple[ResolvedModel, ...]) -> Similar:
+    return Similar(
+        model,
+        similarity=SIMILARITY if similarity is None else similarity,
+        longest=BYTES_PER_TOKEN * (model.spec.context_window or SMALLEST_CONTEXT),
+        patience=EMBEDDING_PATIENCE,
+        rests=model in resting,
     )
 
 

@@ -36,11 +36,12 @@ def redis_pod(gateway: NeutralGateway, memory: Memory) -> Manifest:
 
 def redis(gateway: NeutralGateway, memory: Memory) -> Manifest:
     """It writes nothing down: a counter lives for a minute, and a lost answer is made again."""
+    image = gateway.resolved.cache_image if memory is ANSWERS else gateway.resolved.redis_image
     listens = {"tcpSocket": {"port": "redis"}, "timeoutSeconds": 2}
     return {
         "name": "redis",
-        "image": gateway.resolved.redis_image,
-        "command": ["valkey-server"],
+        "image": image,
+        "command": ["valkey-server" if image == gateway.resolved.redis_image else "redis-server"],
         "args": redis_arguments(memory),
         "ports": [{"name": "redis", "containerPort": 6379, "protocol": "TCP"}],
         "resources": {

@@ -5,9 +5,16 @@ from collections.abc import Iterator
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import changed, without_usage
-from aistack.render.gateway.clusters import attempts_name
+from aistack.render.gateway.clusters import attempts_name, target_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
-from aistack.render.gateway.interception import MARK, interception_host, orders, outer_name
+from aistack.render.gateway.interception import (
+    EMBEDDING_HEADER,
+    MARK,
+    embedding_entry,
+    interception_host,
+    orders,
+    outer_name,
+)
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import (
@@ -49,6 +56,7 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
                 "routes": [
                     list_of_models(gateway),
                     *spent_clients(gateway),
+                    *(entry for route in routes for entry in embedding_entries(route)),
                     *bad_bodies(),
                     *(entry for route in routes for entry in route_entries(route)),
                     *unknown(),
@@ -116,6 +124,31 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
     length = {"name": "content-length", "range_match": {"start": 0, "end": route.longest_body + 1}}
     yield from _entries(route, route.name, route.choices, headers=[length])
     yield from _entries(route, f"{route.name}-long", route.long_choices)
+
+
+def embedding_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    """For the adapter, which asks once: without an embedding in time a question is answered all the same.
+
+    The header alone decides while the body is not read yet, so that the usage is read of the answer, which is
+    short. What clients send is marked by the time that it counts.
+    """
+    similar = route.kept.similar if route.kept and not route.stopped else None
+    if similar is None or similar.rests:
+        return
+    marked = {**_metadata(MARK, {"bool_match": True}), "invert": True}
+    asked_for = {"name": EMBEDDING_HEADER, "string_match": {"exact": route.name}}
+    yield {
+        "name": embedding_entry(route),
+        "match": {**_path(PATHS["embedding"]), "headers": [asked_for], "dynamic_metadata": [marked]},
+        "metadata": {"filter_metadata": {METADATA: {"route": route.name}}},
+        "request_headers_to_remove": [EMBEDDING_HEADER],
+        "route": {
+            "cluster": target_name(similar.model),
+            "timeout": duration(similar.patience),
+            "auto_host_rewrite": True,
+        },
+        "typed_per_filter_config": _permission(route),
+    }
 
 
 def _outer_entries(route: NeutralRoute) -> Iterator[Manifest]:

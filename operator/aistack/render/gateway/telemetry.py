@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
-from aistack.render.gateway.interception import CACHE_HEADER, ORDER_HEADER
+from aistack.render.gateway.interception import CACHE_HEADER, EMBEDDING_SUFFIX, ORDER_HEADER
 from aistack.render.gateway.neutral import NeutralGateway
 
 SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
@@ -27,13 +27,15 @@ def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
         yield answers_given_again()
 
 
-def inner_loggers() -> Iterator[Manifest]:
+def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     """Of what the adapter asks: what models took. Requests are counted where clients ask."""
     yield log()
     yield _stats(counters=[_bytes_of_requests()])
     yield tokens()
     yield cached_tokens()
     yield answer_times()
+    if gateway.finds_similar:
+        yield embeddings()
 
 
 def log() -> Manifest:
@@ -127,6 +129,13 @@ def answers_given_again() -> Manifest:
     labels = [label for label in _labels() if label["name"] != "target"]
     counter = {"stat": {"name": "cached_answers_total", "tags": labels}, "value_fixed": 1}
     return _where(_stats(counters=[counter]), _meeting(expression))
+
+
+def embeddings() -> Manifest:
+    """What was asked to find similar questions; without a 200 only the same one could be found."""
+    status = {"name": "status", "value_format": "%RESPONSE_CODE%"}
+    counter = {"stat": {"name": "embeddings_total", "tags": [*_labels(), status]}, "value_fixed": 1}
+    return _where(_stats(counters=[counter]), _meeting(f"xds.route_name.endsWith('{EMBEDDING_SUFFIX}')"))
 
 
 def _where(logger: Manifest, *filters: Manifest) -> Manifest:
