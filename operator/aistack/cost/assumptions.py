@@ -83,8 +83,12 @@ SPEED = {"source", "revision", "runtime", "accelerator", "parallelism", "adapter
 
 def measured(stack: ResolvedStack, rows: Iterable[MeasuredThroughput]) -> Assumptions:
     """The defaults, with what replicas as those of the stack have served; what others have says nothing."""
-    replicas = {model.name: replica_digest(model) for model in stack.self_hosted}
-    known = {row.model: _served(row) for row in rows if replicas.get(row.model) == row.replica}
+    said = {row.model: row for row in rows}
+    known = {
+        model.name: _served(row)
+        for model in stack.self_hosted
+        if (row := said.get(model.name)) and row.replica == replica_digest(model)
+    }
     return replace(DEFAULTS, throughput=known) if known else DEFAULTS
 
 
