@@ -64,13 +64,15 @@ def in_force(
     everything = _listed(policies)
     cluster.kubectl("create", "namespace", NAMESPACE)
     cluster.kubectl("create", "-f", "-", input=everything)
-    until = time.monotonic() + SECONDS_UNTIL_IN_FORCE
-    while missing := names - set(re.findall(r"(\S+)/canary", said(cluster, *canaries))):
-        assert time.monotonic() < until, f"not in force: {missing}"
-        time.sleep(1)
-    yield
-    cluster.kubectl("delete", "-f", "-", "--wait=false", input=everything)
-    cluster.kubectl("delete", "namespace", NAMESPACE)
+    try:
+        until = time.monotonic() + SECONDS_UNTIL_IN_FORCE
+        while missing := names - set(re.findall(r"(\S+)/canary", said(cluster, *canaries))):
+            assert time.monotonic() < until, f"not in force: {missing}"
+            time.sleep(1)
+        yield
+    finally:
+        cluster.kubectl("delete", "-f", "-", "--wait=false", input=everything)
+        cluster.kubectl("delete", "namespace", NAMESPACE)
 
 
 @contextmanager
@@ -78,8 +80,10 @@ def stored(cluster: ControlPlane, stacks: Sequence[Manifest]) -> Iterator[None]:
     """With the stacks in the cluster, so that they can be replaced."""
     everything = _listed(stacks)
     cluster.kubectl("create", "-f", "-", input=everything)
-    yield
-    cluster.kubectl("delete", "aistacks", "--all", "--wait=false", f"--namespace={NAMESPACE}")
+    try:
+        yield
+    finally:
+        cluster.kubectl("delete", "aistacks", "--all", "--wait=false", f"--namespace={NAMESPACE}")
 
 
 def _listed(objects: Sequence[Manifest]) -> str:
