@@ -83,14 +83,14 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "name": "in-order",
                     "strategy": "ordered",
                     "targets": [{"model": "llama"}, {"model": "mistral"}],
-                    "timeout": "1s",
+                    "timeout": "2s",
                 },
                 {"name": "llama-first", "targets": [{"model": "llama"}], "fallbacks": ["mistral"]},
                 {
                     "name": "mistral-off",
                     "targets": [{"model": "llama"}, {"model": "mistral", "weight": 0}],
                 },
-                {"name": "alone", "targets": [{"model": "llama"}], "retries": 0, "timeout": "1s"},
+                {"name": "alone", "targets": [{"model": "llama"}], "retries": 0, "timeout": "2s"},
                 {
                     "name": "resting",
                     "targets": [{"model": "llama"}],
@@ -104,7 +104,7 @@ async def front(ports: dict[str, int]) -> AsyncIterator[Front]:
                     "name": "any-length",
                     "targets": [{"model": "llama"}],
                     "longContextFallbacks": ["mistral", "claude"],
-                    "timeout": "1s",
+                    "timeout": "5s",
                 },
                 {"name": "brief", "targets": [{"model": "llama"}], "limits": {"maxOutputTokens": 100}},
                 {

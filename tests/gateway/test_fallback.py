@@ -68,10 +68,10 @@ async def test_a_clients_own_mistake_is_not_tried_again(
 
 
 async def test_a_request_that_nobody_answers_is_unavailable(front: Front, llama: StandIn) -> None:
-    llama.seconds_to_answer = 5
+    llama.seconds_to_answer = 30
     begin = time.monotonic()
     reply = await front.ask("alone")
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < llama.seconds_to_answer / 2
     assert reply.status == 503
     assert reply.json["error"]["code"] == "upstream_unavailable"
     assert "'alone'" in reply.json["error"]["message"]

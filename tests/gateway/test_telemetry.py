@@ -134,9 +134,9 @@ async def test_embeddings_of_any_size_pass(front: Front, mistral: StandIn) -> No
 async def test_a_long_whole_answer_passes_and_is_counted(front: Front, llama: StandIn) -> None:
     """Log probabilities make an answer long."""
     llama.bytes_of_padding = 20 * MEBIBYTE
-    reply = await front.ask("alone")
+    reply = await front.ask("llama-first")
     assert reply.status == 200
-    assert (await front.logged(route="alone", bytesOut=len(reply.text)))["inputTokens"] == 11
+    assert (await front.logged(route="llama-first", bytesOut=len(reply.text)))["inputTokens"] == 11
 
 
 async def test_neither_prompt_nor_answer_is_in_the_log(front: Front) -> None:
