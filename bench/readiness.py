@@ -19,7 +19,7 @@ Moments = dict[str, float]
 
 def readiness(scene: Scene, count: int) -> tuple[list[Measure], str]:
     """The whole control plane works, and kwok makes pods ready; also the stacks' namespace."""
-    namespace, mark = scene.namespace(), 0
+    namespace = scene.namespace()
     with scene.controller():
         mark = scene.cluster.audit.mark()
         waits = asyncio.run(_waits(scene, namespace, count))

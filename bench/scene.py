@@ -6,6 +6,7 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ class Scene:
         """Sends as the administrator, as fast as the API server takes it."""
         send(self.cluster.server, self.cluster.client_ssl_context(), requests)
 
-    def requests(self, since: int) -> list[Request]:
+    def requests(self, since: datetime) -> list[Request]:
         """The controller's, without its watches and its Lease."""
         return [
             request
@@ -59,7 +60,7 @@ class Scene:
             if request.verb != "watch" and request.resource != "leases"
         ]
 
-    def settled(self, since: int, at_least: int = 0) -> list[Request]:
+    def settled(self, since: datetime, at_least: int = 0) -> list[Request]:
         """The controller's requests, when there are so many and no more come.
 
         AssertionError when they don't come.

@@ -6,7 +6,7 @@ writes = [r for r in cluster.audit.requests(since=mark, user=OPERATOR) if r.is_w
 """
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,21 +42,24 @@ class Request:
 
 @dataclass
 class AuditLog:
-    """Reads the log from where it last stopped; a mark is a number of requests."""
+    """Reads the log from where it last stopped; a mark is a moment.
+
+    What is written can be seen a moment before its write is answered, and stands in the log only then: what
+    was under way at a mark does not count as after it.
+    """
 
     path: Path
     _requests: list[Request] = field(default_factory=list, repr=False)
     _begun: set[str] = field(default_factory=set, repr=False)
     _offset: int = 0
 
-    def mark(self) -> int:
-        """Here; `requests(since=mark)` are those after it."""
-        self._read()
-        return len(self._requests)
+    def mark(self) -> datetime:
+        """Now; `requests(since=mark)` are those that arrive after it."""
+        return datetime.now(UTC)
 
     def requests(
         self,
-        since: int = 0,
+        since: datetime | None = None,
         *,
         user: str | None = None,
         verb: str | None = None,
@@ -64,14 +67,15 @@ class AuditLog:
         name: str | None = None,
         namespace: str | None = None,
     ) -> list[Request]:
-        """The answered requests after a mark, in the order of their answers, that match all that is given."""
+        """The answered requests that arrived after a mark and match all that is given."""
         self._read()
         wanted = {"user": user, "verb": verb, "resource": resource, "name": name, "namespace": namespace}
         criteria = [(key, value) for key, value in wanted.items() if value is not None]
         return [
             request
-            for request in self._requests[since:]
-            if all(getattr(request, key) == value for key, value in criteria)
+            for request in self._requests
+            if (since is None or request.time > since)
+            and all(getattr(request, key) == value for key, value in criteria)
         ]
 
     def _read(self) -> None:

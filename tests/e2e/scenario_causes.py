@@ -8,12 +8,12 @@ import pytest
 
 from tests.controlplane.progress import step
 from tests.e2e.running import Seen
-from tests.e2e.stacks import Stack, eventually, example, namespace
+from tests.e2e.stacks import READY_WITHIN, Stack, eventually, example, namespace
 from tests.e2e.world import World
 
 WITHIN = 15.0  # seconds after it happened
 REFUSED_WITHIN = 120.0  # seconds that scheduler and kubelet may take to come to it
-STARTED_WITHIN = 240.0  # seconds that vLLM may take to get as far as its mistake
+STARTED_WITHIN = READY_WITHIN  # seconds that vLLM may take to get as far as its mistake
 
 Broken = Callable[..., Stack]
 """The fixture `broken`, which makes one."""

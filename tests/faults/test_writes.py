@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -72,7 +73,7 @@ class World:
         children = {key: lasting(child) for key, child in seen.children().items()}
         return {**children, ("AIStack", "support"): said(status)}
 
-    def writes(self, namespace: str, since: int = 0) -> list[Request]:
+    def writes(self, namespace: str, since: datetime | None = None) -> list[Request]:
         requests = self.cluster.audit.requests(since, user=USER, namespace=namespace)
         return [item for item in requests if item.is_write]
 

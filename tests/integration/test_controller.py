@@ -1,6 +1,7 @@
 """A stack's life on a real API server: made, left alone, put back, changed, suspended, removed."""
 
 import json
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,11 +14,11 @@ from tests.stacks import accelerator_class, hosted, stack
 pytestmark = pytest.mark.usefixtures("controller")
 
 
-def writes(cluster: ControlPlane, since: int, namespace: str) -> list[Request]:
+def writes(cluster: ControlPlane, since: datetime, namespace: str) -> list[Request]:
     return [item for item in cluster.audit.requests(since, user=USER, namespace=namespace) if item.is_write]
 
 
-def quiet(cluster: ControlPlane, since: int, namespace: str) -> None:
+def quiet(cluster: ControlPlane, since: datetime, namespace: str) -> None:
     """Nothing is written: asked after something else, written later, has come back as an event."""
     canary = stack(name="canary")
     Stacks(cluster, namespace).apply(canary)
@@ -105,8 +106,13 @@ def test_drift_is_repaired_with_one_write(stacks: Stacks, kind: str, patch: dict
         return bool(same and owned and now["spec"] == before["spec"])
 
     eventually(as_before, f"{why} is put back")
-    done = [item for item in writes(stacks.cluster, mark, stacks.namespace) if item.code < 400]
-    assert len([item for item in done if item.subresource != "status"]) == 1
+
+    def repairs() -> list[Request]:
+        done = [item for item in writes(stacks.cluster, mark, stacks.namespace) if item.code < 400]
+        return [item for item in done if item.subresource != "status"]
+
+    eventually(repairs, "the write is in the audit log")
+    assert len(repairs()) == 1
 
 
 def test_a_deleted_child_is_made_again(stacks: Stacks) -> None:

@@ -5,6 +5,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ class Pair:
         print(f"\nthe standby leads after {taken:.1f} s")
         assert taken < within + SLACK
 
-    def writes(self, process: Process, since: int, namespace: str) -> list[Request]:
+    def writes(self, process: Process, since: datetime, namespace: str) -> list[Request]:
         requests = self.cluster.audit.requests(since, user=process.name, namespace=namespace)
         return [item for item in requests if item.is_write]
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -98,7 +99,7 @@ class Stack:
         status = self.cluster.client.get(self.path).get("status", {})
         return int(status.get("observedGeneration", 0))
 
-    def writes(self, since: int) -> list[str]:
+    def writes(self, since: datetime) -> list[str]:
         """The children that the controller wrote or deleted, once for each request; `status` is its own.
 
         Pods are not among them: the front's are told of a new configuration.
@@ -110,7 +111,7 @@ class Stack:
             if item.is_write and item.resource != POD.plural
         ]
 
-    def children_written(self, since: int, count: int) -> list[str]:
+    def children_written(self, since: datetime, count: int) -> list[str]:
         """Them, sorted, once there are so many: what is deleted waits until no front may call it."""
 
         def written() -> list[str]:

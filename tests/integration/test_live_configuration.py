@@ -83,11 +83,17 @@ def test_what_fronts_may_still_call_is_deleted_when_none_routes_to_it_any_more(s
     stacks.apply(stack(models=models[:1], gateway={"routes": [chat("llama")]}))
     eventually(lambda: ("Deployment", "support-mistral") not in stacks.children(), "mistral is deleted")
 
-    requests = stacks.cluster.audit.requests(mark, user=controllers.USER, namespace=stacks.namespace)
-    written = [(item.verb, item.resource, item.name) for item in requests if item.is_write]
+    deletion = ("delete", "deployments", "support-mistral")
+
+    def writes() -> list[tuple[str, str, str]]:
+        requests = stacks.cluster.audit.requests(mark, user=controllers.USER, namespace=stacks.namespace)
+        return [(item.verb, item.resource, item.name) for item in requests if item.is_write]
+
+    eventually(lambda: deletion in writes(), "its deletion is in the audit log")
+    written = writes()
     told = max(written.index(item) for item in written if item[1] == "pods")
     waited = written.index(("patch", "aistacks", "support"))
-    deleted = written.index(("delete", "deployments", "support-mistral"))
+    deleted = written.index(deletion)
     assert written.index(("patch", "configmaps", "support-gateway")) < told < waited < deleted
     assert written.index(("delete", "ingresses", "support-gateway")) < waited
     stacks.wait_ready("support")

@@ -1,5 +1,6 @@
 """The audit log is read as requests: each once, filtered by what is asked for, from where reading stopped."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,12 @@ def test_a_request_for_no_resource_is_one_too(log: AuditLog) -> None:
     assert [(request.resource, request.is_write) for request in log.requests()] == [("", False)]
 
 
-def test_only_what_came_after_the_mark_is_answered(log: AuditLog) -> None:
-    write(log, event(1), event(2))
+def test_only_what_arrived_after_the_mark_is_answered_and_nothing_that_was_under_way(log: AuditLog) -> None:
+    write(log, event(1))
     mark = log.mark()
-    write(log, event(3))
+    before, after = ((mark + timedelta(seconds=seconds)).isoformat() for seconds in (-0.1, 0.1))
+    write(log, event(2, requestReceivedTimestamp=before, stageTimestamp=after))
+    write(log, event(3, requestReceivedTimestamp=after, stageTimestamp=after))
     assert [request.name for request in log.requests(since=mark)] == ["s3"]
     assert len(log.requests()) == 3
 
