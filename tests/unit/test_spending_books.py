@@ -25,6 +25,7 @@ from aistack.spending.money import PICO, micro
 from aistack.spending.month import month_name, month_of
 from aistack.spending.rates import Amount, Call, Called, Costs, Item
 from aistack.spending.tally import Tally
+from aistack.spending.tariffs import Listed
 from aistack.spending.throughput import Busy, Throughput
 from aistack.units import timestamp
 
@@ -167,7 +168,9 @@ def test_a_stacks_book_is_read_back_as_it_was_kept() -> None:
     now, last = Tally("2026-11", used, calls, ("tier",), 1.5), Tally("2026-10", {TOKENS: Amount(1, 1)})
     busy = Throughput("digest", "support-llama-7f", (Busy(START, 900.5),), 900, timestamp(START))
     other = Book(Meter(START, START), "USD", 7, "UTC", Tally("2026-11", USED, calls), last)
-    book = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last, {"llama": busy}, {"USD": other})
+    tariffs = {"gpt": Listed({"prompt": TOKENS, "sent": None}, START), "llama": Listed({}, START)}
+    sums = Book(meter, "EUR", 10**21 + 7, "Europe/Berlin", now, last)
+    book = replace(sums, throughput={"llama": busy}, others={"USD": other}, tariffs=tariffs)
     kept = stack_book.dumped(book)
     assert stack_book.loaded(kept) == book
     assert stack_book.dumped(stack_book.loaded(kept)) == kept

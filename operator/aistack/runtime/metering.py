@@ -42,6 +42,7 @@ from aistack.spending.gone import Gone, gone
 from aistack.spending.meter import Source, as_they_were, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
+from aistack.spending.tariffs import listed
 from aistack.spending.throughput import said
 from aistack.units import timestamp
 
@@ -202,6 +203,8 @@ class Metering:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address and _costs(pod)]
         counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
         book = in_currency(book, platform.prices.currency)
+        book = replace(book, tariffs=listed(book.tariffs, rates.tariffs, book.meter, now))
+        rates = replace(rates, tariffs={model: each.tariff for model, each in book.tariffs.items()})
         sources = [_source(pod, counted) for pod in pods]
         zone = _zone(platform, self._store.metadata(key) or Metadata())
         turn = month_of(now, zone).begin - datetime.resolution

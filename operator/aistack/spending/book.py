@@ -15,12 +15,13 @@ from zoneinfo import ZoneInfo
 
 from aistack.kinds import Manifest
 from aistack.spending import tally as tallies
-from aistack.spending.counters import Series
+from aistack.spending.counters import Kind, Series
 from aistack.spending.meter import Known, Meter, Use
 from aistack.spending.money import PicoUnits, heard, said
 from aistack.spending.month import moment, month_before, month_name
 from aistack.spending.rates import Costs
 from aistack.spending.tally import EMPTY, Tally
+from aistack.spending.tariffs import Listed
 from aistack.spending.throughput import Busy, Throughput, Throughputs
 
 BOOK, METER = "spending.json", "meter.json.gz"
@@ -47,6 +48,8 @@ class Book:
     throughput: Throughputs = field(default_factory=dict)
     others: Mapping[str, "Book"] = field(default_factory=dict)
     """By currency, the sums of this month and the last in those that the prices had before."""
+    tariffs: Mapping[str, Listed] = field(default_factory=dict)
+    """By model, of those that gateways may tell of."""
 
     def of_month(self, month: str) -> Tally | None:
         """What was used in `2026-11`; None where nothing of it is known."""
@@ -134,6 +137,7 @@ def dumped(book: Book) -> Manifest:
         "lastCalls": tallies.calls_said(book.last),
         "throughput": {model: _remembered(each) for model, each in book.throughput.items()},
         "others": [sums_said(each) for each in book.others.values()],
+        "tariffs": {model: _listed_said(each) for model, each in book.tariffs.items()},
     }
     packed = gzip.compress(json.dumps(remembered, separators=(",", ":")).encode(), mtime=0)
     return {
@@ -163,6 +167,7 @@ def loaded(manifest: Manifest) -> Book:
                 model: _throughput(*each) for model, each in remembered.get("throughput", {}).items()
             },
             others={each["currency"]: sums_read(each) for each in remembered.get("others", ())},
+            tariffs={model: _listed(*each) for model, each in remembered.get("tariffs", {}).items()},
         )
     except NO_BOOK as error:
         name = manifest.get("metadata", {}).get("name")
@@ -208,6 +213,17 @@ def _known(each: Mapping[str, Any]) -> Known:
         Series(client, route, target, kind): int(n) for client, route, target, kind, n in each["counters"]
     }
     return Known(moment(each["at"]), counters)
+
+
+def _listed_said(each: Listed) -> list[Any]:
+    return [
+        each.at.isoformat(),
+        {kind: item and tallies.item_said(item) for kind, item in each.tariff.items()},
+    ]
+
+
+def _listed(at: str, tariff: Mapping[Kind, Any]) -> Listed:
+    return Listed({kind: row and tallies.item_read(row) for kind, row in tariff.items()}, moment(at))
 
 
 def _remembered(each: Throughput) -> list[Any]:

@@ -11,13 +11,15 @@ from aistack.cost.charges import MILLION, Category, Charge, a_replica, volumes
 from aistack.cost.money import EXACT
 from aistack.cost.prices import AnyPrice, Price, Prices, token_prices, traffic_price
 from aistack.resolve import ManagedModel, ResolvedStack
-from aistack.spending.counters import Kind, Series
+from aistack.spending.counters import ABSENT, Kind, Series
 from aistack.spending.meter import Use
 from aistack.spending.money import PicoUnits, pico_units
 from aistack.units import GIB
 
 ADAPTER = "adapter"
 """Who answers clients of routes that it intercepts; what it asked models for is counted by their names."""
+NO_MODELS = frozenset({ADAPTER, ABSENT, ""})
+"""Targets of a gateway's counters that no spec names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,11 @@ class Item:
     price: Price
     region: str | None
     provider: str
+
+
+Tariff = Mapping[Kind, Item | None]
+"""What is paid for as a model's answers are counted; None without a price. A self-hosted one's tokens cost
+nothing beyond its replicas."""
 
 
 class Rate(NamedTuple):
@@ -88,9 +95,8 @@ class Rates:
     replicas: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)
     """By part; one without a price is not there."""
     volumes: tuple[Rate, ...] = ()
-    counted: Mapping[tuple[str, Kind], Item | None] = field(default_factory=dict)
-    """By the model that answered; None without a price. A self-hosted one's tokens cost nothing beyond its
-    replicas."""
+    tariffs: Mapping[str, Tariff] = field(default_factory=dict)
+    """By the model that answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,14 +119,18 @@ def rates_of(stack: ResolvedStack, prices: Prices) -> Rates:
     replicas: defaultdict[str, tuple[Rate, ...]] = defaultdict(tuple)
     for rate in _rates(charge for charge in running if charge.component not in unpriced):
         replicas[rate.item.component] += (rate,)
+    return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), tariffs_of(stack, prices))
+
+
+def tariffs_of(stack: ResolvedStack, prices: Prices) -> dict[str, Tariff]:
+    """By the model that answers, and the adapter where its answers leave the cluster."""
     mean = stack.spec.traffic.input_tokens if stack.spec.traffic else 0
-    counted = {key: item for model in stack.managed for key, item in _of_managed(model, prices, mean).items()}
-    if stack.spec.gateway.expose.type != "ClusterIP":
-        answers = _traffic("gateway", "traffic to clients", prices)
-        counted |= {
-            (name, "answered"): answers for name in (*(model.name for model in stack.models), ADAPTER)
-        }
-    return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), counted)
+    tariffs: dict[str, Tariff] = {model.name: {} for model in stack.self_hosted}
+    tariffs |= {model.name: _of_managed(model, prices, mean) for model in stack.managed}
+    if stack.spec.gateway.expose.type == "ClusterIP":
+        return tariffs
+    answers = _traffic("gateway", "traffic to clients", prices)
+    return {name: {**tariff, "answered": answers} for name, tariff in (tariffs | {ADAPTER: {}}).items()}
 
 
 def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:
@@ -139,14 +149,14 @@ def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:
             yield Rate(item, EXACT.divide(charge.quantity.max, SECONDS))
 
 
-def _of_managed(model: ManagedModel, prices: Prices, mean: int) -> dict[tuple[str, Kind], Item | None]:
+def _of_managed(model: ManagedModel, prices: Prices, mean: int) -> Tariff:
     """`mean` is the input tokens of a request, as declared: what is counted are sums, not each request."""
     known = token_prices(prices, model.managed, mean)
     return {
-        (model.name, "prompt"): _tokens(model, "input tokens", known.input),
-        (model.name, "cached"): _tokens(model, "cached input tokens", known.cached_input),
-        (model.name, "completion"): _tokens(model, "output tokens", known.output),
-        (model.name, "sent"): _traffic(f"model/{model.name}", "traffic to the provider", prices),
+        "prompt": _tokens(model, "input tokens", known.input),
+        "cached": _tokens(model, "cached input tokens", known.cached_input),
+        "completion": _tokens(model, "output tokens", known.output),
+        "sent": _traffic(f"model/{model.name}", "traffic to the provider", prices),
     }
 
 
@@ -183,16 +193,17 @@ def costs(use: Use, rates: Rates) -> Costs:
     for rate in rates.volumes:
         items[rate.item] = items[rate.item].plus(_over(use.seconds, rate))
     for call, counted in _by_call(use.counted).items():
-        cost = 0
+        cost, tariff = 0, rates.tariffs.get(call.target, {})
+        if call.target not in {*rates.tariffs, *NO_MODELS}:
+            unpriced.add(f"model/{call.target}")  # it came and went between two looks
         for kind, count in _charged(counted).items():
-            item = rates.counted.get((call.target, kind))
+            item = tariff.get(kind)
             if item:
                 amount = _amount(item, EXACT.divide(Decimal(count), UNITS[kind]))
                 items[item], cost = items[item].plus(amount), cost + amount.cost
-            elif (call.target, kind) in rates.counted:
+            elif kind in tariff:
                 unpriced.add("traffic" if kind in TRAFFIC else f"model/{call.target}")
-        is_managed = (call.target, "prompt") in rates.counted
-        calls[call] = Called(0 if is_managed else _tokens_of(counted), cost)
+        calls[call] = Called(0 if "prompt" in tariff else _tokens_of(counted), cost)
     return Costs(dict(items), calls, frozenset(unpriced))
 
 

@@ -131,6 +131,15 @@ def calls_said(tally: Tally) -> list[list[str | int]]:
 
 
 def _item_shown(item: Item, amount: Amount) -> dict[str, str | None]:
+    return {**item_said(item), "quantity": said(amount.quantity), "cost": said(amount.cost)}
+
+
+def _item(row: Mapping[str, Any]) -> tuple[Item, Amount]:
+    return item_read(row), Amount(heard(row["quantity"]), heard(row["cost"]))
+
+
+def item_said(item: Item) -> dict[str, str | None]:
+    """As JSON."""
     return {
         "component": item.component,
         "item": item.name,
@@ -142,14 +151,13 @@ def _item_shown(item: Item, amount: Amount) -> dict[str, str | None]:
         "listedIn": item.price.listed_in,
         "source": item.price.source,
         "asOf": item.price.as_of,
-        "quantity": said(amount.quantity),
-        "cost": said(amount.cost),
     }
 
 
-def _item(row: Mapping[str, Any]) -> tuple[Item, Amount]:
+def item_read(row: Mapping[str, Any]) -> Item:
+    """What `item_said` has made. It raises one of NO_BOOK for anything else."""
     price = Price(Decimal(row["price"]), row["listedIn"], row["source"], row["asOf"])
-    item = Item(
+    return Item(
         row["component"],
         row["item"],
         Category(row["category"]),
@@ -158,7 +166,6 @@ def _item(row: Mapping[str, Any]) -> tuple[Item, Amount]:
         row["region"],
         row["provider"],
     )
-    return item, Amount(heard(row["quantity"]), heard(row["cost"]))
 
 
 def _said(sums: Sums) -> dict[str, str]:
