@@ -20,9 +20,12 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from tests.gateway import sigv4
 from tests.gateway.certificates import Certificates
 from tests.gateway.front import HOST
+from tests.gateway.stand_in import Asked
 
 ANSWER = "Good day."
 """What every provider answers, for 11 tokens and 3."""
+WORDS = "not in this way"
+"""What a model says with any other status."""
 KEY = "key-of-acme"
 REGION = "eu-central-1"
 SESSION = sigv4.Credentials("ASIAFORTESTS", "secret-of-the-session", "token-of-the-session")
@@ -42,10 +45,10 @@ class Clouds:
     def __init__(self, folder: Path) -> None:
         self._certificates = Certificates(folder, *map(x509.DNSName, HOSTS))
         self.authority = self._certificates.authority
-        self.asked: list[tuple[str, str]] = []
-        """Host and path of each request."""
-        self.busy = False
-        """Whether every model refuses with 429, who has proved who he is."""
+        self.asked: list[Asked] = []
+        """Each path is behind its host."""
+        self.refusal = 0
+        """A status that every model answers with, who has proved who he is."""
         self._key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
     @property
@@ -88,7 +91,9 @@ class Clouds:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         host = request.host.removesuffix(":443")
-        self.asked.append((host, request.path))
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        is_json = request.content_type == "application/json"
+        self.asked.append(Asked(f"{host}{request.path}", headers, await request.json() if is_json else {}))
         return await HOSTS[host](self, request)
 
     async def _anthropic(self, request: web.Request) -> web.StreamResponse:
@@ -189,10 +194,12 @@ class Clouds:
         return web.json_response({"candidates": [candidate], "usageMetadata": usage})
 
     async def _asked_for(self, request: web.Request) -> Any:
-        """The body, unless its model is busy."""
-        if self.busy:
-            text = json.dumps({"error": {"type": "rate_limit_error", "message": "slow down"}})
-            raise web.HTTPTooManyRequests(text=text, content_type="application/json")
+        """The body, unless its model refuses."""
+        if self.refusal:
+            text = json.dumps({"error": {"type": "refused", "message": WORDS}})
+            refused = web.HTTPBadRequest(text=text, content_type="application/json")
+            refused.set_status(self.refusal)
+            raise refused
         return await request.json()
 
 

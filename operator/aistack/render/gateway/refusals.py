@@ -1,5 +1,7 @@
-"""Refusals that are the gateway's own failure: the next target is tried, and no client sees a provider's
-words, which may quote our key. Scripts in Lua say so, at the egress listener.
+"""What a refusal becomes, by scripts in Lua at the egress listener.
+
+Where it is the gateway's own failure the next target is tried, and no client sees a provider's words, which
+may quote our key. Of the adapter clients see nothing.
 """
 
 import json
@@ -7,7 +9,15 @@ import json
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import extension, typed
 from aistack.render.gateway.interception import CACHE_HEADER
-from aistack.render.gateway.replies import CONTENT_FILTER, MODEL_MISSING, MODELS_DOWN, PROVIDER_REFUSED
+from aistack.render.gateway.replies import (
+    CONTENT_FILTER,
+    MODEL_MISSING,
+    MODELS_DOWN,
+    NOT_TRANSLATED,
+    PROVIDER_BUSY,
+    PROVIDER_FAILED,
+    PROVIDER_REFUSED,
+)
 
 FILTER = "lua"
 UNKNOWN_HEADER = "x-aistack-unknown-model"
@@ -34,7 +44,8 @@ def refusals_of_adapter(unknown_model: str) -> Manifest:
     While its pods are renewed, some don't know a model that is new, or one that an older route still names.
     That is a 400 with the words `unknown_model`, which no client is to blame for.
     """
-    script = _script(_refused_key(), _if_unknown(unknown_model, _becomes(MODEL_MISSING)))
+    unknown = _if_unknown(unknown_model, _becomes(MODEL_MISSING))
+    script = _script(_of_adapter(), _refused_key(), unknown, _no_answer(PROVIDER_FAILED), _in_words())
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
     }
@@ -45,7 +56,8 @@ def refusals_of_interception(unknown_model: str) -> Manifest:
     and what the models could not answer in the gateway's words.
     """
     unknown = _if_unknown(unknown_model, _becomes(MODEL_MISSING))
-    script = _script(_given_before(), _refused_key(), unknown, _refused(), _no_answer())
+    cases = (_given_before(), _of_adapter(), _refused_key(), unknown, _refused(), _no_answer(MODELS_DOWN))
+    script = _script(*cases, _in_words())
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
     }
@@ -67,10 +79,16 @@ def _script(*cases: str) -> str:
 
 def _given_before() -> str:
     return f"""\
-  local headers, own = answer:headers(), {{}}
-  if headers:get("x-litellm-cache-key") then
-    headers:replace("{CACHE_HEADER}", "hit")
+  if answer:headers():get("x-litellm-cache-key") then
+    answer:headers():replace("{CACHE_HEADER}", "hit")
   end
+"""
+
+
+def _of_adapter() -> str:
+    """Its headers name providers' addresses and say what it believes an answer to cost."""
+    return f"""\
+  local headers, own = answer:headers(), {{}}
   for name in pairs(headers) do
     if string.sub(name, 1, 10) == "x-litellm-" or string.sub(name, 1, 13) == "llm_provider-" then
       table.insert(own, name)
@@ -95,10 +113,32 @@ def _refused() -> str:
 """
 
 
-def _no_answer() -> str:
+def _no_answer(error: Manifest) -> str:
+    """LiteLLM says 408 where its own patience has ended."""
     return f"""\
-  if status >= "500" then
-    {_becomes(MODELS_DOWN)}
+  if status == "408" or status >= "500" then
+    {_becomes(error)}
+  end
+"""
+
+
+def _in_words() -> str:
+    """Of what else LiteLLM says, the provider's words alone; it writes `AzureException - ` before them."""
+    return f"""\
+  if status >= "400" and status < "500" then
+    local body = answer:body(true)
+    local said = tostring(body:getBytes(0, body:length()))
+    local _, start = string.find(said, "%a+Exception[ %a]* %- ")
+    if not string.find(said, "litellm", 1, true) then
+      return
+    elseif status == "429" then
+      said = [[{_json(PROVIDER_BUSY)}]]
+    elseif not start or string.find(said, "Traceback", 1, true) then
+      said = [[{_json(NOT_TRANSLATED)}]]
+    else
+      said = '{{"error":{{"message":"' .. string.sub(said, start + 1)
+    end
+    body:setBytes(said)
   end
 """
 

@@ -83,6 +83,17 @@ CONTENT_FILTER = error(
     "content_filter",
 )
 MODELS_DOWN = error("No target of the model could answer.", "api_error", "upstream_unavailable")
+PROVIDER_FAILED = error("The model's provider could not answer.", "api_error", "upstream_unavailable")
+PROVIDER_BUSY = error(
+    "The model's provider takes no more requests at the moment; try again a little later.",
+    "requests",
+    "rate_limit_exceeded",
+)
+NOT_TRANSLATED = error(
+    "The request can't be handed on to the model: it has a field with a value that the model does not take.",
+    "invalid_request_error",
+    "invalid_request",
+)
 PROVIDER_REFUSED = error(
     "The model's provider refused the gateway's credentials.", "api_error", "upstream_refused"
 )
