@@ -198,12 +198,18 @@ def vllm() -> Iterator[VLLM]:
 
 @pytest.mark.usefixtures("vllm")
 def test_how_fast_a_replica_is_while_requests_wait_is_measured(
-    priced: ControlPlane, stacks: Stacks, tmp_path: Path
+    priced: ControlPlane, stacks: Stacks, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Nobody declares it. It decides the expected cost and the break-even."""
 
     def cost() -> dict[str, Any]:
         found: dict[str, Any] = stacks.get("aistack", "support").get("status", {}).get("cost", {})
+        return found
+
+    def kept() -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(
+            stacks.get("configmap", "support-spending")["data"]["spending.json"]
+        )
         return found
 
     model = hosted(accelerator={"class": CLASS}, scaling={"min": 1, "max": 2})
@@ -221,8 +227,13 @@ def test_how_fast_a_replica_is_while_requests_wait_is_measured(
         (row,) = cost()["throughput"]
         assert (row["model"], row["tokensPerSecond"] > 0) == ("llama", True)
         assert cost()["monthly"]["expected"] == cost()["monthly"]["min"], "one replica is enough"
-        kept = json.loads(stacks.get("configmap", "support-spending")["data"]["spending.json"])
-        assert kept["throughput"] == {"llama": row["tokensPerSecond"]}
+        eventually(lambda: kept()["throughput"] == {"llama": row["tokensPerSecond"]}, "it is kept", process)
+        file = tmp_path / "declared.yaml"
+        file.write_text(json.dumps({**made, "metadata": {"name": "support", "namespace": stacks.namespace}}))
+        argv = ["cost", str(file), "--against=cluster", f"--kubeconfig={priced.kubeconfig}", "--output=json"]
+        assert main(argv) == 0
+        (compared,) = json.loads(capsys.readouterr().out)
+        assert compared["components"] == [], "what the cluster has measured counts for the file, too"
 
 
 def stands_at(stacks: Stacks, part: str, address: str) -> None:
