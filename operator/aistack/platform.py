@@ -120,7 +120,8 @@ def unaffordable(
         claim = claim_of(resolved, priced(resolved, platform))
         return all(each.ledger.obstacle(claim) is None for each in denying)
 
-    found = ways(stack, platform.catalog.accelerator_classes, fits) if stack else ()
+    classes, currency = platform.catalog.accelerator_classes, platform.prices.currency
+    found = ways(stack, classes, currency, fits) if stack else ()
     return tuple(problem(obstacle, found) for obstacle in denying)
 
 

@@ -95,7 +95,7 @@ def requests_that_fit(line: str) -> int:
     return int(line.partition("traffic.requestsPerMonth ")[2].split()[0])
 
 
-async def test_a_refusal_of_managed_models_names_the_traffic_and_the_gateways_replicas_that_fit() -> None:
+async def test_a_refusal_of_managed_models_names_the_limit_the_traffic_and_the_fronts_that_fit() -> None:
     """A request of 1,000 tokens at 1.00 a million is 0.001; a front costs 0.27 cores x 0.03 x 730 = 5.913."""
     gpt = {"name": "gpt", "managed": {"provider": "openai", "model": "gpt-x"}}
     traffic = {"requestsPerMonth": 100_000, "inputTokens": 1000, "outputTokens": 0}
@@ -107,11 +107,25 @@ async def test_a_refusal_of_managed_models_names_the_traffic_and_the_gateways_re
     assert line.endswith(" instead of 100000, or a limit of 117.74 USD in AIBudget care")
     (line,) = (await asked(Server(manifest(limit="50")), sent, prices=TOKENS)).problems
     assert "gateway.replicas.max" not in line, "without them it doesn't fit either"
+    assert "it would fit with models[gpt].managed.monthlyLimit 32 USD, or " in line
     assert 32_161 <= requests_that_fit(line) <= 32_261
     (line,) = (await asked(Server(manifest(limit="18")), sent, prices=TOKENS)).problems
     assert requests_that_fit(line) == 261, "also of a small number to a thousandth of itself"
     (line,) = (await asked(Server(manifest(limit="10")), sent, prices=TOKENS)).problems
     assert "it would fit with a limit of 117.74 USD" in line
+
+
+async def test_a_managed_model_is_held_at_its_limit_whatever_traffic_is_declared() -> None:
+    limited = {"provider": "openai", "model": "gpt-x", "monthlyLimit": {"amount": "1500"}}
+    sent = stack(
+        models=[{"name": "gpt", "managed": limited}],
+        traffic={"requestsPerMonth": 1, "inputTokens": 1, "outputTokens": 0},
+    )
+    (line,) = (await asked(Server(manifest(limit="100")), sent, prices=TOKENS)).problems
+    assert "monthlyLimit 88 USD instead of 1500" in line
+    server = Server(manifest(limit="1600"))
+    assert (await asked(server, sent, prices=TOKENS)).allowed
+    assert 1500 < server.reserved() < 1600
 
 
 async def test_a_class_with_less_memory_is_no_way_out() -> None:

@@ -1,23 +1,32 @@
-"""What would fit: how many replicas of a model or of the gateway, which cheaper class, how much traffic."""
+"""What would fit: how many replicas of a model or of the gateway, which cheaper class, which limit of a
+managed model, how much traffic."""
 
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from itertools import chain
 
 from aistack.api import AcceleratorClass, AIStack
-from aistack.api.models import SelfHosted
+from aistack.api.base import Money
+from aistack.api.models import AIModel, SelfHosted
 from aistack.units import decimal
 
+LARGEST_LIMIT = 10**12 - 1
+"""As much as a monthlyLimit can say."""
 Fits = Callable[[AIStack], bool]
 """Whether a changed stack would fit; one that can't be served or priced does not."""
 
 
-def ways(stack: AIStack, classes: Mapping[str, AcceleratorClass], fits: Fits) -> tuple[str, ...]:
-    """Single changes with which the stack fits: the least of each sort, none where none is enough."""
+def ways(
+    stack: AIStack, classes: Mapping[str, AcceleratorClass], currency: str, fits: Fits
+) -> tuple[str, ...]:
+    """Single changes with which the stack fits: the least of each sort, none where none is enough. `currency`
+    is that of the prices."""
     names = [model.name for model in stack.spec.models if model.self_hosted]
     fewer = chain.from_iterable(_fewer_replicas(stack, name, fits) for name in names)
     cheaper = chain.from_iterable(_cheaper_classes(stack, name, classes, fits) for name in names)
     fronts, requests = _fewer_fronts(stack, fits), _fewer_requests(stack, fits)
-    return tuple(way for sort in (fewer, cheaper, fronts, requests) if (way := next(sort, None)))
+    limits = chain.from_iterable(_limits(stack, model, currency, fits) for model in stack.spec.models)
+    return tuple(way for sort in (fewer, cheaper, fronts, limits, requests) if (way := next(sort, None)))
 
 
 def _fewer_replicas(stack: AIStack, name: str, fits: Fits) -> Iterator[str]:
@@ -53,6 +62,23 @@ def _fewer_requests(stack: AIStack, fits: Fits) -> Iterator[str]:
 
     if most := _most(1, traffic.requests_per_month, few_enough):
         yield f"traffic.requestsPerMonth {most} instead of {traffic.requests_per_month}"
+
+
+def _limits(stack: AIStack, model: AIModel, currency: str, fits: Fits) -> Iterator[str]:
+    """Where the gateway would stop a managed model, in whole units of the currency."""
+    managed = model.managed
+    if managed is None:
+        return
+    now = managed.monthly_limit
+
+    def low_enough(most: int) -> bool:
+        limit = Money(amount=str(most), currency=currency)
+        changed = model.model_copy(update={"managed": managed.model_copy(update={"monthly_limit": limit})})
+        return fits(_with_model(stack, changed))
+
+    if most := _most(1, int(Decimal(now.amount)) if now else LARGEST_LIMIT, low_enough):
+        instead = f" instead of {now.amount}" if now else ""
+        yield f"models[{model.name}].managed.monthlyLimit {most} {currency}{instead}"
 
 
 def _most(least: int, now: int, fits: Callable[[int], bool]) -> int | None:
@@ -100,11 +126,13 @@ def _hosted(stack: AIStack, name: str) -> SelfHosted:
 
 
 def _with(stack: AIStack, name: str, hosted: SelfHosted) -> AIStack:
-    models = tuple(
-        model.model_copy(update={"self_hosted": hosted}) if model.name == name else model
-        for model in stack.spec.models
-    )
-    return _changed(stack, models=models)
+    model = next(each for each in stack.spec.models if each.name == name)
+    return _with_model(stack, model.model_copy(update={"self_hosted": hosted}))
+
+
+def _with_model(stack: AIStack, changed: AIModel) -> AIStack:
+    models = (changed if model.name == changed.name else model for model in stack.spec.models)
+    return _changed(stack, models=tuple(models))
 
 
 def _changed(stack: AIStack, **spec: object) -> AIStack:

@@ -124,6 +124,12 @@ def used(stack: ResolvedStack, assumptions: Assumptions) -> Iterator[tuple[str, 
         yield "output tokens", declared(traffic.output_tokens, "spec.traffic.outputTokens")
         yield "cache hits", _cache_hits(stack, traffic)
         yield from _of_traffic(stack, assumptions)
+    for each in stack.managed:
+        if limit := each.managed.monthly_limit:
+            yield (
+                f"{each.name}: at most",
+                declared(limit.amount, f"spec.models[{each.name}].managed.monthlyLimit"),
+            )
     for model in stack.self_hosted:
         if model.hosted.spot.share:
             yield "interruption", assumptions.interruption

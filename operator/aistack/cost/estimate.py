@@ -1,6 +1,6 @@
 """A month's cost of a stack, part by part, with every number's source."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import localcontext
 
@@ -9,15 +9,16 @@ from aistack.cost import demand
 from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, used
 from aistack.cost.breakeven import BreakEven
 from aistack.cost.charges import Charge, charges
+from aistack.cost.limits import bounded, within_limits
 from aistack.cost.money import EXACT, MicroUnits, Range, cents, total
 from aistack.cost.prices import NO_PRICES, Prices, Unknown
 from aistack.observed import Metered
 from aistack.resolve import ResolvedStack
 
-NO_TRAFFIC = "write spec.traffic: without it nobody can say how many tokens"
+NO_TRAFFIC = "write spec.traffic or a monthlyLimit: without either nobody can say how many tokens"
 NOT_MEANT = (
     "spec.traffic tells how much comes to chat routes, not to this model; "
-    "write it into a stack that has no chat routes, with a traffic of its own"
+    "write it into a stack that has no chat routes, with a traffic of its own, or write a monthlyLimit"
 )
 MOST_UNKNOWN = 64
 """As many as status.cost.unknownPrices holds."""
@@ -76,29 +77,37 @@ def estimate(
     """The cost of a stack: pure, exact, and the same whoever asks."""
     with localcontext(EXACT):
         coming = demand.requests(stack, assumptions)
-        charged = tuple(charges(stack, prices, assumptions, coming))
+        asked = charges(stack, prices, assumptions, coming)
+        declared = _declared(stack, coming)
+        within = within_limits(stack, asked, prices, declared)
+        charged = tuple(charge for charge in within if charge.quantity.max)
         return Estimate(
             currency=prices.currency,
             books=prices.books,
             charges=charged,
-            unknown=tuple(_unknown(stack, charged, coming)),
+            unknown=tuple(_unknown(stack, charged, coming, declared | bounded(stack, prices))),
             assumptions=tuple(used(stack, assumptions)),
         )
 
 
+def _declared(stack: ResolvedStack, coming: demand.Requests | None) -> set[str]:
+    """The models of whose requests spec.traffic tells."""
+    answering = {model.name for route in stack.gateway.routes for model in route.answering}
+    return {*(coming or ()), *(demand.questions(stack).keys() - answering)}
+
+
 def _unknown(
-    stack: ResolvedStack, charged: Sequence[Charge], coming: demand.Requests | None
+    stack: ResolvedStack, charged: Sequence[Charge], coming: demand.Requests | None, known: Set[str]
 ) -> Iterator[Gap]:
+    """`known` are the models of which it is known how much they are asked, or may be at the most."""
     for charge in charged:
         if isinstance(charge.price, Unknown):
             yield Gap(charge.component, charge.item, charge.price.what)
     if stack.spec.suspend:
         return
     reached = {model.name for model in stack.gateway.reached}
-    answering = {model.name for route in stack.gateway.routes for model in route.answering}
-    meant_for = {*(coming or ()), *(demand.questions(stack).keys() - answering)}
     for model in stack.managed:
-        if model.name in reached - meant_for:
+        if model.name in reached - known:
             yield Gap(f"model/{model.name}", "tokens", NO_TRAFFIC if coming is None else NOT_MEANT)
 
 

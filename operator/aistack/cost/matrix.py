@@ -8,7 +8,8 @@ from enum import StrEnum
 from aistack.cost import demand
 from aistack.cost.assumptions import DEFAULTS, Assumptions
 from aistack.cost.estimate import Estimate, estimate
-from aistack.cost.money import EXACT
+from aistack.cost.limits import holding_limit
+from aistack.cost.money import EXACT, micro_units
 from aistack.cost.prices import Prices
 from aistack.resolve import (
     ManagedModel,
@@ -54,7 +55,8 @@ class Cell:
 
 
 def matrix(stack: ResolvedStack, prices: Prices, assumptions: Assumptions = DEFAULTS) -> tuple[Cell, ...]:
-    """Every alternative at every volume; none without traffic, for there is nothing to multiply."""
+    """Every alternative at every volume, served whole though a monthlyLimit would stop it; none without
+    traffic, for there is nothing to multiply."""
     if stack.spec.traffic is None or stack.spec.suspend:
         return ()
     others = {kind: _alternative(stack, kept) for kind, kept in KEPT.items()}
@@ -71,8 +73,26 @@ def _cell(
 ) -> Cell:
     with localcontext(EXACT):
         shortages = tuple(_shortages(stack, assumptions))
-    remarks = (*_staying(kind, stack), *shortages)
-    return Cell(kind, volume, estimate(stack, prices, assumptions), remarks, too_few=bool(shortages))
+    estimated = estimate(_unlimited(stack), prices, assumptions)
+    remarks = (*_staying(kind, stack), *shortages, *_stopping(stack, estimated, prices))
+    return Cell(kind, volume, estimated, remarks, too_few=bool(shortages))
+
+
+def _unlimited(stack: ResolvedStack) -> ResolvedStack:
+    return replace(stack, models=tuple(map(_without_limit, stack.models)))
+
+
+def _without_limit(model: ResolvedModel) -> ResolvedModel:
+    if isinstance(model, SelfHostedModel):
+        return model
+    return replace(model, managed=model.managed.model_copy(update={"monthly_limit": None}))
+
+
+def _stopping(stack: ResolvedStack, estimated: Estimate, prices: Prices) -> Iterator[str]:
+    for model in stack.managed:
+        limit, cost = holding_limit(model, prices), estimated.components.get(f"model/{model.name}")
+        if limit is not None and cost and cost.expected > micro_units(limit):
+            yield f"{model.name} would stop at its monthlyLimit of {limit}"
 
 
 def _at(stack: ResolvedStack, volume: Decimal) -> ResolvedStack:
