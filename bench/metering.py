@@ -11,7 +11,7 @@ from aistack.platform import Platform
 from aistack.spending import Book
 from aistack.spending.book import dumped, entered
 from aistack.spending.counters import COUNTED, read_counters
-from aistack.spending.meter import Source, begun, read
+from aistack.spending.meter import Replica, Source, begun, read
 from aistack.spending.rates import costs, rates_of
 from bench.measure import Measure, of_rounds
 from tests.costs import managed, prices, shared
@@ -45,8 +45,10 @@ def _round(*, clients: int) -> float:
     for look, answer in enumerate(answers, 1):
         meaning = platform.resolve(AIStack.read(manifest)).meaning
         assert meaning
-        fronts = [Source(uid, "gateway", START, read_counters(answer), counts=True) for uid in ("a", "b")]
-        sources = [*fronts, Source("c", "model/llama", START)]
+        fronts = [
+            Source(uid, Replica("gateway"), START, read_counters(answer), counts=True) for uid in ("a", "b")
+        ]
+        sources = [*fronts, Source("c", Replica("model/llama"), START)]
         meter, use = read(book.meter, sources, START + look * timedelta(minutes=2))
         book = entered(book, meter, use, costs(use, rates_of(meaning, platform.prices)), ZONE)
         if clients:

@@ -101,6 +101,13 @@ class Front:
         return web.Response(text=f"aistack_prompt_tokens_total{{{labels}}} {self.tokens}\n")
 
 
+def holding(name: str, count: int) -> Manifest:
+    """A model's pod as it is rendered, as far as it says what it holds."""
+    requests = {"cpu": "2", "memory": "8Gi", "nvidia.com/gpu": str(count)}
+    resources = {"requests": requests, "limits": {"nvidia.com/gpu": str(count)}}
+    return {"nodeSelector": {"gpu": name}, "containers": [{"name": "vllm", "resources": resources}]}
+
+
 class World:
     """A cluster with one stack, its gateway's pod and its model's, and one process that meters it."""
 
@@ -108,6 +115,8 @@ class World:
         self.cluster = Cluster(manifest(limit="100", **spec))
         self.cluster.stored["care"]["metadata"]["creationTimestamp"] = CREATED
         self.prices = prices()
+        self.classes: dict[str, AcceleratorClass] = {}
+        self.offers("nvidia-l4", "0.80")
         self.store = Store()
         self.version = 0
         self.now = START
@@ -123,14 +132,23 @@ class World:
         self.store.update({**obj, "metadata": meta})
 
     def has_pod(
-        self, component: str, part: str, address: str = "127.0.0.1", *, ready: bool = False, **changed: Any
+        self,
+        component: str,
+        part: str,
+        address: str = "127.0.0.1",
+        *,
+        ready: bool = False,
+        accelerators: tuple[str, int] | None = None,
+        **changed: Any,
     ) -> None:
+        """`accelerators` are those that it holds, such as two of nvidia-l4; `changed` is its metadata."""
         labels = {STACK_LABEL: "support", COMPONENT_LABEL: component, NAME_LABEL: part}
         meta = {"name": f"support-{part}-1-x", "namespace": "care", "uid": f"uid-{part}", "labels": labels}
         meta |= {"creationTimestamp": self.now.isoformat(), **changed}
         conditions = [{"type": "Ready", "status": "True"}] if ready else []
         status = {"podIP": address, "phase": "Running", "conditions": conditions}
-        self.has({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status})
+        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status}
+        self.has({**pod, "spec": holding(*accelerators)} if accelerators else pod)
 
     def deletes(self) -> None:
         """The stack is gone, and its ConfigMap with it."""
@@ -152,10 +170,15 @@ class World:
             interval=60,
         )
 
+    def offers(self, name: str, hourly: str) -> None:
+        """A class of accelerators whose nodes say which they have."""
+        made = accelerator_class(name)
+        made["spec"]["price"] = {"onDemandHourly": hourly, "source": SOURCE, "asOf": "2026-11-01"}
+        made["spec"]["nodeSelector"] = {"gpu": name}
+        self.classes[name] = AcceleratorClass.parse(made)
+
     def platform(self, _: datetime) -> Platform:
-        l4 = accelerator_class()
-        l4["spec"]["price"] = {"onDemandHourly": "0.80", "source": SOURCE, "asOf": "2026-11-01"}
-        catalog = Catalog(default_images(), {"nvidia-l4": AcceleratorClass.parse(l4)})
+        catalog = Catalog(default_images(), self.classes)
         counting = Budgets(tuple(self.cluster.budgets().values()))
         return Platform(catalog, self.prices, budgets=counting)
 

@@ -3,6 +3,8 @@
 STACK_LABEL = "aistack.dev/stack"
 COMPONENT_LABEL = "aistack.dev/component"
 """`model`, `gateway` or `adapter`: with the name label it says which part an object belongs to."""
+MODEL = "model"
+"""The component of a self-hosted model's objects."""
 GATEWAY = "gateway"
 """The component of the front's objects, and its part's name."""
 NAME_LABEL = "app.kubernetes.io/name"

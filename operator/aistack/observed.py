@@ -13,6 +13,7 @@ import orjson
 from aistack.api import Reason
 from aistack.api.stack import MeasuredThroughput
 from aistack.causes import Cause, conditions_of, pod_cause, shortened
+from aistack.hardware import Hardware, hardware_of
 from aistack.kinds import (
     AISTACK,
     AUTOSCALER,
@@ -24,7 +25,7 @@ from aistack.kinds import (
     VOLUME_CLAIM,
     Manifest,
 )
-from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
+from aistack.labels import COMPONENT_LABEL, MODEL, NAME_LABEL, SYNC_ANNOTATION
 from aistack.latency import Timing
 
 METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER, HTTP_ROUTE}
@@ -98,6 +99,8 @@ class Pod:
     """Which news of its configuration it was told."""
     left: datetime | None = None
     """When it was deleted."""
+    hardware: Hardware | None = None
+    """Of a model's pod, what it holds, where it says that."""
     ends: datetime | None = None
     """When the grace that it has for that is over; on a node that is lost it stays for longer."""
 
@@ -346,12 +349,13 @@ def observe_pod(manifest: Manifest) -> Pod:
     """Reduces a pod to whether it serves and, if not, the root cause that its status holds."""
     meta, status = manifest["metadata"], manifest.get("status", {})
     labels = meta.get("labels", {})
+    component = intern(labels.get(COMPONENT_LABEL, ""))
     ready = "Ready" in conditions_of(manifest)
     return Pod(
         name=meta["name"],
         uid=meta["uid"],
         resource_version=meta["resourceVersion"],
-        component=intern(labels.get(COMPONENT_LABEL, "")),
+        component=component,
         part=intern(labels.get(NAME_LABEL, "")),
         created=meta.get("creationTimestamp", ""),
         ready=ready,
@@ -359,6 +363,7 @@ def observe_pod(manifest: Manifest) -> Pod:
         cause=None if ready else pod_cause(meta["name"], manifest),
         left=_deleted(meta),
         ends=_grace_ends(meta),
+        hardware=hardware_of(manifest) if component == MODEL else None,
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )

@@ -24,7 +24,7 @@ from aistack.cost.prices import NO_PRICES
 from aistack.spending import Book, micro, showback
 from aistack.spending.book import entered
 from aistack.spending.counters import Series
-from aistack.spending.meter import Meter, Use, begun
+from aistack.spending.meter import Meter, Replica, Use, begun
 from aistack.spending.rates import costs, rates_of
 from tests.costs import TRAFFIC, managed, priced, prices, shared
 from tests.formats import focus
@@ -278,7 +278,7 @@ def test_what_was_really_used_is_in_the_same_columns() -> None:
     rates, since = rates_of(STACK, prices()), datetime(2026, 11, 10, tzinfo=UTC)
     meter = Meter(since, since + timedelta(hours=2))
     tokens = {Series("web", "chat", "gpt", "prompt"): 1_500_000}
-    use = Use(7200, {"model/llama": 7200.0, "gateway": 7200.0}, tokens)
+    use = Use(7200, {Replica("model/llama"): 7200.0, Replica("gateway"): 7200.0}, tokens)
     book = entered(Book(begun(since), "USD"), meter, use, costs(use, rates), ZoneInfo("Europe/Berlin"))
     written = read(table(showback.rows(STACK.ref, book, book.now, TAGS)))
     for row in written:
@@ -306,7 +306,7 @@ def test_the_bill_of_the_month_before_ends_with_it() -> None:
     rates, since = rates_of(STACK, prices()), datetime(2026, 11, 30, 20, tzinfo=UTC)
     book = Book(begun(since), "USD")
     for hours in (2, 4, 6):
-        use = Use(7200, {"model/llama": 7200.0})
+        use = Use(7200, {Replica("model/llama"): 7200.0})
         meter = Meter(since, since + timedelta(hours=hours))
         book = entered(book, meter, use, costs(use, rates), ZoneInfo("Europe/Berlin"))
     (before,) = (row for row in showback.rows(STACK.ref, book, book.last, TAGS) if "nvidia" in row["SkuId"])

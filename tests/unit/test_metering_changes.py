@@ -6,7 +6,7 @@ A million tokens that are read cost 2.
 import pytest
 
 from tests.costs import managed, route
-from tests.metered import CREATED, Front, World
+from tests.metered import CHAT, CREATED, Front, World
 from tests.stacks import hosted, stack
 
 
@@ -60,3 +60,43 @@ async def test_one_that_is_told_of_is_remembered_for_an_hour(front: Front) -> No
         front.tokens = tokens
         status = await world.looks(after=minutes)
         assert float(status["monthToDate"]) == pytest.approx(paid, abs=0.05)
+
+
+def runs_on(world: World, name: str, count: int = 1) -> None:
+    """The newest spec has its model on these accelerators."""
+    made = stack(**{**CHAT, "models": [hosted(accelerator={"class": name, "count": count}), managed()]})
+    world.has({**made, "metadata": {**made["metadata"], "creationTimestamp": CREATED}})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "paid"),
+    [
+        pytest.param(("nvidia-h100", 1), ("nvidia-l4", 1), 80, id="dearer than what is to come"),
+        pytest.param(("nvidia-l4", 1), ("nvidia-h100", 1), 8, id="cheaper than what is to come"),
+        pytest.param(("nvidia-h100", 4), ("nvidia-h100", 1), 320, id="more than what is to come"),
+    ],
+)
+@pytest.mark.usefixtures("front")
+async def test_a_pod_is_paid_for_as_what_it_is_while_the_spec_says_something_else_already(
+    before: tuple[str, int], after: tuple[str, int], paid: float
+) -> None:
+    world = World()
+    world.offers("nvidia-h100", "8.00")
+    runs_on(world, *before)
+    world.has_pod("model", "llama", accelerators=before)
+    await world.looks(after=1 / 60)
+    runs_on(world, *after)
+    status = await world.looks(after=10 * 60)
+    assert float(status["monthToDate"]) == pytest.approx(paid, abs=0.2)
+
+
+@pytest.mark.usefixtures("front")
+async def test_the_last_pods_of_a_model_that_is_not_declared_any_more_are_paid_for() -> None:
+    world = World()
+    world.has_pod("model", "llama", accelerators=("nvidia-l4", 1))
+    await world.looks()
+    made = stack(models=[managed()], gateway=CHAT["gateway"])
+    world.has({**made, "metadata": {**made["metadata"], "creationTimestamp": CREATED}})
+    status = await world.looks(after=10 * 60)
+    assert float(status["monthToDate"]) == pytest.approx(8, abs=0.2)
+    assert world.metered() == ("Metered", "")

@@ -92,10 +92,10 @@ async def test_a_fault_ends_nobody_elses_metering(
     world.has({**faulty, "metadata": {**faulty["metadata"], "uid": "uid-of-the-faulty"}})
     turns = iter(range(2))
 
-    def rates(meaning: ResolvedStack, prices: Prices) -> Rates:
+    def rates(meaning: ResolvedStack, prices: Prices, *found: Any) -> Rates:
         if meaning.ref.name == "faulty":
             raise RuntimeError("a fault")
-        return rates_of(meaning, prices)
+        return rates_of(meaning, prices, *found)
 
     def looks(book: BudgetBook, *found: Any) -> BudgetBook:
         if next(turns) == 0:

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aistack.spending.counters import Kind, Series, increments, read_counters
-from aistack.spending.meter import Source, Use, as_they_were, begun, read
+from aistack.spending.meter import Replica, Source, Use, as_they_were, begun, read
 from aistack.spending.money import PICO
 from aistack.spending.rates import Call, Called, costs, rates_of
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+LLAMA, FRONT = Replica("model/llama"), Replica("gateway")
 PROMPT = Series("web", "chat", "gpt", "prompt")
 ANSWER = Series("web", "chat", "gpt", "completion")
 
@@ -28,7 +29,7 @@ def at(minutes: float) -> datetime:
 def front(uid: str, *, created: float, tokens: int | None) -> Source:
     """A gateway's pod that was made so many minutes after the start."""
     counted = None if tokens is None else {PROMPT: tokens}
-    return Source(uid, "gateway", at(created), counted, counts=True)
+    return Source(uid, FRONT, at(created), counted, counts=True)
 
 
 def counted(*looks: tuple[float, list[Source]], since: float = 0) -> tuple[int, float]:
@@ -113,10 +114,10 @@ def test_the_same_look_twice_and_one_into_the_past_see_nothing() -> None:
 
 
 def test_replicas_cost_from_when_they_came_also_over_an_outage_of_the_operator() -> None:
-    meter, _ = read(begun(START), [Source("a", "model/llama", at(-60))], at(10))
-    runs = [Source("a", "model/llama", at(-60)), Source("b", "model/llama", at(100))]
+    meter, _ = read(begun(START), [Source("a", LLAMA, at(-60))], at(10))
+    runs = [Source("a", LLAMA, at(-60)), Source("b", LLAMA, at(100))]
     _, use = read(meter, runs, at(130))
-    assert use.replica_seconds == {"model/llama": (120 + 30) * 60}
+    assert use.replica_seconds == {LLAMA: (120 + 30) * 60}
 
 
 @given(st.lists(st.tuples(st.integers(0, 1000), st.booleans(), st.booleans()), min_size=1, max_size=30))
@@ -141,7 +142,7 @@ def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:
     gateway = Decimal("0.27") * Decimal("0.03") + Decimal("0.15625") * Decimal("0.004")
     volume = Decimal("0.10") * 10 / 730
     sources = [
-        Source("m", "model/llama", at(0)),
+        Source("m", LLAMA, at(0)),
         front("f", created=0, tokens=1_000_000),
     ]
     _, use = read(begun(START), sources, at(60))
@@ -204,8 +205,9 @@ def test_a_model_that_is_cached_sent_to_and_answers_outside_is_charged_for_each(
 def test_what_has_no_price_is_named_and_in_no_sum() -> None:
     stack = priced(**shared(managed(model="nobody-knows"), hosted(accelerator={"class": "cpu"})))
     rates = rates_of(stack, prices())
-    assert "model/llama" in rates.replicas, "a cpu costs what its pods request"
-    _, use = read(begun(START), [front("f", created=0, tokens=10), Source("x", "tier", at(0))], at(60))
+    assert LLAMA in rates.replicas, "a cpu costs what its pods request"
+    sources = [front("f", created=0, tokens=10), Source("x", Replica("tier"), at(0))]
+    _, use = read(begun(START), sources, at(60))
     spent = costs(use, rates)
     assert spent.unpriced == {"model/gpt", "tier"}
     assert {item.component for item in spent.items} == {"gateway"}
@@ -228,5 +230,5 @@ def test_what_is_divided_between_two_looks_is_counted_once_and_evenly(
     begin = max(0, created)
     share = max(0.0, (minute - begin) / (100 - begin))
     assert counted == pytest.approx(all_of_it * share, abs=1, rel=1e-6)
-    seconds = [use.replica_seconds.get("gateway", 0) for use in (whole, early, late)]
+    seconds = [use.replica_seconds.get(FRONT, 0) for use in (whole, early, late)]
     assert seconds[0] == pytest.approx(seconds[1] + seconds[2])

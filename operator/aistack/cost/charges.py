@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from enum import StrEnum
 
+from aistack.api.catalog import AcceleratorClassSpec
 from aistack.api.retrieval import Traffic
 from aistack.cost import demand
 from aistack.cost.assumptions import DEFAULTS, HOURS, Assumptions
@@ -107,14 +108,14 @@ def _charges(
     for model in stack.self_hosted:
         running = demand.replicas(model, coming, stack, assumptions)
         yield from hosting(model, running, prices, assumptions)
-    yield from _pods("gateway", _at_least(stack.gateway.replicas), FRONT, prices)
+    yield from pods("gateway", _at_least(stack.gateway.replicas), FRONT, prices)
     if stack.gateway.needs_adapter:
-        yield from _pods("adapter", _at_least(stack.gateway.replicas), ADAPTER, prices)
+        yield from pods("adapter", _at_least(stack.gateway.replicas), ADAPTER, prices)
     if stack.gateway.needs_ratelimit:
-        yield from _pods("ratelimit", _at_least(stack.gateway.tiers["ratelimit"]), RATELIMIT, prices)
-        yield from _pods("redis", _at_least(stack.gateway.tiers["redis"]), REDIS, prices)
+        yield from pods("ratelimit", _at_least(stack.gateway.tiers["ratelimit"]), RATELIMIT, prices)
+        yield from pods("redis", _at_least(stack.gateway.tiers["redis"]), REDIS, prices)
     if stack.gateway.needs_cache:
-        yield from _pods("cache", _at_least(stack.gateway.tiers["cache"]), CACHE, prices)
+        yield from pods("cache", _at_least(stack.gateway.tiers["cache"]), CACHE, prices)
     if stack.spec.traffic and coming is not None:
         embedded = demand.questions(stack)
         question = stack.spec.traffic.model_copy(update={"output_tokens": 0})
@@ -133,7 +134,7 @@ def a_replica(stack: ResolvedStack, prices: Prices) -> Iterator[Charge]:
     for model in stack.self_hosted:
         yield from (charge for charge in _engine(model, one, prices, DEFAULTS) if charge.quantity.max)
     for component, pod in PARTS.items():
-        yield from _pods(component, one, pod, prices)
+        yield from pods(component, one, pod, prices)
 
 
 def volumes(stack: ResolvedStack, prices: Prices) -> Iterator[Charge]:
@@ -164,23 +165,15 @@ def _engine(
     """The class's own price where it has one; a CPU class without one costs its pods' cores and memory."""
     component = f"model/{model.name}"
     if not model.accelerator.resource_name and not model.accelerator.price:
-        yield from _pods(component, running, _requests(model), prices)
+        yield from pods(component, running, _requests(model), prices)
         return
-    on_demand, spot = accelerator_prices(prices, model)
+    name, accelerator = model.hosted.accelerator.class_, model.accelerator
+    _, spot = accelerator_prices(prices, name, accelerator)
     share = Decimal(str(model.hosted.spot.share))
     a_replica = HOURS * model.hosted.accelerator.count * model.hosted.parallelism.nodes
     spot_hours = a_replica * (1 + assumptions.interruption.value)
-    name = model.hosted.accelerator.class_
-    region = model.accelerator.region
-    yield Charge(
-        component,
-        f"{name} on demand",
-        Category.COMPUTE,
-        running.map(lambda count: (count - _on_spot(count, share)) * a_replica),
-        "Hours",
-        on_demand,
-        region,
-    )
+    hours = running.map(lambda count: (count - _on_spot(count, share)) * a_replica)
+    yield on_demand(component, name, accelerator, hours, prices)
     yield Charge(
         component,
         f"{name} spot",
@@ -188,8 +181,17 @@ def _engine(
         running.map(lambda count: _on_spot(count, share) * spot_hours),
         "Hours",
         spot,
-        region,
+        accelerator.region,
     )
+
+
+def on_demand(
+    component: str, name: str, accelerator: AcceleratorClassSpec, hours: Range[Decimal], prices: Prices
+) -> Charge:
+    """Hours of accelerators of the class `name`, of which the cloud takes none back."""
+    price, _ = accelerator_prices(prices, name, accelerator)
+    item = f"{name} on demand"
+    return Charge(component, item, Category.COMPUTE, hours, "Hours", price, accelerator.region)
 
 
 def _on_spot(replicas: int, share: Decimal) -> int:
@@ -207,7 +209,8 @@ def _requests(model: SelfHostedModel) -> PodRequests:
     )
 
 
-def _pods(component: str, running: Range[int], pod: PodRequests, prices: Prices) -> Iterator[Charge]:
+def pods(component: str, running: Range[int], pod: PodRequests, prices: Prices) -> Iterator[Charge]:
+    """What so many pods are charged that hold no accelerator."""
     core, memory = compute_prices(prices)
     cores, gib = times(running, pod.cores * HOURS), times(running, pod.memory * HOURS)
     yield Charge(component, "CPU", Category.COMPUTE, cores, "Core-Hours", core)

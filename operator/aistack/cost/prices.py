@@ -14,9 +14,15 @@ from typing import TypeVar
 import yaml
 
 from aistack.api import PriceBook
-from aistack.api.catalog import ComputePrice, PriceBookSpec, StoragePrice, TokenPrice, TrafficPrice
+from aistack.api.catalog import (
+    AcceleratorClassSpec,
+    ComputePrice,
+    PriceBookSpec,
+    StoragePrice,
+    TokenPrice,
+    TrafficPrice,
+)
 from aistack.api.models import Managed
-from aistack.resolve import SelfHostedModel
 
 DEFAULT = "default"
 """The book that is asked last, and the name of what has none: a StorageClass, a node pool."""
@@ -169,10 +175,11 @@ def token_prices(prices: Prices, managed: Managed, input_tokens: int = 0) -> Tok
     )
 
 
-def accelerator_prices(prices: Prices, model: SelfHostedModel) -> tuple[AnyPrice, AnyPrice]:
-    """An hour of one accelerator of the model's class, on demand and on spot capacity."""
-    name = model.hosted.accelerator.class_
-    price = model.accelerator.price
+def accelerator_prices(
+    prices: Prices, name: str, accelerator: AcceleratorClassSpec
+) -> tuple[AnyPrice, AnyPrice]:
+    """An hour of one accelerator of the class `name`, on demand and on spot capacity."""
+    price = accelerator.price
     where = f"AcceleratorClass {name}"
     if price is None:
         unknown = Unknown(f"write price into {where}, in {prices.currency}")

@@ -23,7 +23,7 @@ from aistack.cost.focus import tags_of
 from aistack.errors import ApiError, NotLeader
 from aistack.kinds import AISTACK
 from aistack.kube import Kube
-from aistack.labels import GATEWAY
+from aistack.labels import GATEWAY, MODEL
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
 from aistack.resolve import ResolvedStack, StackRef
@@ -39,7 +39,7 @@ from aistack.spending.book import KEPT_FOR, entered, in_currency, is_news
 from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
 from aistack.spending.gone import Gone, gone
-from aistack.spending.meter import Source, as_they_were, begun, read
+from aistack.spending.meter import Replica, Source, as_they_were, begun, read
 from aistack.spending.month import month_of, zone_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.tariffs import listed
@@ -167,9 +167,9 @@ class Metering:
             meaning = self._meaning(key, platform)
         if meaning is None:
             return  # counters wait
-        rates, limits = rates_of(meaning, platform.prices), limits_of(meaning.spec)
+        limits = limits_of(meaning.spec)
         kept = self._stacks.get(stack.uid) or await self._opened(key, stack, platform, now, limits)
-        book = await self._read(key, self._dated(kept.book, now), rates, platform, now)
+        book = await self._read(key, self._dated(kept.book, now), meaning, platform, now)
         pods = [pod for pod in self._store.observed(key).pods.values() if not pod.ended]
         book = replace(book, throughput=await self._engines.measured(book.throughput, meaning, pods, now))
         self._tell(stack, book, limits)  # first: what can't be written has been spent all the same
@@ -199,13 +199,17 @@ class Metering:
         since = self._looks.beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
 
-    async def _read(self, key: Key, book: Book, rates: Rates, platform: Platform, now: datetime) -> Book:
+    async def _read(
+        self, key: Key, book: Book, meaning: ResolvedStack, platform: Platform, now: datetime
+    ) -> Book:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address and _costs(pod)]
         counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
+        sources = [_source(pod, counted) for pod in pods]
+        replicas = {source.replica for source in sources}
+        rates = rates_of(meaning, platform.prices, platform.catalog.accelerator_classes, replicas)
         book = in_currency(book, platform.prices.currency)
         book = replace(book, tariffs=listed(book.tariffs, rates.tariffs, book.meter, now))
         rates = replace(rates, tariffs={model: each.tariff for model, each in book.tariffs.items()})
-        sources = [_source(pod, counted) for pod in pods]
         zone = _zone(platform, self._store.metadata(key) or Metadata())
         turn = month_of(now, zone).begin - datetime.resolution
         if book.meter.at < turn < now:
@@ -315,7 +319,7 @@ def _costs(pod: Pod) -> bool:
 def _source(pod: Pod, counted: Mapping[str, Counters]) -> Source:
     return Source(
         uid=pod.uid,
-        component=f"model/{pod.part}" if pod.component == "model" else pod.component,
+        replica=Replica(f"model/{pod.part}" if pod.component == MODEL else pod.component, pod.hardware),
         created=datetime.fromisoformat(pod.created),
         counters=counted.get(pod.uid),
         counts=_counts(pod),

@@ -8,10 +8,21 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from fractions import Fraction
+from typing import NamedTuple
 
+from aistack.hardware import Hardware
 from aistack.spending.counters import Counters, Series, increments
 
 NOTHING: Counters = {}
+
+
+class Replica(NamedTuple):
+    """What pods have in common that cost the same."""
+
+    component: str
+    """The part of the stack, as in its status: `model/llama`, `gateway`."""
+    hardware: Hardware | None = None
+    """None: what the spec says of the part."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +30,7 @@ class Source:
     """One pod that costs money, as it is now."""
 
     uid: str
-    component: str
-    """The part of the stack, as in its status: `model/llama`, `gateway`."""
+    replica: Replica
     created: datetime
     counters: Counters | None = None
     """What its gateway says; None where it is none, or did not answer."""
@@ -56,8 +66,7 @@ class Use:
 
     seconds: float
     """Between them."""
-    replica_seconds: Mapping[str, float] = field(default_factory=dict)
-    """Of each part."""
+    replica_seconds: Mapping[Replica, float] = field(default_factory=dict)
     counted: Mapping[Series, int] = field(default_factory=dict)
     """By how much each counter grew."""
     unread_seconds: float = 0
@@ -72,12 +81,12 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     """One look. A look into the past, as after a clock was set back, sees nothing."""
     if now <= before.at:
         return before, Use(seconds=0)
-    replica_seconds: dict[str, float] = {}
+    replica_seconds: dict[Replica, float] = {}
     counted: dict[Series, int] = {}
     known: dict[str, Known] = {}
     for source in sources:
         ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
-        replica_seconds[source.component] = replica_seconds.get(source.component, 0.0) + ran
+        replica_seconds[source.replica] = replica_seconds.get(source.replica, 0.0) + ran
         if source.counts:
             last = _last(source, before)
             known[source.uid] = _read(source, last, now)

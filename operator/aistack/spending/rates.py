@@ -10,9 +10,10 @@ from aistack.cost.assumptions import SECONDS
 from aistack.cost.charges import MILLION, Category, Charge, a_replica, volumes
 from aistack.cost.money import EXACT
 from aistack.cost.prices import AnyPrice, Price, Prices, token_prices, traffic_price
+from aistack.cost.running import NO_CLASSES, Classes, a_pod
 from aistack.resolve import ManagedModel, ResolvedStack
 from aistack.spending.counters import ABSENT, Kind, Series
-from aistack.spending.meter import Use
+from aistack.spending.meter import Replica, Use
 from aistack.spending.money import PicoUnits, pico_units
 from aistack.units import GIB
 
@@ -92,8 +93,8 @@ NO_CALL = Called(0, 0)
 class Rates:
     """What a replica uses, what a volume does, and what is paid for as it is counted."""
 
-    replicas: Mapping[str, tuple[Rate, ...]] = field(default_factory=dict)
-    """By part; one without a price is not there."""
+    replicas: Mapping[Replica, tuple[Rate, ...]] = field(default_factory=dict)
+    """One without a price is not there."""
     volumes: tuple[Rate, ...] = ()
     tariffs: Mapping[str, Tariff] = field(default_factory=dict)
     """By the model that answers."""
@@ -113,13 +114,25 @@ class Costs:
         return sum(amount.cost for amount in self.items.values())
 
 
-def rates_of(stack: ResolvedStack, prices: Prices) -> Rates:
-    running = list(a_replica(stack, prices))
-    unpriced = {charge.component for charge in running if not isinstance(charge.price, Price)}
-    replicas: defaultdict[str, tuple[Rate, ...]] = defaultdict(tuple)
-    for rate in _rates(charge for charge in running if charge.component not in unpriced):
-        replicas[rate.item.component] += (rate,)
-    return Rates(dict(replicas), tuple(_rates(volumes(stack, prices))), tariffs_of(stack, prices))
+def rates_of(
+    stack: ResolvedStack, prices: Prices, classes: Classes = NO_CLASSES, running: Iterable[Replica] = ()
+) -> Rates:
+    """Of what the spec declares, and of replicas that run by what they hold."""
+    charged: defaultdict[Replica, list[Charge]] = defaultdict(list)
+    for charge in a_replica(stack, prices):
+        charged[Replica(charge.component)].append(charge)
+    declared = {f"model/{model.name}": model.hosted.accelerator.class_ for model in stack.self_hosted}
+    for replica in running:
+        if replica.hardware:
+            component, class_ = replica.component, declared.get(replica.component, "")
+            found = a_pod(component, replica.hardware, class_, classes, prices)
+            charged[replica] = list(found) or charged.get(Replica(component), [])
+    replicas = {
+        replica: tuple(_rates(charges))
+        for replica, charges in charged.items()
+        if charges and all(isinstance(charge.price, Price) for charge in charges)
+    }
+    return Rates(replicas, tuple(_rates(volumes(stack, prices))), tariffs_of(stack, prices))
 
 
 def tariffs_of(stack: ResolvedStack, prices: Prices) -> dict[str, Tariff]:
@@ -186,9 +199,9 @@ def costs(use: Use, rates: Rates) -> Costs:
     """What it costs; what has no price is named, and in no sum."""
     items: defaultdict[Item, Amount] = defaultdict(lambda: NOTHING)
     calls: dict[Call, Called] = {}
-    unpriced = {part for part in use.replica_seconds if part not in rates.replicas}
-    for part, seconds in use.replica_seconds.items():
-        for rate in rates.replicas.get(part, ()):
+    unpriced = {replica.component for replica in use.replica_seconds if replica not in rates.replicas}
+    for replica, seconds in use.replica_seconds.items():
+        for rate in rates.replicas.get(replica, ()):
             items[rate.item] = items[rate.item].plus(_over(seconds, rate))
     for rate in rates.volumes:
         items[rate.item] = items[rate.item].plus(_over(use.seconds, rate))
