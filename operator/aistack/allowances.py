@@ -1,7 +1,8 @@
 """Money that a managed model or a client may cost in a month.
 
 Where it is spent, the gateway asks the model no more, and answers the client with 429, until the month turns
-or the limit is raised. What was spent is metered: what is used between two looks may go beyond a limit.
+or the limit is raised. What was spent is metered; between two looks a gateway whose limits hold over all its
+replicas counts by itself (`brake`), and any other one may go beyond a limit.
 """
 
 from collections.abc import Iterable, Mapping

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import localcontext
+from zoneinfo import ZoneInfo
 
 from aistack.api import AIStack, Reason
 from aistack.api.base import Metadata
 from aistack.bill import money
+from aistack.brake import braked
 from aistack.budget import NO_BUDGETS, Budgets, Ledger, Obstacle, claim_of
 from aistack.budget.fitting import ways
 from aistack.budget.refusal import problem, summary
@@ -24,6 +26,7 @@ from aistack.govern.facts import Facts
 from aistack.kinds import AIBUDGET
 from aistack.problem import Problem
 from aistack.resolve import Resolution, ResolvedStack, resolve
+from aistack.spending.month import zone_of
 from aistack.unreadable import Unreadable
 
 
@@ -55,10 +58,20 @@ class Platform:
         found = resolve(stack, self.catalog)
         if found.meaning is None:
             return found
-        ordered = cheapest_first(found.meaning, self.prices)
-        problems = (*found.problems, *limit_problems(ordered, self.prices))
-        warnings = (*found.warnings, *_too_few_replicas(ordered))
-        return Resolution(None if problems else ordered, problems, warnings, ordered)
+        meaning = with_prices(found.meaning, self.prices, self.zone(stack.metadata))
+        problems = (*found.problems, *limit_problems(meaning, self.prices))
+        warnings = (*found.warnings, *_too_few_replicas(meaning))
+        return Resolution(None if problems else meaning, problems, warnings, meaning)
+
+    def zone(self, stack: Metadata) -> ZoneInfo:
+        """Where the stack's month begins: where that of the first budget does that counts it."""
+        zones = (zone_of(budget.spec.time_zone) for budget in self.budgets.counting(stack))
+        return next((zone for zone in zones if zone), ZoneInfo("UTC"))
+
+
+def with_prices(stack: ResolvedStack, prices: Prices, zone: ZoneInfo) -> ResolvedStack:
+    """The same stack, with what its gateway has from prices; its months begin in `zone`."""
+    return braked(cheapest_first(stack, prices), prices, zone)
 
 
 def _too_few_replicas(stack: ResolvedStack) -> Iterator[Problem]:

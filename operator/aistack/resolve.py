@@ -18,6 +18,7 @@ from aistack.hosting import hosting_problems, hosting_warnings
 from aistack.images import version_in_tag
 from aistack.problem import Problem
 from aistack.providers import DIRECT_PROVIDERS, provider_problems, provider_warnings
+from aistack.quotas import Quotas
 from aistack.references import (
     Names,
     fallbacks_of,
@@ -213,6 +214,8 @@ class ResolvedGateway:
     """The clients whose money is spent, and until when (RFC 3339, UTC): they get an error."""
     resting: tuple["ResolvedModel", ...] = ()
     """The models whose money is spent: no route leads to them, and all is kept for when one does again."""
+    quotas: Quotas | None = None
+    """By what it counts the money of models and clients over all replicas; None: it counts none."""
 
     @property
     def object_name(self) -> str:
@@ -249,7 +252,8 @@ class ResolvedGateway:
         """Some limit holds over all replicas."""
         limited: list[RouteLimits | Client] = [route.spec.limits for route in self.routes]
         limited += self.clients
-        return self.spec.limit_scope == "Global" and any(map(_limits_a_minute, limited))
+        a_minute = any(limits.requests_per_minute or limits.tokens_per_minute for limits in limited)
+        return self.quotas is not None or (self.spec.limit_scope == "Global" and a_minute)
 
     @property
     def needs_adapter(self) -> bool:
@@ -261,10 +265,6 @@ class ResolvedGateway:
     def needs_cache(self) -> bool:
         """Some route's answers are given again."""
         return any(route.is_cached for route in self.routes)
-
-
-def _limits_a_minute(limits: RouteLimits | Client) -> bool:
-    return bool(limits.requests_per_minute or limits.tokens_per_minute)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import aiohttp
 
 from aistack.api.stack import RouteStatus
 from aistack.balance import shared_out
 from aistack.catalog import Traces
-from aistack.cost.prices import NO_PRICES
+from aistack.cost.prices import NO_PRICES, Prices
+from aistack.platform import with_prices
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
@@ -33,6 +35,8 @@ from tests.stacks import resolved
 ROOT = Path(__file__).parents[2]
 ENVOY = Path(sys.executable).with_name("envoy")
 HOST = "127.0.0.1"
+ZONE = ZoneInfo("Europe/Berlin")
+"""Where months begin."""
 
 
 def managed(name: str, endpoint: str, *, key: str | None = None, **fields: Any) -> dict[str, Any]:
@@ -78,6 +82,8 @@ class Front:
     """Where spans go."""
     shares: Sequence[RouteStatus] = ()
     """How its requests are shared out, by what was measured."""
+    prices: Prices = NO_PRICES
+    """By what it counts money."""
 
     async def __aenter__(self) -> "Front":
         # not pytest's folder: the path of a socket in it has to be short
@@ -145,7 +151,8 @@ class Front:
     def mount(self, spec: Mapping[str, Any], **replaced: str) -> str:
         """What the kubelet does with a changed ConfigMap; returns the configuration's version."""
         shared = shared_out(resolved(**spec), self.shares)
-        stack = restrained(shared, Hold(self.restraint, self.exhausted), NO_PRICES)
+        stack = restrained(shared, Hold(self.restraint, self.exhausted), self.prices)
+        stack = with_prices(stack, self.prices, ZONE)
         stack = replace(stack, gateway=replace(stack.gateway, traces=self.traces))
         gateway = neutral(stack.gateway, self.annotations)
         files = {**front_files(gateway, self.site), **replaced}

@@ -12,12 +12,14 @@ from typing import Any
 import aiohttp
 from redis.asyncio import Redis
 
+from aistack.cost.prices import NO_PRICES, Prices
+from aistack.platform import with_prices
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.ratelimit_pod import FOLDER, ratelimit_variables
 from aistack.render.gateway.redis_pod import COUNTERS, redis_arguments
 from aistack.render.gateway.shared_limits import ratelimit_files
 from tests.controlplane import binaries
-from tests.gateway.front import HOST, free_ports
+from tests.gateway.front import HOST, ZONE, free_ports
 from tests.stacks import resolved
 
 PATIENCE = 20.0  # seconds
@@ -31,11 +33,12 @@ class Limiter:
         self.port, self._redis_port, self._health_port, self._debug_port = free_ports(4)
         self._processes: dict[str, asyncio.subprocess.Process] = {}
 
-    def configure(self, spec: Mapping[str, Any]) -> None:
+    def configure(self, spec: Mapping[str, Any], prices: Prices = NO_PRICES) -> None:
         """The mounted limits, which the service reads at its start."""
+        stack = with_prices(resolved(**spec), prices, ZONE)
         mount = self.folder / FOLDER / "config"
         mount.mkdir(parents=True, exist_ok=True)
-        for name, text in ratelimit_files(neutral(resolved(**spec).gateway)).items():
+        for name, text in ratelimit_files(neutral(stack.gateway)).items():
             (mount / name).write_text(text)
 
     async def start_redis(self) -> None:
@@ -53,9 +56,16 @@ class Limiter:
 
     async def tokens(self) -> int:
         """How many have been charged, to whomever."""
-        async with Redis(host=HOST, port=self._redis_port) as redis:
-            counters = [key async for key in redis.scan_iter("*_tokens_*")]
-            return sum([int(await redis.get(key) or 0) for key in counters])
+        return sum((await self.counters("*_tokens_*")).values())
+
+    async def counters(self, pattern: str) -> dict[str, int]:
+        """What is counted, by the counters' names."""
+        async with self.redis() as redis:
+            names = [name async for name in redis.scan_iter(pattern)]
+            return {name.decode(): int(await redis.get(name) or 0) for name in names}
+
+    def redis(self) -> Redis:
+        return Redis(host=HOST, port=self._redis_port)
 
     async def stop(self, name: str) -> None:
         """`redis` or `service`, as if its node were lost."""
@@ -87,13 +97,13 @@ class Limiter:
 
 
 @asynccontextmanager
-async def limiter(spec: Mapping[str, Any]) -> AsyncIterator[Limiter]:
+async def limiter(spec: Mapping[str, Any], prices: Prices = NO_PRICES) -> AsyncIterator[Limiter]:
     """Both programs, with the limits of this spec."""
     async with AsyncExitStack() as ending:
         folder = Path(ending.enter_context(tempfile.TemporaryDirectory(prefix="limiter")))
         running = Limiter(folder)
         ending.push_async_callback(running.end)
-        running.configure(spec)
+        running.configure(spec, prices)
         await running.start_redis()
         await running.start_service()
         yield running

@@ -252,3 +252,18 @@ async def test_an_adapter_with_older_checks_is_not_asked(front: Front, llama: Ch
         assert not llama.asked
     finally:
         await front.change(SPEC)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_model_without_money_is_said_to_have_none_behind_the_adapter_too(
+    front: Front, llama: ChatModel, stream: bool
+) -> None:
+    """In the gateway's words: who answers so behind the adapter is this gateway's way out to the model."""
+    llama.status, llama.words = 402, "insufficient_quota"
+    spent = await ask(front, "screened", "Hi", stream=stream)
+    assert (spent.status, spent.json["error"]["code"]) == (402, "insufficient_quota")
+    assert "until the month turns" in spent.json["error"]["message"]
+    llama.words = "top up the account sk-123"
+    unpaid = await ask(front, "screened", "Hi", stream=stream)
+    assert (unpaid.status, unpaid.json["error"]["code"]) == (503, "upstream_unavailable")
+    assert "sk-123" not in unpaid.text

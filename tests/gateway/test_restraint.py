@@ -32,7 +32,7 @@ async def test_a_gateway_whose_money_is_spent_asks_no_model_until_it_is_there_ag
             reply = await front.ask("chat", stream=stream)
             assert reply.status == 402
             assert reply.json["error"]["code"] == "insufficient_quota"
-            assert "The money for the model 'chat' is spent" in reply.json["error"]["message"]
+            assert "The money for this model is spent" in reply.json["error"]["message"]
         assert (await front.ask("nobody-knows")).status == 404
         assert len(claude.asked) + len(llama.asked) == before
         front.restraint = None

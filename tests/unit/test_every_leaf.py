@@ -11,21 +11,25 @@ from pydantic import ValidationError
 from aistack import apply
 from aistack.api import AIStack
 from aistack.api.stack import InventoryItem
+from aistack.cost.prices import DEFAULT, index, shipped_book
 from aistack.kinds import FIELD_MANAGER, Manifest
 from aistack.observed import Observed, digest, observe
+from aistack.platform import Platform
 from aistack.render import render
-from aistack.resolve import Resolution, resolve
+from aistack.resolve import Resolution
 from aistack.waking import both_ways
 from tests import leaves
 from tests.leaves import Change
 from tests.stacks import catalog
 
-CATALOG = catalog(custom_metrics=True, resource_metrics=True, gateway_api=True)
+PLATFORM = Platform(
+    catalog(custom_metrics=True, resource_metrics=True, gateway_api=True), index({DEFAULT: shipped_book()})
+)
 TABLE = leaves.table()
 
 
 def resolution(*changes: Change) -> Resolution:
-    return resolve(AIStack.parse(TABLE.stack(*changes)), CATALOG)
+    return PLATFORM.resolve(AIStack.parse(TABLE.stack(*changes)))
 
 
 def children(*changes: Change) -> Mapping[str, Manifest]:

@@ -109,8 +109,9 @@ class Client(Model):
     Global. Default no limit."""
 
     monthly_limit: Money | None = None
-    """Most money a month that managed models and traffic may cost for it, as metered every two minutes: then
-    it gets 429 until the month turns. Default no limit."""
+    """Most money a month that managed models and traffic may cost for it, as metered every two minutes, and
+    with limitScope Global as the gateway counts each answer: then it gets 429 until the month turns. Default
+    no limit."""
 
 
 class LogSink(Model):

@@ -316,8 +316,9 @@ class Managed(Model):
     """Where it is agreed what the provider may do with the data, such as a contract's number."""
 
     monthly_limit: Money | None = None
-    """Most money a month, as metered every two minutes: then the gateway asks the model no more until the
-    month turns, and its routes lead to their other models, or answer 402. Default none."""
+    """Most money a month, as metered every two minutes, and with limitScope Global as the gateway counts each
+    answer: then the gateway asks the model no more until the month turns, and its routes lead to their other
+    models, or answer 402. Default none."""
 
 
 class AIModel(Model):

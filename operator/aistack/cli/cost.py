@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
+from zoneinfo import ZoneInfo
 
 from aistack.api import AIStack
 from aistack.api.stack import MeasuredThroughput
@@ -14,13 +15,13 @@ from aistack.cli.files import Document, price_books, read
 from aistack.cli.output import Exit, complain, emit, remark, show, write
 from aistack.cost.assumptions import measured
 from aistack.cost.breakeven import BreakEven, break_evens
-from aistack.cost.cheapest import cheapest_first
 from aistack.cost.comparison import compare
 from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.focus import Month, Row, rows, table, tags_of
 from aistack.cost.matrix import Cell, matrix
 from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
 from aistack.cost.report import report
+from aistack.platform import with_prices
 from aistack.resolve import ResolvedStack
 
 
@@ -117,7 +118,7 @@ def _costed(
     for each in checked:
         resolved = each.resolution.stack if each.resolution else None
         if resolved and isinstance(each.document.parsed, AIStack):
-            stack = cheapest_first(resolved, prices)
+            stack = with_prices(resolved, prices, ZoneInfo("UTC"))
             assumptions = measured(stack, throughput.get(each.document.title, ()))
             yield Costed(
                 each.document.title,

@@ -1,13 +1,14 @@
 """`aistack render` and `aistack diagram`: what the stacks in files become, as objects and as a picture."""
 
 from collections.abc import Sequence
+from zoneinfo import ZoneInfo
 
 from aistack.cli.check import check, lines, verdict
 from aistack.cli.files import price_books, read
 from aistack.cli.output import Exit, as_json, as_yaml, complain, emit, remark
-from aistack.cost.cheapest import cheapest_first
 from aistack.cost.prices import DEFAULT, index, shipped_book
 from aistack.diagram import diagram
+from aistack.platform import with_prices
 from aistack.render import render
 from aistack.resolve import ResolvedStack
 
@@ -48,4 +49,4 @@ def _served(
         complain("no AIStack in these files")
         return (), Exit.BAD_INPUT
     prices = index({DEFAULT: shipped_book(), **price_books([*referred, *documents])})
-    return [cheapest_first(stack, prices) for stack in stacks], outcome
+    return [with_prices(stack, prices, ZoneInfo("UTC")) for stack in stacks], outcome

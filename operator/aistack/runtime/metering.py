@@ -40,7 +40,7 @@ from aistack.spending.counters import Counters, read_counters
 from aistack.spending.forecast import linear
 from aistack.spending.gone import Gone, gone
 from aistack.spending.meter import Replica, Source, as_they_were, begun, read
-from aistack.spending.month import month_of, zone_of
+from aistack.spending.month import month_of
 from aistack.spending.rates import Rates, costs, rates_of
 from aistack.spending.tariffs import listed
 from aistack.spending.throughput import said
@@ -210,7 +210,7 @@ class Metering:
         book = in_currency(book, platform.prices.currency)
         book = replace(book, tariffs=listed(book.tariffs, rates.tariffs, book.meter, now))
         rates = replace(rates, tariffs={model: each.tariff for model, each in book.tariffs.items()})
-        zone = _zone(platform, self._store.metadata(key) or Metadata())
+        zone = platform.zone(self._store.metadata(key) or Metadata())
         turn = month_of(now, zone).begin - datetime.resolution
         if book.meter.at < turn < now:
             book = _seen(book, as_they_were(book.meter, sources, turn, now), turn, rates, zone)
@@ -299,12 +299,6 @@ def _reached(month: Metered, limits: Limits) -> Mapping[str, bool]:
         for part, limit in limits.items()
         if part in month.limited
     }
-
-
-def _zone(platform: Platform, stack: Metadata) -> ZoneInfo:
-    """Where the stack's month begins: where that of the first budget does that counts it."""
-    zones = (zone_of(budget.spec.time_zone) for budget in platform.budgets.counting(stack))
-    return next((zone for zone in zones if zone), ZoneInfo("UTC"))
 
 
 def _counts(pod: Pod) -> bool:

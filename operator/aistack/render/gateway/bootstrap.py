@@ -24,7 +24,13 @@ from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_at
 from aistack.render.gateway.refusals import refusals
 from aistack.render.gateway.replies import egress_replies, front_replies
-from aistack.render.gateway.shared_limits import ask_service, service_cluster
+from aistack.render.gateway.shared_limits import (
+    ask_for_clients_money,
+    ask_for_models_money,
+    ask_service,
+    charge_what_adapter_asks,
+    service_cluster,
+)
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import inner_loggers, loggers
 from aistack.render.gateway.tracing import tracing
@@ -59,7 +65,7 @@ def listeners(gateway: NeutralGateway, site: Site) -> Iterator[Manifest]:
     yield client_listener(gateway, site)
     if gateway.intercepted:
         yield inner_listener(gateway, site)
-    yield egress_listener(site)
+    yield egress_listener(gateway, site)
     yield probe_listener(site)
 
 
@@ -97,6 +103,8 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     filters, traces = [hold_body(), read_body(), read_usage_of_streams()], gateway.resolved.traces
     if gateway.clients:
         filters = [keys(site), *filters, permissions()]
+    if gateway.resolved.needs_ratelimit:
+        filters.append(ask_for_clients_money())
     for subject in SUBJECTS:
         filters.append(limit_requests(subject))
         if gateway.resolved.needs_ratelimit:
@@ -113,7 +121,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 "gateway",
                 site,
                 filters,
-                front_replies(),
+                front_replies(counts_money=gateway.resolved.needs_ratelimit),
                 use_remote_address=True,  # x-envoy-* headers of a client count for nothing
                 skip_xff_append=True,
                 normalize_path=True,
@@ -136,6 +144,8 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     filters = [hold_body(), read_body(), read_usage_of_streams()]
     if gateway.clients:
         filters.append(permissions())
+    if gateway.resolved.needs_ratelimit:
+        filters.append(charge_what_adapter_asks())
     return {
         "name": "inner",
         "address": socket_address(site.inner),
@@ -145,7 +155,7 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 "gateway",
                 site,
                 [*filters, change_request(), router()],
-                front_replies(),
+                front_replies(counts_money=gateway.resolved.needs_ratelimit),
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 access_log=list(inner_loggers(gateway)),
                 early_header_mutation_extensions=[early_mutations("client", list(client_again()))],
@@ -154,8 +164,9 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     }
 
 
-def egress_listener(site: Site) -> Manifest:
+def egress_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where Envoy calls itself for managed models; no socket leads here."""
+    money = [ask_for_models_money()] if gateway.resolved.needs_ratelimit else []
     return {
         "name": EGRESS,
         "internal_listener": {},
@@ -164,8 +175,8 @@ def egress_listener(site: Site) -> Manifest:
             _http(
                 EGRESS,
                 site,
-                [refusals(), rename_model(), router()],
-                egress_replies(),
+                [*money, refusals(), rename_model(), router()],
+                egress_replies(counts_money=gateway.resolved.needs_ratelimit),
                 early_header_mutation_extensions=[clean_headers()],
             )
         ],

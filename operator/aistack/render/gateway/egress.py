@@ -10,6 +10,7 @@ from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
 from aistack.render.gateway.refusals import UNKNOWN_HEADER, refusals_of_adapter, refusals_of_interception
 from aistack.render.gateway.routes import KEY_HEADERS
+from aistack.render.gateway.shared_limits import model_limit
 from aistack.render.gateway.waiting import waiting_host
 from aistack.resolve import ManagedModel
 
@@ -42,7 +43,7 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
         request_headers_to_remove=list(CLIENT_HEADERS),
         response_headers_to_remove=[*PROVIDER_HEADERS, *([CACHE_HEADER] if gateway.intercepted else [])],
         virtual_hosts=[
-            *(virtual_host(model) for model in gateway.managed),
+            *(virtual_host(gateway, model) for model in gateway.managed),
             *(waiting_host(model) for model in gateway.sleepers),
             *(host for route in gateway.routes for host in last_answers(route)),
             *(adapter_host(route) for route in gateway.intercepted),
@@ -80,7 +81,7 @@ def adapter_host(route: NeutralRoute) -> Manifest:
     }
 
 
-def virtual_host(model: ManagedModel) -> Manifest:
+def virtual_host(gateway: NeutralGateway, model: ManagedModel) -> Manifest:
     return {
         "name": model.name,
         "domains": [egress_host(model)],
@@ -89,7 +90,11 @@ def virtual_host(model: ManagedModel) -> Manifest:
             {
                 "match": {"prefix": "/v1/"},
                 "route": {"cluster": provider_name(model), "timeout": "0s", **_rewrite(model)},
-                "typed_per_filter_config": {"transform": _body(model), **_refusals(model)},
+                "typed_per_filter_config": {
+                    "transform": _body(model),
+                    **_refusals(model),
+                    **model_limit(gateway, model),
+                },
             }
         ],
     }

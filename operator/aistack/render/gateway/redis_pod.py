@@ -35,7 +35,7 @@ def redis_pod(gateway: NeutralGateway, memory: Memory) -> Manifest:
 
 
 def redis(gateway: NeutralGateway, memory: Memory) -> Manifest:
-    """It writes nothing down: a counter lives for a minute, and a lost answer is made again."""
+    """It writes nothing down: minutes pass, money is metered too, and a lost answer is made again."""
     image = gateway.resolved.cache_image if memory is ANSWERS else gateway.resolved.redis_image
     listens = {"tcpSocket": {"port": "redis"}, "timeoutSeconds": 2}
     return {

@@ -13,10 +13,12 @@ from aistack.render.gateway.replies import (
     CONTENT_FILTER,
     MODEL_MISSING,
     MODELS_DOWN,
+    MONEY_SPENT,
     NOT_TRANSLATED,
     PROVIDER_BUSY,
     PROVIDER_FAILED,
     PROVIDER_REFUSED,
+    QUOTA,
 )
 
 FILTER = "lua"
@@ -56,8 +58,8 @@ def refusals_of_interception(unknown_model: str) -> Manifest:
     and what the models could not answer in the gateway's words.
     """
     unknown = _if_unknown(unknown_model, _becomes(MODEL_MISSING))
-    cases = (_given_before(), _of_adapter(), _refused_key(), unknown, _refused(), _no_answer(MODELS_DOWN))
-    script = _script(*cases, _in_words())
+    cases = (_given_before(), _of_adapter(), _refused_key(), unknown, _refused(), _spent())
+    script = _script(*cases, _no_answer(MODELS_DOWN), _in_words())
     return {
         FILTER: typed("extensions.filters.http.lua.v3.LuaPerRoute", source_code={"inline_string": script})
     }
@@ -108,6 +110,20 @@ def _refused() -> str:
     local body = answer:body(true)
     if string.find(tostring(body:getBytes(0, body:length())), "guardrail_name", 1, true) then
       answer:body(true):setBytes([[{_json(CONTENT_FILTER)}]])
+    end
+  end
+"""
+
+
+def _spent() -> str:
+    """LiteLLM quotes what it was told; a provider says so, too, where the gateway's own account is empty."""
+    return f"""\
+  if status == "402" then
+    local body = answer:body(true)
+    if string.find(tostring(body:getBytes(0, body:length())), "{QUOTA}", 1, true) then
+      answer:body(true):setBytes([[{_json(MONEY_SPENT)}]])
+    else
+      {_becomes(MODELS_DOWN)}
     end
   end
 """

@@ -42,23 +42,25 @@ TOO_MANY = error(
     "requests",
     "rate_limit_exceeded",
 )
+QUOTA = "insufficient_quota"
 MONEY_SPENT = error(
-    f"The money for the model '{MODEL}' is spent until the month turns; ask who runs this gateway.",
-    "insufficient_quota",
-    "insufficient_quota",
+    "The money for this model is spent until the month turns; ask who runs this gateway.", QUOTA, QUOTA
 )
 
 
-SPENT = 430
-"""Nobody's status: it becomes 429 and keeps its words, where 429 itself gets those of limits a minute."""
+MODEL_SPENT = 402
+SPENT, CLIENT_SPENT = 430, 423
+"""Nobody's statuses: they become 429, the first with its own words and the second, a counter's, with those of
+spent money, where 429 itself gets those of limits a minute."""
+NEVER_AGAIN = {
+    "header": {"key": "x-should-retry", "value": "false"},
+    "append_action": "OVERWRITE_IF_EXISTS_OR_ADD",
+}
+"""OpenAI's own libraries try a 429 again, unless they are told not to."""
 
 
 def client_money_spent(until: str) -> Manifest:
-    return error(
-        f"The money of this client is spent until {until}; ask who runs this gateway.",
-        "insufficient_quota",
-        "insufficient_quota",
-    )
+    return error(f"The money of this client is spent until {until}; ask who runs this gateway.", QUOTA, QUOTA)
 
 
 TOO_SLOW = error("The request did not arrive in time.", "invalid_request_error", "request_timeout")
@@ -99,8 +101,13 @@ PROVIDER_REFUSED = error(
 )
 
 
-def front_replies() -> Manifest:
+def front_replies(*, counts_money: bool) -> Manifest:
     """What becomes of the errors that Envoy answers itself on the way in; every failed target is a 503."""
+    spent = {
+        **_mapper("EQ", CLIENT_SPENT, client_money_spent("the month turns")),
+        "status_code": 429,
+        "headers_to_add": [NEVER_AGAIN],
+    }
     return {
         "mappers": [
             _mapper("EQ", 401, WRONG_KEY),
@@ -109,15 +116,17 @@ def front_replies() -> Manifest:
             _mapper("EQ", 413, TOO_LARGE),
             _mapper("EQ", 429, TOO_MANY),
             {"filter": _status("EQ", SPENT), "status_code": 429},
+            *([spent] if counts_money else []),
             _mapper("EQ", 431, HEADERS_TOO_LARGE),
             {**_mapper("GE", 500, NO_ANSWER), "status_code": 503},
         ]
     }
 
 
-def egress_replies() -> Manifest:
+def egress_replies(*, counts_money: bool) -> Manifest:
     """The same on the way out to a provider."""
-    return {"mappers": [{**_mapper("GE", 400, PROVIDER_DOWN), "status_code": 503}]}
+    spent = [_mapper("EQ", MODEL_SPENT, MONEY_SPENT)] if counts_money else []
+    return {"mappers": [*spent, {**_mapper("GE", 400, PROVIDER_DOWN), "status_code": 503}]}
 
 
 def _mapper(operator: str, status: int, body: Manifest) -> Manifest:

@@ -19,7 +19,9 @@ from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.replies import (
     BAD_STREAM,
+    MODEL_SPENT,
     MONEY_SPENT,
+    NEVER_AGAIN,
     NO_MODEL,
     NOT_JSON,
     SPENT,
@@ -27,7 +29,7 @@ from aistack.render.gateway.replies import (
     UNKNOWN_PATH,
     client_money_spent,
 )
-from aistack.render.gateway.shared_limits import shared_limits
+from aistack.render.gateway.shared_limits import no_money, shared_limits
 
 PATHS = {
     "chat": "/v1/(chat/completions|completions)",
@@ -37,6 +39,8 @@ PATHS = {
 """What a model of each task answers, as regular expressions of the whole path; nothing else of a model's
 server is reached."""
 RETRIED = "connect-failure,refused-stream,reset,5xx,retriable-status-codes"
+RETRIED_STATUSES = [MODEL_SPENT, 429]
+"""A provider says the former, too, where the gateway's own account has no money left."""
 KEY_HEADERS = ("authorization", "x-api-key", "cookie")
 """What a client may prove itself with: none of it goes on to a model."""
 
@@ -77,16 +81,16 @@ def list_of_models(gateway: NeutralGateway) -> Manifest:
         "match": {"path": "/v1/models"},
         "direct_response": {"status": 200, "body": {"inline_string": body}},
         "response_headers_to_add": [_header("content-type", "application/json")],
+        **({"typed_per_filter_config": free} if (free := no_money(gateway)) else {}),
     }
 
 
 def spent_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
-    """OpenAI's own libraries try a 429 again, unless they are told not to."""
     for client, until in gateway.resolved.spent_clients.items():
         match = {**_path(_any_path()), "headers": [_is_client(client)]}
         yield {
             **_refusal("client_money_spent", match, SPENT, client_money_spent(until)),
-            "response_headers_to_add": [_header("x-should-retry", "false")],
+            "response_headers_to_add": [NEVER_AGAIN],
         }
 
 
@@ -163,8 +167,9 @@ def _outer_entries(route: NeutralRoute) -> Iterator[Manifest]:
 def _stop(route: NeutralRoute) -> Manifest:
     """Who may not use the model is not told that its money is spent."""
     named = _metadata("model", {"string_match": {"exact": route.name}})
+    match = {**_path(PATHS[route.task]), "dynamic_metadata": [named]}
     return {
-        **_refusal(route.name, {**_path(PATHS[route.task]), "dynamic_metadata": [named]}, 402, MONEY_SPENT),
+        **_refusal(route.name, match, MODEL_SPENT, MONEY_SPENT),
         "typed_per_filter_config": _permission(route),
     }
 
@@ -209,7 +214,7 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
         "auto_host_rewrite": True,
         "retry_policy": {
             "retry_on": RETRIED,
-            "retriable_status_codes": [429],
+            "retriable_status_codes": RETRIED_STATUSES,
             "num_retries": attempts - 1,
             "per_try_timeout": duration(begin if stream else route.timeout),
             "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},
@@ -232,7 +237,7 @@ def _outer_action(route: NeutralRoute, *, stream: bool) -> Manifest:
     last = {
         "retry_policy": {
             "retry_on": RETRIED,
-            "retriable_status_codes": [429],
+            "retriable_status_codes": RETRIED_STATUSES,
             "num_retries": 1,
             "per_try_timeout": duration(begin * route.most_attempts) if stream else longest,
         }

@@ -11,14 +11,20 @@ import json
 from collections.abc import Iterator, Set
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.brake import charges, clients_ask, model_asks, money_descriptors
 from aistack.render.gateway.envoy import METADATA, extension, socket_address, typed
 from aistack.render.gateway.limits import SUBJECTS, counted_by
 from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.replies import CLIENT_SPENT, MODEL_SPENT
 from aistack.render.gateway.site import Site
+from aistack.resolve import ManagedModel
 
 SERVICE = "ratelimit"
 """The name of the service's cluster."""
 CONFIG = "limits.yaml"
+MONEY, ADAPTERS_MONEY = "money_counters", "adapters_money_counters"
+"""The filters that count money, where clients arrive and on the way out, and where the adapter asks."""
+UNSAID = {"disable_x_envoy_ratelimited_header": True}
 PATIENCE = "0.5s"
 """How long a request waits for the service before it goes through.
 
@@ -31,13 +37,32 @@ USED = (
 
 def ask_service(subject: str) -> Manifest:
     """The filter in the listener's chain: it asks nothing until the virtual host says what."""
+    return _asking(_filter(subject), enable_retry_after_header=True)
+
+
+def ask_for_clients_money() -> Manifest:
+    """The same about money, where clients arrive."""
+    return _asking(MONEY, rate_limited_status={"code": CLIENT_SPENT}, **UNSAID)
+
+
+def charge_what_adapter_asks() -> Manifest:
+    """The same where the adapter asks."""
+    return _asking(ADAPTERS_MONEY)
+
+
+def ask_for_models_money() -> Manifest:
+    """The same on the way out, until a managed model's host says what."""
+    return _asking(MONEY, rate_limited_status={"code": MODEL_SPENT}, **UNSAID)
+
+
+def _asking(name: str, **fields: object) -> Manifest:
     return extension(
-        _filter(subject),
+        name,
         "filters.http.ratelimit.v3.RateLimit",
         domain="gateway",
         timeout=PATIENCE,
         failure_mode_deny=False,
-        enable_retry_after_header=True,
+        **fields,
         rate_limit_service={
             "transport_api_version": "V3",
             "grpc_service": {"envoy_grpc": {"cluster_name": SERVICE}},
@@ -82,8 +107,21 @@ def shared_limits(gateway: NeutralGateway) -> Manifest:
     if not gateway.resolved.needs_ratelimit:
         return {}
     limited = {descriptor["key"] for descriptor in _descriptors(gateway)}
-    counters = {subject: list(_counters(subject, limited)) for subject in SUBJECTS}
-    return {_filter(subject): _counting(found) for subject, found in counters.items() if found}
+    counters = {_filter(subject): list(_counters(subject, limited)) for subject in SUBJECTS}
+    counters[MONEY] = [*clients_ask(gateway), *charges(gateway, answered=True)]
+    counters[ADAPTERS_MONEY] = list(charges(gateway, answered=False)) if gateway.intercepted else []
+    return {name: _counting(found) for name, found in counters.items() if found}
+
+
+def model_limit(gateway: NeutralGateway, model: ManagedModel) -> Manifest:
+    """A managed model's configuration of the filter on the way out."""
+    asked = list(model_asks(gateway, model))
+    return {MONEY: _counting(asked)} if asked else {}
+
+
+def no_money(gateway: NeutralGateway) -> Manifest:
+    """A route's configuration, of one that costs nothing."""
+    return {MONEY: _counting([])} if gateway.resolved.quotas else {}
 
 
 def _counting(counters: list[Manifest]) -> Manifest:
@@ -113,6 +151,7 @@ def _descriptors(gateway: NeutralGateway) -> Iterator[Manifest]:
     for client in gateway.clients:
         yield from _descriptor("client", client.name, client.requests_per_minute)
         yield from _descriptor("client_tokens", client.name, client.tokens_per_minute)
+    yield from money_descriptors(gateway)
 
 
 def _descriptor(key: str, value: str, per_minute: int | None) -> Iterator[Manifest]:
