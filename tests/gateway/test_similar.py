@@ -12,6 +12,7 @@ import pytest_asyncio
 from redis.asyncio import Redis
 
 from aistack.labels import purge_annotation
+from aistack.spending.counters import Series, read_counters
 from tests.gateway.adapter import adapter
 from tests.gateway.chat_model import ChatModel
 from tests.gateway.embedding_model import EmbeddingModel
@@ -293,6 +294,18 @@ async def test_a_providers_model_embeds_with_its_key_and_under_its_name(world: W
     assert (asked.path, asked.body["model"]) == ("/v1/embeddings", "acme/far-large")
     assert asked.headers["authorization"] == "Bearer far-key"
     assert not [name for name in asked.headers if name.startswith(("x-aistack", "x-litellm"))]
+
+
+async def test_what_a_providers_model_embedded_is_metered_where_money_is_counted(world: World) -> None:
+    series = Series("web", "abroad", "far", "prompt")
+
+    async def metered() -> int:
+        _, text = await world.front.status("/metrics")
+        return read_counters(text).get(series, 0)
+
+    before = await metered()
+    await say(world.front, "abroad", world.asked)
+    assert await metered() == before + 7
 
 
 async def test_what_is_masked_or_refused_is_embedded_by_nobody(world: World) -> None:

@@ -40,15 +40,19 @@ def self_hosted(draw: st.DrawFn, name: str) -> Spec:
 
 @st.composite
 def gateways(draw: st.DrawFn, models: list[str]) -> Spec:
-    """A route of the chat models, of which the last are asked if others fail, and one of each other."""
+    """A route of the chat models, of which the last are asked if others fail and another may find similar
+    questions; and one of each of the rest."""
     chats = [name for name in models if name in CHATS]
     others = [name for name in models if name not in CHATS]
     spare = chats[len(chats) - draw(st.integers(0, len(chats) - 1)) :] if chats else []
     targets = [(name, draw(st.integers(1, 100))) for name in chats if name not in spare]
     limits: Spec = draw(st.sampled_from([{}, {"limits": {"requestsPerMinute": 1000}}]))
-    chat = [{**route(*targets), **limits, "fallbacks": spare}] if chats else []
+    embedding = draw(st.sampled_from([None, *others])) if chats else None
+    semantic: Spec = {"cache": {"mode": "Semantic", "embeddingModel": embedding}} if embedding else {}
+    chat = [{**route(*targets), **limits, **semantic, "fallbacks": spare}] if chats else []
+    alone = [name for name in others if name != embedding]
     return {
-        "routes": [*chat, *({**route((name, 1), name=name), **limits} for name in others)],
+        "routes": [*chat, *({**route((name, 1), name=name), **limits} for name in alone)],
         "limitScope": draw(st.sampled_from(["PerReplica", "Global"])),
         "replicas": {"min": 1, "max": draw(st.integers(1, 4))},
         **draw(
