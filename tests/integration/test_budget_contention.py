@@ -348,5 +348,10 @@ async def test_the_budget_comes_out_even_after_changes_deletions_and_dry_runs(
             return entries == exact and not status.get("pending")
 
         await users.eventually(even, "the budget holds what every stack costs, and nothing else")
-        assert await users.served() == costs.keys()
+
+        async def all_served() -> bool:
+            return await users.served() == costs.keys()
+
+        # Money is committed before anything is made of it.
+        await users.eventually(all_served, "every stack is made, and nothing of another one is left")
         assert max(users.versions) <= limit
