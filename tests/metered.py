@@ -139,14 +139,18 @@ class World:
         *,
         ready: bool = False,
         accelerators: tuple[str, int] | None = None,
+        started: str = "",
         **changed: Any,
     ) -> None:
-        """`accelerators` are those that it holds, such as two of nvidia-l4; `changed` is its metadata."""
+        """`accelerators` are those that it holds, such as two of nvidia-l4; `started` is when its Envoy was;
+        `changed` is its metadata."""
         labels = {STACK_LABEL: "support", COMPONENT_LABEL: component, NAME_LABEL: part}
         meta = {"name": f"support-{part}-1-x", "namespace": "care", "uid": f"uid-{part}", "labels": labels}
         meta |= {"creationTimestamp": self.now.isoformat(), **changed}
         conditions = [{"type": "Ready", "status": "True"}] if ready else []
+        envoy = {"name": "envoy", "state": {"running": {"startedAt": started}} if started else {}}
         status = {"podIP": address, "phase": "Running", "conditions": conditions}
+        status["initContainerStatuses"] = [envoy]
         pod = {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "status": status}
         self.has({**pod, "spec": holding(*accelerators)} if accelerators else pod)
 

@@ -25,7 +25,7 @@ from aistack.kinds import (
     VOLUME_CLAIM,
     Manifest,
 )
-from aistack.labels import COMPONENT_LABEL, MODEL, NAME_LABEL, SYNC_ANNOTATION
+from aistack.labels import COMPONENT_LABEL, ENVOY, MODEL, NAME_LABEL, SYNC_ANNOTATION
 from aistack.latency import Timing
 
 METADATA_SUFFICES = frozenset((NAMESPACE, *CHILD_KINDS)) - {DEPLOYMENT, VOLUME_CLAIM, AUTOSCALER, HTTP_ROUTE}
@@ -99,6 +99,8 @@ class Pod:
     """Which news of its configuration it was told."""
     left: datetime | None = None
     """When it was deleted."""
+    started: str = ""
+    """When its Envoy was, in the same form; empty while none runs in it."""
     hardware: Hardware | None = None
     """Of a model's pod, what it holds, where it says that."""
     ends: datetime | None = None
@@ -363,10 +365,16 @@ def observe_pod(manifest: Manifest) -> Pod:
         cause=None if ready else pod_cause(meta["name"], manifest),
         left=_deleted(meta),
         ends=_grace_ends(meta),
+        started=_started(ENVOY, status.get("initContainerStatuses", ())),
         hardware=hardware_of(manifest) if component == MODEL else None,
         address=status.get("podIP", ""),
         news=meta.get("annotations", {}).get(SYNC_ANNOTATION, ""),
     )
+
+
+def _started(container: str, statuses: Iterable[Manifest]) -> str:
+    state: Manifest = next((each["state"] for each in statuses if each["name"] == container), {})
+    return str(state.get("running", {}).get("startedAt", ""))
 
 
 def _deleted(meta: Manifest) -> datetime | None:

@@ -335,7 +335,7 @@ def _completeness(spent: Spent) -> Judgement:
     if spent.unpriced:
         return False, Cause(Reason.PRICE_UNKNOWN, _joined(("not counted, without a price", *spent.unpriced)))
     lost = (
-        f"{spent.unread_seconds:.0f} s of gateways that have ended were not read"
+        f"{spent.unread_seconds:.0f} s of gateways that ended or were started again were not read"
         if spent.unread_seconds
         else ""
     )

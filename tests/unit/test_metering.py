@@ -285,3 +285,15 @@ async def test_a_budget_of_the_same_name_has_spent_nothing_of_what_the_first_had
     world.cluster.maps.pop(("aistack-system", "budget-care-spending"))
     world.cluster.stored["care"]["metadata"]["creationTimestamp"] = (START - timedelta(days=1)).isoformat()
     assert (await world.looks())["monthToDate"] == "0.00"
+
+
+async def test_an_envoy_that_was_started_again_in_its_pod_has_counted_from_zero(front: Front) -> None:
+    world = World()
+    for tokens, minute in ((10_000_000, 0), (15_000_000, 1.5)):
+        started = (START + timedelta(minutes=minute)).isoformat()
+        world.has_pod("gateway", "gateway", creationTimestamp=CREATED, started=started)
+        front.tokens = tokens
+        status = await world.looks()
+    assert status["monthToDate"] == "50.00"
+    assert world.metered()[0] == "Metered"
+    assert "30 s" in world.metered()[1]

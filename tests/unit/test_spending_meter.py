@@ -26,10 +26,11 @@ def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
-def front(uid: str, *, created: float, tokens: int | None) -> Source:
-    """A gateway's pod that was made so many minutes after the start."""
+def front(uid: str, *, created: float, tokens: int | None, started: float | None = None) -> Source:
+    """A gateway's pod that was made so many minutes after the start, and its Envoy started then or later."""
     counted = None if tokens is None else {PROMPT: tokens}
-    return Source(uid, FRONT, at(created), counted, counts=True)
+    begun = at(created if started is None else started)
+    return Source(uid, FRONT, at(created), counted, counts=True, started=begun)
 
 
 def counted(*looks: tuple[float, list[Source]], since: float = 0) -> tuple[int, float]:
@@ -108,6 +109,46 @@ def test_one_that_ended_unread_is_said_as_a_gap() -> None:
     assert counted((10.0, [front("a", created=4, tokens=None)]), (12.0, [])) == (0, 480), "never read"
 
 
+@pytest.mark.parametrize("tokens", [30, 100, 160], ids=["less", "as much", "more than before"])
+def test_one_that_was_started_again_in_its_pod_has_counted_from_zero_and_what_came_before_is_a_gap(
+    tokens: int,
+) -> None:
+    first = front("a", created=1, tokens=100)
+    again = front("a", created=1, tokens=tokens, started=11.5)
+    assert counted((10.0, [first]), (12.0, [again]), (14.0, [again])) == (100 + tokens, 90)
+
+
+def test_one_that_is_silent_after_it_was_started_again_is_a_gap_once() -> None:
+    silent = front("a", created=1, tokens=None, started=11)
+    again = front("a", created=1, tokens=160, started=11)
+    looks = [(10.0, [front("a", created=1, tokens=100)]), (12.0, [silent]), (14.0, [silent]), (16.0, [again])]
+    assert counted(*looks) == (260, 60)
+    assert counted(*looks[:3], (16.0, [])) == (100, 360), "it ends, and nobody knows what it counted"
+
+
+@pytest.mark.parametrize("ahead", [0.0, 5.0], ids=["known late", "by a clock that is behind"])
+def test_one_whose_new_start_is_known_after_it_was_read_is_not_counted_twice(ahead: float) -> None:
+    first, early = front("a", created=1, tokens=100), front("a", created=1, tokens=30)
+    late = front("a", created=1, tokens=40, started=11 - ahead)
+    assert counted((10.0, [first]), (12.0, [early]), (14.0, [late]), (16.0, [late])) == (140, 0)
+
+
+def test_one_whose_nodes_clock_is_ahead_is_begun_anew_once() -> None:
+    first = front("a", created=1, tokens=100)
+    again, later = (front("a", created=1, tokens=tokens, started=30) for tokens in (7, 9))
+    assert counted((10.0, [first]), (12.0, [again]), (14.0, [later]))[0] == 109
+
+
+def test_over_a_months_turn_one_that_was_started_again_counts_from_then() -> None:
+    before, _ = read(begun(START), [front("a", created=1, tokens=100)], at(10))
+    again = [front("a", created=1, tokens=100, started=20)]
+    for turn, early in ((15.0, 0), (20.0, 0), (70.0, 50)):
+        meter, first = read(before, as_they_were(before, again, at(turn), at(120)), at(turn))
+        _, then = read(meter, again, at(120))
+        assert (sum(first.counted.values()), sum(then.counted.values())) == (early, 100 - early)
+        assert first.unread_seconds + then.unread_seconds == 600
+
+
 def test_the_same_look_twice_and_one_into_the_past_see_nothing() -> None:
     sources = [front("a", created=1, tokens=100)]
     assert counted((10.0, sources), (10.0, sources), (5.0, [front("a", created=1, tokens=999)])) == (100, 0)
@@ -124,16 +165,18 @@ def test_replicas_cost_from_when_they_came_also_over_an_outage_of_the_operator()
 def test_whatever_restarts_and_falls_silent_nothing_is_counted_twice(
     steps: list[tuple[int, bool, bool]],
 ) -> None:
-    """A restart takes the counter back to zero; what came since the last answer goes with it."""
+    """A restart takes the counter back to zero; what came since the last answer goes with it, and no more."""
     meter, served, value, tokens = begun(START), 0, 0, 0
-    for minute, (more, restarts, answers) in enumerate(steps, 1):
-        value, served = (more if restarts else value + more), served + more
-        meter, use = read(meter, [front("a", created=0, tokens=value if answers else None)], at(minute))
-        tokens += sum(use.counted.values())
+    started, told, lost = 0.0, 0, 0
+    for minute, (more, restarts, answers) in enumerate([*steps, (0, False, True)], 1):
+        if restarts:
+            started, lost, value, told = minute - 0.5, lost + value - told, 0, 0
+        value, served = value + more, served + more
+        said = front("a", created=0, tokens=value if answers else None, started=started)
+        meter, use = read(meter, [said], at(minute))
+        tokens, told = tokens + sum(use.counted.values()), value if answers else told
         assert tokens <= served
-    if not any(restarts for _, restarts, _ in steps):
-        _, use = read(meter, [front("a", created=0, tokens=value)], at(len(steps) + 1))
-        assert tokens + sum(use.counted.values()) == served
+    assert tokens + lost == served
 
 
 def test_what_was_used_costs_what_the_estimate_says_of_it() -> None:

@@ -317,4 +317,5 @@ def _source(pod: Pod, counted: Mapping[str, Counters]) -> Source:
         created=datetime.fromisoformat(pod.created),
         counters=counted.get(pod.uid),
         counts=_counts(pod),
+        started=datetime.fromisoformat(pod.started) if pod.started else None,
     )

@@ -126,6 +126,7 @@ def dumped(book: Book) -> Manifest:
     known = {
         uid: {
             "at": each.at.isoformat(),
+            "started": each.started and each.started.isoformat(),
             "counters": [[*series, n] for series, n in sorted(each.counters.items())],
         }
         for uid, each in sorted(book.meter.known.items())
@@ -212,7 +213,8 @@ def _known(each: Mapping[str, Any]) -> Known:
     counters = {
         Series(client, route, target, kind): int(n) for client, route, target, kind, n in each["counters"]
     }
-    return Known(moment(each["at"]), counters)
+    started = each.get("started")
+    return Known(moment(each["at"]), counters, started and moment(started))
 
 
 def _listed_said(each: Listed) -> list[Any]:

@@ -36,6 +36,8 @@ class Source:
     """What its gateway says; None where it is none, or did not answer."""
     counts: bool = False
     """It is a gateway's: it counts, whether or not it answered."""
+    started: datetime | None = None
+    """When what counts in it was, by its node's clock; None while it doesn't run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Known:
 
     at: datetime
     counters: Counters
+    started: datetime | None = None
+    """When what counted was."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,8 @@ class Use:
     counted: Mapping[Series, int] = field(default_factory=dict)
     """By how much each counter grew."""
     unread_seconds: float = 0
-    """How long gateways that have ended counted without being read: what came then is not known."""
+    """How long gateways counted without being read before they ended, or were started again: what came then
+    is not known."""
 
 
 def begun(now: datetime) -> Meter:
@@ -84,16 +89,21 @@ def read(before: Meter, sources: Sequence[Source], now: datetime) -> tuple[Meter
     replica_seconds: dict[Replica, float] = {}
     counted: dict[Series, int] = {}
     known: dict[str, Known] = {}
+    unread = 0.0
     for source in sources:
         ran = max(0.0, (now - max(source.created, before.at)).total_seconds())
         replica_seconds[source.replica] = replica_seconds.get(source.replica, 0.0) + ran
-        if source.counts:
-            last = _last(source, before)
-            known[source.uid] = _read(source, last, now)
-            for series, grown in _grown(source, last).items():
+        if not source.counts:
+            continue
+        last = _last(source, before)
+        base = _base(source, last)
+        known[source.uid] = _read(source, last, base, now)
+        if source.counters is not None:
+            unread += (base.at - last.at).total_seconds()
+            for series, grown in increments(base.counters, source.counters).items():
                 counted[series] = counted.get(series, 0) + grown
     ended = before.known.keys() - known.keys()
-    unread = sum((now - before.known[uid].at).total_seconds() for uid in ended)
+    unread += sum((now - before.known[uid].at).total_seconds() for uid in ended)
     use = Use((now - before.at).total_seconds(), replica_seconds, counted, unread)
     running = frozenset(source.uid for source in sources)
     return Meter(before.since, now, known, running), use
@@ -109,11 +119,11 @@ def as_they_were(before: Meter, sources: Sequence[Source], at: datetime, now: da
 
 
 def _counted_by(at: datetime, source: Source, before: Meter, now: datetime) -> Counters | None:
-    if source.counters is None:
+    base = _base(source, _last(source, before))
+    if source.counters is None or at <= base.at:
         return None
-    last = _last(source, before)
-    later = Fraction((now - at) / (now - last.at))
-    grown = increments(last.counters, source.counters)
+    later = Fraction((now - at) / (now - base.at))
+    grown = increments(base.counters, source.counters)
     return {series: n - int(grown.get(series, 0) * later) for series, n in source.counters.items()}
 
 
@@ -129,12 +139,19 @@ def _last(source: Source, before: Meter) -> Known:
     return Known(max(source.created, before.since), (source.counters or NOTHING) if begun_before else NOTHING)
 
 
-def _grown(source: Source, last: Known) -> Mapping[Series, int]:
-    return {} if source.counters is None else increments(last.counters, source.counters)
+def _base(source: Source, last: Known) -> Known:
+    """From where it counts now: from zero where it was started again since it was read last.
+
+    What is known of its start may come late, when it was read already; and nodes have clocks of their own. So
+    the start has to be another one and the later one.
+    """
+    if source.started and last.started and source.started != last.started and source.started > last.at:
+        return Known(source.started, NOTHING, source.started)
+    return last
 
 
-def _read(source: Source, last: Known, now: datetime) -> Known:
+def _read(source: Source, last: Known, base: Known, now: datetime) -> Known:
     """Who says nothing keeps what it said. A series that is left out for once is not forgotten."""
     if source.counters is None:
         return last
-    return Known(now, {**last.counters, **source.counters})
+    return Known(now, {**base.counters, **source.counters}, source.started or base.started)

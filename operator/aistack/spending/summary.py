@@ -34,7 +34,7 @@ class Spent:
     stale_since: datetime | None = None
     """When the first of those was read last."""
     unread_seconds: float = 0
-    """How long gateways that have ended counted this month without being read."""
+    """How long gateways counted this month without being read before they ended or were started again."""
 
 
 def summary(

@@ -27,7 +27,7 @@ class Tally:
     unpriced: tuple[str, ...] = ()
     """What was used and has no price, so that it is in no sum."""
     unread_seconds: float = 0
-    """How long gateways that have ended counted without being read."""
+    """How long gateways counted without being read before they ended or were started again."""
 
     @property
     def cost(self) -> PicoUnits:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from aistack.api.base import KeyRef
 from aistack.kinds import Manifest
+from aistack.labels import ENVOY
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import key_of
@@ -54,7 +55,7 @@ def front_pod(gateway: NeutralGateway) -> Manifest:
 
 def envoy(gateway: NeutralGateway) -> Manifest:
     return {
-        "name": "envoy",
+        "name": ENVOY,
         "image": gateway.resolved.envoy_image,
         "restartPolicy": "Always",
         "command": ["envoy"],
