@@ -192,6 +192,8 @@ class Metered:
     """When the month turns: RFC 3339, UTC."""
     throughput: tuple[MeasuredThroughput, ...] = ()
     """What replicas of its models have served under full load."""
+    unread_since: str | None = None
+    """Since when not all of its gateways could be read: RFC 3339, UTC."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,3 +245,70 @@ async def test_an_outage_over_the_months_turn_puts_into_the_new_one_what_came_in
     assert (status["month"], status.get("action")) == ("2026-12", None)
     again = await world.looks()
     assert float(again["monthToDate"]) == pytest.approx(month, abs=0.05)
+
+
+def unread_since(world: World) -> str | None:
+    """What the stack's status is to say."""
+    shown = world.metering.metered("uid-of-the-stack")
+    assert shown
+    return shown.unread_since
+
+
+async def test_a_stack_whose_gateway_is_silent_says_since_when_and_is_told_of_it_once(front: Front) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    front.tokens = None
+    told, said = len(world.told), []
+    for _ in range(10):
+        await world.looks()
+        said.append(unread_since(world))
+    assert said == [None] * 5 + ["2026-11-10T12:01:00Z"] * 5
+    assert len(world.told) == told + 1
+    front.tokens = 10_000_000
+    for _ in range(20):
+        await world.looks()
+    assert unread_since(world) is None
+    assert len(world.told) == told + 2
+
+
+async def test_a_stack_that_can_not_be_metered_any_more_says_since_when(front: Front) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    world.cluster.refusing = Refused(403, "Forbidden", "exceeded quota")
+    for tokens in range(11_000_000, 18_000_000, 1_000_000):
+        front.tokens = tokens
+        await world.looks()
+    assert unread_since(world) == "2026-11-10T12:02:00Z"
+
+
+async def test_after_a_restart_a_status_that_says_so_is_put_right_when_all_is_read_again(
+    front: Front,
+) -> None:
+    world = World()
+    front.tokens = 10_000_000
+    await world.looks()
+    made = world.store.stack(("care", "support"))
+    assert made
+    world.has({**made, "status": {"cost": {"unreadSince": "2026-11-10T12:01:00Z"}}})
+    world.restarts()
+    world.told.clear()
+    await world.looks()
+    assert unread_since(world) is None
+    assert world.told == [("care", "support")]
+
+
+async def test_where_a_monthly_limit_stands_a_silent_gateway_is_asked_at_every_look(front: Front) -> None:
+    world = World()
+    limited = stack(**{**CHAT, "models": [managed(monthlyLimit={"amount": "41"})]})
+    world.has({**limited, "metadata": {**limited["metadata"], "creationTimestamp": CREATED}})
+    front.tokens = None
+    for _ in range(20):
+        await world.looks()
+    assert front.asked == 20
+    front.tokens = 30_000_000
+    await world.looks()
+    shown = world.metering.metered("uid-of-the-stack")
+    assert shown
+    assert shown.limited == {"model/gpt": 60_000_000}

@@ -1,6 +1,7 @@
 """What a run makes of what was really spent: what nobody can say anew stays as it was."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -80,6 +81,18 @@ async def test_what_was_spent_is_said_until_it_is_known_anew() -> None:
     assert (cost["monthToDate"], cost["forecast"]) == ("40.00", "90.00")
     cost = (await cluster.runs(Metered("2026-12", 10_000, None)))["cost"]
     assert (cost["monthToDate"], cost.get("forecast")) == ("0.01", None)
+
+
+async def test_since_when_a_gateway_is_silent_is_said_until_it_is_known_anew() -> None:
+    cluster = Cluster()
+    silent = replace(SPENT, unread_since="2026-11-10T12:01:00Z")
+    for metered, said in (
+        (SPENT, None),
+        (silent, silent.unread_since),
+        (None, silent.unread_since),
+        (SPENT, None),
+    ):
+        assert (await cluster.runs(metered))["cost"].get("unreadSince") == said
 
 
 async def test_what_is_not_needed_any_more_is_given_back_though_no_watch_tells_of_what_was_written() -> None:

@@ -134,7 +134,7 @@ class AIBudgetStatus(Model):
     """The month that is metered, such as 2026-11, in spec.timeZone."""
 
     month_to_date: Amount | None = None
-    """Actually spent since the month began; what was used over its turn is in the new one."""
+    """Actually spent since the month began; what was used over its turn is divided."""
 
     forecast: Amount | None = None
     """Expected at the month's end; absent before a day of it is known."""

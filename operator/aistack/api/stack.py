@@ -192,6 +192,10 @@ class CostStatus(Model):
     forecast: Amount | None = None
     """Expected at the month's end."""
 
+    unread_since: Timestamp | None = None
+    """Since when a gateway of the stack, or all of it, can't be metered (UTC): what came since may be missing
+    in monthToDate and limits until it can. Default all is read."""
+
     break_even_tokens: Annotated[int, Field(ge=0, le=1_000_000_000_000_000)] | None = None
     """Tokens a month above which self-hosting is cheaper than the managed alternative."""
 

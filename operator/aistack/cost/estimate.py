@@ -130,6 +130,7 @@ def cost_status(
         monthly=_monthly(monthly) if monthly else None,
         month_to_date=cents(metered.spent) if metered else said.month_to_date,
         forecast=_forecast(metered) if metered else said.forecast,
+        unread_since=metered.unread_since if metered else before.unread_since if before else None,
         break_even_tokens=min(*tokens, MOST_TOKENS) if tokens else None,
         price_book=", ".join(estimated.books)[:LINE] or None,
         throughput=known_throughput(metered, before),

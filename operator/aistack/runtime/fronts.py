@@ -44,9 +44,9 @@ class Fronts(Generic[T]):
     async def __aexit__(self, *_: object) -> None:
         await self._session.close()
 
-    async def answers(self, pods: Sequence[Pod]) -> dict[str, T]:
-        """By the pod's uid; of those that answer."""
-        asked = [pod for pod in pods if self._is_due(pod)]
+    async def answers(self, pods: Sequence[Pod], *, urgent: bool = False) -> dict[str, T]:
+        """By the pod's uid; of those that answer. Where it is `urgent` silent ones are always asked, too."""
+        asked = [pod for pod in pods if self._is_due(pod) or urgent]
         answers = await asyncio.gather(*(self._answer(pod) for pod in asked))
         return {pod.uid: answer for pod, answer in zip(asked, answers, strict=True) if answer is not None}
 

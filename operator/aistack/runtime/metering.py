@@ -21,7 +21,7 @@ from aistack.api.base import Metadata, Money
 from aistack.cost import MicroUnits
 from aistack.cost.focus import tags_of
 from aistack.errors import ApiError, NotLeader
-from aistack.kinds import AISTACK
+from aistack.kinds import AISTACK, Manifest
 from aistack.kube import Kube
 from aistack.labels import GATEWAY, MODEL
 from aistack.observed import Metered, Pod
@@ -142,6 +142,7 @@ class Metering:
         platform, keys = self._platform(now), tuple(self._store.stacks())
         await asyncio.gather(*(self._meter(key, platform, now) for key in keys))
         self._miss(keys, now)
+        self._say_unread(keys, now)
         self._forget(frozenset(keys), now, {budget.metadata.uid for budget in platform.budgets.budgets})
         books = {uid: kept.book for uid, kept in self._stacks.items()}
         found = Look(now, platform, books, self._missing, self._gone)
@@ -184,6 +185,7 @@ class Metering:
     async def _opened(
         self, key: Key, stack: Metadata, platform: Platform, now: datetime, limits: Limits
     ) -> _Kept:
+        manifest = self._store.stack(key) or {"metadata": {}}
         place, found = await fetch(place_of(AISTACK, stack, stack.namespace), self._kube)
         try:
             book = stack_books.loaded(found) if found else None
@@ -193,9 +195,9 @@ class Metering:
         if book:
             dated = self._dated(book, now)
             # a status says it already, or more
-            self._shown.setdefault(stack.uid, (_month(dated, limits), dated.meter.at))
+            month = replace(_month(dated, limits), unread_since=_said_unread(manifest))
+            self._shown.setdefault(stack.uid, (month, dated.meter.at))
             return _Kept(place, dated, book)
-        manifest = self._store.stack(key) or {"metadata": {}}
         since = self._looks.beginning(manifest["metadata"].get("creationTimestamp"), now)
         return _Kept(place, Book(begun(since), platform.prices.currency))
 
@@ -203,7 +205,8 @@ class Metering:
         self, key: Key, book: Book, meaning: ResolvedStack, platform: Platform, now: datetime
     ) -> Book:
         pods = [pod for pod in self._store.observed(key).pods.values() if pod.address and _costs(pod)]
-        counted = await self._fronts.answers([pod for pod in pods if _counts(pod)])
+        fronts = [pod for pod in pods if _counts(pod)]
+        counted = await self._fronts.answers(fronts, urgent=bool(limits_of(meaning.spec)))
         sources = [_source(pod, counted) for pod in pods]
         replicas = {source.replica for source in sources}
         rates = rates_of(meaning, platform.prices, platform.catalog.accelerator_classes, replicas)
@@ -227,8 +230,9 @@ class Metering:
             return None
 
     def _tell(self, stack: Metadata, book: Book, limits: Limits) -> None:
-        month, now = _month(book, limits), book.meter.at
+        now = book.meter.at
         before, since = self._shown.get(stack.uid, (Metered(book.now.month, 0, None), now))
+        month = replace(_month(book, limits), unread_since=before.unread_since)
         if (
             before.month != month.month
             or _is_notable(month.spent, before.spent, abs(now - since))
@@ -247,6 +251,20 @@ class Metering:
             and self._store.observed(key).pods
         )
         self._missing = {uid: self._missing.get(uid, now) for uid in uids}
+
+    def _say_unread(self, keys: Iterable[Key], now: datetime) -> None:
+        """For statuses to say it, when a gateway was silent for too long, and when it has answered."""
+        for key in keys:
+            if not (stack := self._store.metadata(key)):
+                continue
+            kept, shown = self._stacks.get(stack.uid), self._shown.get(stack.uid)
+            if kept and not shown:
+                shown = _month(kept.book, kept.limits), now
+            read_at = kept.book.meter.read_at if kept else self._missing.get(stack.uid)
+            unread_since = timestamp(read_at) if read_at and now - read_at > self._looks.patience else None
+            if shown and shown[0].unread_since != unread_since:
+                self._shown[stack.uid] = replace(shown[0], unread_since=unread_since), shown[1]
+                self._on_spent({key})
 
     def _forget(self, keys: frozenset[Key], now: datetime, budgets: Set[str]) -> None:
         """All that is not there any more; what stacks have cost when budgets have had time to note it."""
@@ -270,6 +288,11 @@ def _left(kept: _Kept) -> Gone:
 def _seen(book: Book, sources: Sequence[Source], at: datetime, rates: Rates, zone: ZoneInfo) -> Book:
     meter, use = read(book.meter, sources, at)
     return entered(book, meter, use, costs(use, rates), zone)
+
+
+def _said_unread(stack: Manifest) -> str | None:
+    said: str | None = stack.get("status", {}).get("cost", {}).get("unreadSince")
+    return said
 
 
 def _is_notable(spent: MicroUnits, before: MicroUnits, after: timedelta) -> bool:

@@ -63,6 +63,11 @@ class Meter:
     running: frozenset[str] = frozenset()
     """The pods that cost, by uid. It is not kept: who reads the meter back looks first."""
 
+    @property
+    def read_at(self) -> datetime | None:
+        """When all gateways had been read; None without any."""
+        return min((each.at for each in self.known.values()), default=None)
+
 
 @dataclass(frozen=True, slots=True)
 class Use:

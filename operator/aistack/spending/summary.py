@@ -51,9 +51,7 @@ def summary(
     `missing` are those that run and are not metered, with since when.
     """
     known = list(stacks)
-    read: dict[str, datetime | None] = {
-        name: min((each.at for each in spent.meter.known.values()), default=None) for name, spent in known
-    }
+    read: dict[str, datetime | None] = {name: spent.meter.read_at for name, spent in known}
     read.update(missing)
     stale = {name: at for name, at in read.items() if at and book.at - at > patience}
     return Spent(

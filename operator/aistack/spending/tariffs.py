@@ -26,7 +26,7 @@ def listed(
     before: Mapping[str, Listed], declared: Mapping[str, Tariff], meter: Meter, now: datetime
 ) -> dict[str, Listed]:
     """By model: what is declared now, and what was, until all gateways have told of it."""
-    told = min((each.at for each in meter.known.values()), default=now)
+    told = meter.read_at or now
     past = {name: each for name, each in before.items() if name not in declared and told - each.at < LINGERS}
     newest = sorted(past.items(), key=lambda entry: entry[1].at)[-MOST_PAST:]
     return dict(newest) | {name: Listed(tariff, now) for name, tariff in declared.items()}
