@@ -65,6 +65,8 @@ lock: venv ## resolve the dependencies again, with hashes
 	@$(STEP) "requirements.lock" $(LOCK) pyproject.toml --output-file requirements.lock
 	@$(STEP) "requirements-dev.lock" $(LOCK) pyproject.toml --group dev --output-file requirements-dev.lock
 	@$(STEP) "requirements-litellm.lock" $(LOCK) --group litellm --output-file requirements-litellm.lock
+	@$(STEP) "services/queueing/requirements.lock" $(LOCK) --group queueing \
+		--output-file services/queueing/requirements.lock
 
 image: ## build the operator's image (BUILDER=podman, BASE_IMAGE=…)
 	$(BUILDER) build $(if $(BASE_IMAGE),--build-arg BASE_IMAGE=$(BASE_IMAGE)) --tag $(IMAGE) .

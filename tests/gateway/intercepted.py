@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from aistack.render.gateway.redis_pod import ANSWERS, redis_arguments
+from aistack.render.gateway.redis_pod import Memory as Use
 from tests.gateway.front import HOST, Front, Reply, free_ports
 from tests.gateway.limiter import redis_server, until_listening
 
 
 class Memory:
-    """The cache's Redis, as a stack's pod runs it."""
+    """The cache's Redis, or another use's, as a stack's pod runs it."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, use: Use = ANSWERS) -> None:
+        self.folder, self.use = folder, use
         [self.port] = free_ports(1)
         self._process: asyncio.subprocess.Process | None = None
 
@@ -22,7 +23,7 @@ class Memory:
         here = ["--port", str(self.port), "--bind", HOST, "--dir", str(self.folder)]
         with (self.folder / "redis.log").open("a") as log:
             self._process = await asyncio.create_subprocess_exec(
-                str(redis_server()), *here, *redis_arguments(ANSWERS), stdout=log, stderr=log
+                str(redis_server()), *here, *redis_arguments(self.use), stdout=log, stderr=log
             )
         await until_listening(self.port)
 
