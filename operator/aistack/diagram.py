@@ -38,6 +38,7 @@ def _lines(stack: ResolvedStack) -> Iterator[str]:
     yield "end"
     yield from _providers(stack, ids)
     yield "clients --> gateway"
+    queue = stack.gateway.spec.queue
     doors = {**ids, **{model.name: _door(model, ids) for model in _adapted(stack)}}
     for number, route in enumerate(stack.gateway.routes):
         allowed = [
@@ -47,8 +48,11 @@ def _lines(stack: ResolvedStack) -> Iterator[str]:
         ]
         yield f"gateway {_arrow('' if allowed == everybody else _named(allowed))} route{number}"
         yield from _answers(f"route{number}", route, doors)
+        if queue:
+            yield f"route{number} {_dotted('when all fail')} queue"
         if route.spec.when_down:
-            yield f"route{number} {_dotted('when all fail')} text{number}>{_label('a text of the stack')}]"
+            last = f"after {queue.max_wait} in the queue" if queue else "when all fail"
+            yield f"route{number} {_dotted(last)} text{number}>{_label('a text of the stack')}]"
     for model in _adapted(stack):
         yield f"{_door(model, ids)} --> {ids[model.name]}"
 
@@ -57,6 +61,8 @@ def _parts(stack: ResolvedStack, ids: Mapping[str, str]) -> Iterator[str]:
     """What runs in the cluster, and the routes. The adapter is drawn once for each model that it leads to."""
     gateway = stack.gateway
     yield f"gateway[{_label('gateway: Envoy', _replicas(gateway.replicas))}]"
+    if queue := gateway.spec.queue:
+        yield f"queue[{_label(f'queue: up to {queue.max_depth} requests wait')}]"
     for number, route in enumerate(gateway.routes):
         yield f"route{number}([{_label(route.name, *_interception(route))}])"
     for model in _adapted(stack):

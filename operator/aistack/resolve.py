@@ -204,6 +204,7 @@ class ResolvedGateway:
     ratelimit_image: str
     redis_image: str
     cache_image: str
+    queue_image: str
     operator_namespace: str
     abilities: Abilities
     traces: Traces | None = None
@@ -228,8 +229,9 @@ class ResolvedGateway:
         if self.needs_adapter:
             found["adapter"] = self.replicas
         if self.needs_ratelimit:
-            found["ratelimit"] = self._fixed(2)
-            found["redis"] = self._fixed(1)
+            found |= {"ratelimit": self._fixed(2), "redis": self._fixed(1)}
+        if self.spec.queue:
+            found |= {"redis": self._fixed(1), "queue": self._fixed(2)}
         if self.needs_cache:
             found["cache"] = self._fixed(1)
         return found
@@ -250,9 +252,8 @@ class ResolvedGateway:
     @property
     def needs_ratelimit(self) -> bool:
         """Some limit holds over all replicas."""
-        limited: list[RouteLimits | Client] = [route.spec.limits for route in self.routes]
-        limited += self.clients
-        a_minute = any(limits.requests_per_minute or limits.tokens_per_minute for limits in limited)
+        limited: list[RouteLimits | Client] = [*(route.spec.limits for route in self.routes), *self.clients]
+        a_minute = any(each.requests_per_minute or each.tokens_per_minute for each in limited)
         return self.quotas is not None or (self.spec.limit_scope == "Global" and a_minute)
 
     @property
@@ -338,6 +339,7 @@ def _resolved(stack: AIStack, names: Names, catalog: Catalog) -> ResolvedStack:
         ratelimit_image=catalog.images["ratelimit"].reference,
         redis_image=catalog.images["redis"].reference,
         cache_image=catalog.images["vectors" if similar else "redis"].reference,
+        queue_image=catalog.images["queue"].reference,
         operator_namespace=catalog.operator_namespace,
         abilities=catalog.abilities,
         traces=catalog.traces,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from aistack.api.gateway import Gateway, Route
+from aistack.api.gateway import Gateway, Queue, Route
 from aistack.api.models import AIModel, SelfHosted
 from aistack.api.stack import AIStackSpec
 from aistack.units import seconds
@@ -64,9 +64,21 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
     if gateway.logging.retention or gateway.logging.sink or gateway.logging.redact:
         yield f"{path}.logging", LATER
     if gateway.queue:
-        yield f"{path}.queue", LATER
+        yield from _in_queue(f"{path}.queue", gateway.queue)
     for route in gateway.routes:
         yield from _in_route(f"{path}.routes[{route.name}]", route)
+
+
+def _in_queue(path: str, queue: Queue) -> Iterator[tuple[str, str]]:
+    if queue.engine != "redis":
+        yield f"{path}.engine", f"{queue.engine} is not served by this version; write redis"
+    if not queue.max_depth:
+        yield f"{path}.maxDepth", "0 leaves room for nobody; write such as 10000, or leave the queue out"
+    if not seconds(queue.max_wait):
+        yield (
+            f"{path}.maxWait",
+            f"{queue.max_wait} lets nobody wait; write such as 10m, or leave the queue out",
+        )
 
 
 def _in_route(path: str, route: Route) -> Iterator[tuple[str, str]]:

@@ -58,6 +58,7 @@ def recipes() -> list[Recipe]:
         _built("coredns", files.COREDNS),
         operator(),
         _ours("loader", reference["loader"]),
+        _ours("queueing", reference["queue"]),
         _built("ratelimit", reference["ratelimit"]),
         _third_party("valkey", [reference["redis"]]),
         _third_party("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),

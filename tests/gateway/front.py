@@ -71,6 +71,8 @@ class Front:
     adapter_port: int = 0
     ratelimit_port: int = 0
     cache_port: int = 0
+    queue_port: int = 0
+    redis_port: int = 0
     drain_seconds: float = 10
     annotations: dict[str, str] = field(default_factory=dict)
     """The stack's."""
@@ -116,6 +118,8 @@ class Front:
             adapter_address=lambda _: Address(HOST, self.adapter_port),
             ratelimit_address=lambda _: Address(HOST, self.ratelimit_port),
             front_address=lambda _: Address(HOST, self.inner),
+            queue_address=lambda _: Address(HOST, self.queue_port),
+            redis_address=lambda _: Address(HOST, self.redis_port),
             cache_address=lambda _: Address(HOST, self.cache_port),
             model_address=lambda model: Address(HOST, self.ports[model.name]),
             provider_address=lambda provider: Address(HOST, self.ports[provider.address.host]),

@@ -146,7 +146,7 @@ def test_labels_of_a_namespace_in_the_files_decide_which_policies_apply(check: C
 def test_a_stack_that_cannot_be_served_yet_is_told_of_its_policies_at_once(
     check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    queued = {**STACK, "spec": {**STACK["spec"], "gateway": {"queue": {}}}}
+    queued = {**STACK, "spec": {**STACK["spec"], "gateway": {"queue": {"engine": "nats"}}}}
     assert check(queued, policy()) == 1
     said = capsys.readouterr().out
     assert "spec.gateway.queue" in said

@@ -14,6 +14,7 @@ from aistack.cost.charges import (
     CACHE,
     DEFAULT_REQUESTS,
     FRONT,
+    QUEUE,
     RATELIMIT,
     REDIS,
     Category,
@@ -331,6 +332,7 @@ def test_every_workload_and_every_volume_that_is_rendered_is_charged() -> None:
             "limitScope": "Global",
             "clients": [client],
             "routes": [route(("llama", 1), ("gpt", 1), cache=EXACT)],
+            "queue": {},
         },
     }
     stack = priced(**spec, traffic=TRAFFIC)
@@ -349,7 +351,7 @@ def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
     cached = {"name": "chat", "targets": [{"model": "llama"}], "cache": {"mode": "Exact"}}
     spec = {
         "models": [hosted(accelerator={"class": "cpu"}), managed(provider="anthropic")],
-        "gateway": {"limitScope": "Global", "clients": [client], "routes": [cached]},
+        "gateway": {"limitScope": "Global", "clients": [client], "routes": [cached], "queue": {}},
     }
     deployments = {
         each["metadata"]["name"]: requested(each)
@@ -361,6 +363,7 @@ def test_what_pods_are_said_to_ask_for_is_what_they_are_rendered_with() -> None:
         "support-adapter": ADAPTER,
         "support-ratelimit": RATELIMIT,
         "support-redis": REDIS,
+        "support-queue": QUEUE,
         "support-cache": CACHE,
         "support-llama": DEFAULT_REQUESTS,
     }

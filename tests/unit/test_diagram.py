@@ -11,10 +11,10 @@ from tests.stacks import hosted, resolved
 CATALOG = "--catalog=examples/accelerators.yaml"
 
 
-def drawn(route: dict[str, Any]) -> list[str]:
+def drawn(route: dict[str, Any], **gateway: Any) -> list[str]:
     """The picture of a stack with the models a, b and c, and one route."""
     models = [hosted(name) for name in ("a", "b", "c")]
-    stack = resolved(models=models, gateway={"routes": [{"name": "chat", **route}]})
+    stack = resolved(models=models, gateway={"routes": [{"name": "chat", **route}], **gateway})
     return [line.strip() for line in diagram(stack).splitlines()]
 
 
@@ -41,6 +41,15 @@ def test_an_order_is_numbered_and_what_was_asked_before_is_no_fallback() -> None
         'route0 -- "1." --> model1',
         'route0 -- "2." --> model0',
         'route0 -. "fallback" .-> model2',
+    ]
+
+
+def test_the_queue_stands_before_the_last_answer() -> None:
+    lines = drawn({"targets": targets("a"), "whenDown": {"message": "resting"}}, queue={"maxDepth": 7})
+    assert 'queue["queue: up to 7 requests wait"]' in lines
+    assert [line for line in lines if line.startswith("route0 -.")] == [
+        'route0 -. "when all fail" .-> queue',
+        'route0 -. "after 10m in the queue" .-> text0>"a text of the stack"]',
     ]
 
 

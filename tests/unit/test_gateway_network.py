@@ -92,12 +92,26 @@ def test_kept_answers_are_reached_by_the_adapter_and_it_asks_the_front_behind_th
     objects = rendered(routes=routes)
     [kept] = objects["NetworkPolicy support-cache"]["spec"]["ingress"]
     *_, asked = objects["NetworkPolicy support-gateway"]["spec"]["ingress"]
-    for rule, port in ((kept, 6379), (asked, 8082)):
-        [peer] = rule["from"]
-        assert peer["podSelector"]["matchLabels"]["aistack.dev/component"] == "adapter"
+    for rule, callers, port in ((kept, ["adapter"], 6379), (asked, ["adapter", "queue"], 8082)):
+        assert components(rule["from"]) == callers
         assert rule["ports"] == [{"protocol": "TCP", "port": port}]
     assert egress(objects, "support-cache") == []
     assert {6379, 8082} <= ports(egress(objects, "support-adapter"))
+
+
+def test_the_queue_is_reached_by_the_front_and_reaches_it_again_behind_the_clients() -> None:
+    objects = rendered(queue={}, clients=[{**CLIENT, "requestsPerMinute": 5}], limitScope="Global")
+    asked, scraped = objects["NetworkPolicy support-queue"]["spec"]["ingress"]
+    assert (components(asked["from"]), ports([asked])) == (["gateway"], {8080})
+    assert ports([scraped]) == {9902}
+    assert ports(egress(objects, "support-queue")) == {53, 6379, 8082}
+    [shared] = objects["NetworkPolicy support-redis"]["spec"]["ingress"]
+    assert components(shared["from"]) == ["ratelimit", "queue"]
+    assert 8080 in ports(egress(objects))
+
+
+def components(peers: list[Manifest]) -> list[str]:
+    return [peer["podSelector"]["matchLabels"]["aistack.dev/component"] for peer in peers]
 
 
 def test_the_adapter_is_led_to_fronts_that_listen_for_it_only() -> None:
@@ -148,9 +162,9 @@ def ports(rules: list[Manifest]) -> set[int]:
 def test_the_front_reaches_its_own_stack_and_the_providers_of_its_routes(
     models: list[dict[str, Any]], expected: set[int], why: str
 ) -> None:
-    dns, *own, providers = [*egress(rendered(*models)), {}][:5]
+    dns, *own, providers = [*egress(rendered(*models)), {}][:6]
     assert ports([dns]) == {53}
-    for rule, part in zip(own, ("model", "adapter", "ratelimit"), strict=True):
+    for rule, part in zip(own, ("model", "adapter", "ratelimit", "queue"), strict=True):
         [peer] = rule["to"]
         labels = {"aistack.dev/stack": "support", "aistack.dev/component": part}
         assert peer == {"podSelector": {"matchLabels": labels}}

@@ -11,6 +11,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway import render_gateway
 from aistack.resolve import resolve
 from loader.__main__ import main as loader
+from queueing.__main__ import options_of as queueing
 from tests.gateways import ANTHROPIC, BEDROCK, CLIENT, OPENAI, containers, managed, pod, rendered
 from tests.stacks import catalog, hosted, stack
 
@@ -45,10 +46,11 @@ def test_a_model_that_no_route_reaches_brings_nothing() -> None:
     assert "claude" not in objects["ConfigMap support-gateway"]["data"]["clusters.json"]
 
 
-@pytest.mark.parametrize("part", ["gateway", "adapter", "ratelimit", "redis", "cache"])
+@pytest.mark.parametrize("part", ["gateway", "adapter", "ratelimit", "redis", "queue", "cache"])
 def test_every_container_is_restricted_and_has_no_token(part: str) -> None:
     routes = [{"name": "chat", "targets": [{"model": "claude"}], "cache": {"mode": "Exact"}}]
-    objects = rendered(managed("claude", ANTHROPIC), clients=[LIMITED], limitScope="Global", routes=routes)
+    model = managed("claude", ANTHROPIC)
+    objects = rendered(model, clients=[LIMITED], limitScope="Global", routes=routes, queue={})
     spec = pod(objects, f"support-{part}")
     assert spec["automountServiceAccountToken"] is False
     assert objects[f"ServiceAccount support-{part}"]["automountServiceAccountToken"] is False
@@ -83,6 +85,20 @@ def test_the_loader_understands_what_it_is_told(container: str) -> None:
     with pytest.raises(SystemExit) as ended:
         loader([*arguments, "--help"])
     assert ended.value.code == 0
+
+
+def test_the_queue_understands_what_it_is_told() -> None:
+    declared = {"maxDepth": 7, "maxWait": "90s", "workers": {"min": 0, "max": 3}}
+    [container] = pod(rendered(queue=declared), "support-queue")["containers"]
+    told = queueing(container["args"])
+    assert (told.depth, told.longest_wait, told.least, told.most) == (7, 90, 1, 3)
+    assert (told.redis, told.front) == ("support-redis:6379", "http://support-gateway:8082")
+
+
+def test_a_pod_of_the_queue_that_ends_has_the_time_to_finish() -> None:
+    spec = pod(rendered(queue={}), "support-queue")
+    assert "--drain-seconds=3600" in spec["containers"][0]["args"]
+    assert spec["terminationGracePeriodSeconds"] > 3600
 
 
 def test_keys_are_mounted_into_the_loader_alone() -> None:

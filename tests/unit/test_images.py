@@ -26,7 +26,7 @@ digest = "sha256:old"
 def test_every_part_has_a_whole_version_or_a_commit_as_its_tag() -> None:
     assert default_images().keys() == {
         *("vllm", "vllm-cpu", "envoy", "loader", "litellm"),
-        *("ratelimit", "redis", "vectors"),
+        *("queue", "ratelimit", "redis", "vectors"),
     }
     for image in default_images().values():
         assert re.fullmatch(r"v?[0-9]+\.[0-9]+\.[0-9]+|[0-9a-f]{8}", image.tag), image

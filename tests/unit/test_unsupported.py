@@ -33,13 +33,15 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.models[llama].selfHosted.spot.share",
         "spec.models[llama].selfHosted.adapters",
         "spec.gateway.logging",
-        "spec.gateway.queue",
     }
 
 
 @pytest.mark.parametrize(
     ("path", "manifest"),
     [
+        ("spec.gateway.queue.engine", stack(gateway={"queue": {"engine": "nats"}})),
+        ("spec.gateway.queue.maxDepth", stack(gateway={"queue": {"maxDepth": 0}})),
+        ("spec.gateway.queue.maxWait", stack(gateway={"queue": {"maxWait": "0s"}})),
         ("spec.gateway.engine", stack(gateway={"engine": "EnvoyAIGateway"})),
         ("spec.models[llama].selfHosted.source", stack(models=[hosted(source="oci://registry/llama")])),
         ("spec.models[llama].selfHosted.parallelism.nodes", stack(models=[hosted(parallelism={"nodes": 2})])),

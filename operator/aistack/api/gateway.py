@@ -273,31 +273,35 @@ class Route(Model):
 
 
 class QueueWorkers(Model):
-    """How many workers empty the queue."""
+    """How many of the requests that wait are tried at once: between tries the others wait."""
 
     invariants = (MIN_TO_MAX,)
 
     min: Annotated[int, Field(ge=0, le=1000)] = 0
-    """Fewest workers; default 0."""
+    """So many while models fail, at least one; default 0."""
 
     max: Annotated[int, Field(ge=1, le=1000)] = 10
-    """Most workers; default 10."""
+    """So many at most while models answer: one more with each answer, half as many after a failure.
+    Default 10."""
 
 
 class Queue(Model):
-    """Holds requests at peaks, so that they wait instead of failing, and runs batches."""
+    """Holds requests that no target or fallback could answer, so that they wait instead of failing. The
+    client's connection stays open meanwhile."""
 
     engine: Literal["redis", "nats"] = "redis"
-    """What holds the requests; default redis."""
+    """What keeps the order of those that wait: names and numbers, no prompt and no answer. Default redis."""
 
     max_depth: Count = 10_000
-    """Most requests that wait; further ones are refused with 429. Default 10000."""
+    """Most requests in the queue, of all routes; further ones get the route's whenDown answer, or 429.
+    Default 10000."""
 
     max_wait: Duration = "10m"
-    """Longest wait of a request; default 10m."""
+    """Longest wait of a request, from when it arrived to the begin of its last try; then it gets the route's
+    whenDown answer, or 503. Default 10m."""
 
     workers: QueueWorkers = QueueWorkers()
-    """How many workers empty it."""
+    """How many of the requests that wait are tried at once."""
 
 
 class Gateway(Model):
@@ -330,4 +334,4 @@ class Gateway(Model):
     how many tokens it took, as with OpenAI's `include_usage`."""
 
     queue: Queue | None = None
-    """Holds requests at peaks; default none."""
+    """Holds requests that no target or fallback could answer; default none: they fail."""

@@ -45,10 +45,15 @@ PURPOSES: Mapping[tuple[str, str], str] = {
     ("ratelimit", "Deployment"): "runs the rate-limit service, which counts over all replicas",
     ("ratelimit", "PodDisruptionBudget"): "a drained node takes one replica at a time",
     ("redis", "ServiceAccount"): "the pod's identity, with no right and no token",
-    ("redis", "NetworkPolicy"): "lets the rate-limit service in, and nothing out",
-    ("redis", "Service"): "where the counters are",
-    ("redis", "Deployment"): "runs Valkey, which keeps the counters in memory",
-    ("redis", "PodDisruptionBudget"): "a drained node may take it: what is counted is gone in a minute",
+    ("redis", "NetworkPolicy"): "lets the rate-limit service and the queue in, and nothing out",
+    ("redis", "Service"): "where the counters are, and the order of who waits",
+    ("redis", "Deployment"): "runs Valkey, which keeps them in memory",
+    ("redis", "PodDisruptionBudget"): "a drained node may take it: it is told all that matters again",
+    ("queue", "ServiceAccount"): "the pods' identity, with no right and no token",
+    ("queue", "NetworkPolicy"): "lets the gateway in, and the ways to Redis and back to the gateway out",
+    ("queue", "Service"): "where the gateway sends what nobody could answer",
+    ("queue", "Deployment"): "holds requests until a model can answer them",
+    ("queue", "PodDisruptionBudget"): "a drained node takes one replica at a time",
     ("cache", "ServiceAccount"): "the pod's identity, with no right and no token",
     ("cache", "NetworkPolicy"): "lets the adapter in, and nothing out",
     ("cache", "Service"): "where the answers are that are given again",
@@ -117,7 +122,8 @@ def _origin(spec: AIStackSpec, component: str, name: str) -> tuple[str, str]:
         "gateway": ("spec.gateway", f"one endpoint for {', '.join(route.name for route in routes_of(spec))}"),
         "adapter": _adapter(spec),
         "ratelimit": ("spec.gateway.limitScope", "limits that hold over all replicas"),
-        "redis": ("spec.gateway.limitScope", "limits that hold over all replicas"),
+        "redis": _redis(spec),
+        "queue": ("spec.gateway.queue", "requests that nobody can answer wait"),
         "cache": (_caches(spec), "answers that are given again"),
         "records": ("spec.governance", "who looks after the system sees what policies find"),
         "network": ("spec", "every stack is closed first; its parts open what they need"),
@@ -142,6 +148,15 @@ def _adapter(spec: AIStackSpec) -> tuple[str, str]:
         fields += [f"spec.gateway.routes[{name}].guardrails" for name in checked]
         asks.append("what is checked of requests and answers")
     return ", ".join(fields), "; ".join(asks)
+
+
+def _redis(spec: AIStackSpec) -> tuple[str, str]:
+    asks = {}
+    if spec.gateway.limit_scope == "Global":
+        asks["spec.gateway.limitScope"] = "limits that hold over all replicas"
+    if spec.gateway.queue:
+        asks["spec.gateway.queue"] = "requests that wait in their order"
+    return ", ".join(asks), "; ".join(asks.values())
 
 
 def _caches(spec: AIStackSpec) -> str:

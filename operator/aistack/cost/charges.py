@@ -85,9 +85,18 @@ ADAPTER = PodRequests(Decimal("0.5"), Decimal("0.75"))
 """LiteLLM, as render.gateway.adapter_pod writes it."""
 RATELIMIT = PodRequests(Decimal("0.05"), Decimal("0.0625"))
 REDIS = PodRequests(Decimal("0.05"), Decimal("0.09375"))
+QUEUE = PodRequests(Decimal("0.05"), Decimal("0.125"))
 CACHE = PodRequests(Decimal("0.05"), Decimal("0.3125"))
-"""The rate-limit service, its Redis and the cache's, as render.gateway writes them."""
-PARTS = {"gateway": FRONT, "adapter": ADAPTER, "ratelimit": RATELIMIT, "redis": REDIS, "cache": CACHE}
+"""The rate-limit service, the Redis that it shares with the queue, the queue, and the cache's Redis, as
+render.gateway writes them."""
+PARTS = {
+    "gateway": FRONT,
+    "adapter": ADAPTER,
+    "ratelimit": RATELIMIT,
+    "redis": REDIS,
+    "queue": QUEUE,
+    "cache": CACHE,
+}
 """A pod of each part of a gateway."""
 DEFAULT_REQUESTS = PodRequests(Decimal(2), Decimal(8))
 """vLLM for each accelerator, where nothing is declared, as render.engine writes it."""
@@ -108,14 +117,8 @@ def _charges(
     for model in stack.self_hosted:
         running = demand.replicas(model, coming, stack, assumptions)
         yield from hosting(model, running, prices, assumptions)
-    yield from pods("gateway", _at_least(stack.gateway.replicas), FRONT, prices)
-    if stack.gateway.needs_adapter:
-        yield from pods("adapter", _at_least(stack.gateway.replicas), ADAPTER, prices)
-    if stack.gateway.needs_ratelimit:
-        yield from pods("ratelimit", _at_least(stack.gateway.tiers["ratelimit"]), RATELIMIT, prices)
-        yield from pods("redis", _at_least(stack.gateway.tiers["redis"]), REDIS, prices)
-    if stack.gateway.needs_cache:
-        yield from pods("cache", _at_least(stack.gateway.tiers["cache"]), CACHE, prices)
+    for component, replicas in stack.gateway.tiers.items():
+        yield from pods(component, _at_least(replicas), PARTS[component], prices)
     if stack.spec.traffic and coming is not None:
         embedded = demand.questions(stack)
         question = stack.spec.traffic.model_copy(update={"output_tokens": 0})

@@ -90,12 +90,14 @@ def _images(stack: ResolvedStack) -> Iterator[ImageFact]:
     gateway = stack.gateway
     named = [(f"models[{model.name}]", model.image) for model in stack.self_hosted]
     named += [("gateway", gateway.envoy_image), ("gateway loader", gateway.loader_image)]
-    if gateway.needs_adapter:
-        named.append(("adapter", gateway.adapter_image))
-    if gateway.needs_ratelimit:
-        named += [("ratelimit", gateway.ratelimit_image), ("redis", gateway.redis_image)]
-    if gateway.needs_cache:
-        named.append(("cache", gateway.cache_image))
+    behind = {
+        "adapter": gateway.adapter_image,
+        "ratelimit": gateway.ratelimit_image,
+        "redis": gateway.redis_image,
+        "queue": gateway.queue_image,
+        "cache": gateway.cache_image,
+    }
+    named += [(part, behind[part]) for part in gateway.tiers if part in behind]
     for part, image in named:
         yield ImageFact(part=part, image=image, pinned="@sha256:" in image)
 

@@ -17,9 +17,10 @@ from aistack.spending.meter import Replica, Use
 from aistack.spending.money import PicoUnits, pico_units
 from aistack.units import GIB
 
-ADAPTER = "adapter"
-"""Who answers clients of routes that it intercepts; what it asked models for is counted by their names."""
-NO_MODELS = frozenset({ADAPTER, ABSENT, ""})
+BEHIND = ("adapter", "gateway", "queue")
+"""Who answers clients of routes that are intercepted or queued: the adapter, the gateway itself behind its
+clients, the queue. What these asked models for is counted by the models' names."""
+NO_MODELS = frozenset({*BEHIND, ABSENT, ""})
 """Targets of a gateway's counters that no spec names."""
 
 
@@ -136,14 +137,15 @@ def rates_of(
 
 
 def tariffs_of(stack: ResolvedStack, prices: Prices) -> dict[str, Tariff]:
-    """By the model that answers, and the adapter where its answers leave the cluster."""
+    """By the model that answers, and who is behind the clients where its answers leave the cluster."""
     mean = stack.spec.traffic.input_tokens if stack.spec.traffic else 0
     tariffs: dict[str, Tariff] = {model.name: {} for model in stack.self_hosted}
     tariffs |= {model.name: _of_managed(model, prices, mean) for model in stack.managed}
     if stack.spec.gateway.expose.type == "ClusterIP":
         return tariffs
+    behind: dict[str, Tariff] = {name: {} for name in BEHIND}
     answers = _traffic("gateway", "traffic to clients", prices)
-    return {name: {**tariff, "answered": answers} for name, tariff in (tariffs | {ADAPTER: {}}).items()}
+    return {name: {**tariff, "answered": answers} for name, tariff in (tariffs | behind).items()}
 
 
 def _rates(charges: Iterable[Charge]) -> Iterable[Rate]:

@@ -9,8 +9,15 @@ from aistack.render.gateway.adapter_pod import adapter_pod
 from aistack.render.gateway.exposure import exposure
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import front_pod
-from aistack.render.gateway.network import adapter_policy, front_policies, ratelimit_policy, redis_policy
+from aistack.render.gateway.network import (
+    adapter_policy,
+    front_policies,
+    queue_policy,
+    ratelimit_policy,
+    redis_policy,
+)
 from aistack.render.gateway.neutral import NeutralGateway, neutral
+from aistack.render.gateway.queue_pod import queue_pod
 from aistack.render.gateway.ratelimit_pod import ratelimit_pod
 from aistack.render.gateway.redis_pod import ANSWERS, COUNTERS, redis_pod
 from aistack.render.gateway.shared_limits import ratelimit_files
@@ -36,10 +43,14 @@ def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:
     if "ratelimit" in parts:
         yield ratelimit_policy(parts["ratelimit"])
         yield from ratelimit_workload(parts["ratelimit"], gateway)
-        yield redis_policy(parts["redis"], caller="ratelimit")
+    if "redis" in parts:
+        yield redis_policy(parts["redis"], *(caller for caller in ("ratelimit", "queue") if caller in parts))
         yield from workload(parts["redis"], port=6379, port_name="redis", pod=redis_pod(gateway, COUNTERS))
+    if "queue" in parts:
+        yield queue_policy(parts["queue"])
+        yield from workload(parts["queue"], port=8080, pod=queue_pod(gateway))
     if "cache" in parts:
-        yield redis_policy(parts["cache"], caller="adapter")
+        yield redis_policy(parts["cache"], "adapter")
         yield from workload(parts["cache"], port=6379, port_name="redis", pod=redis_pod(gateway, ANSWERS))
 
 

@@ -22,6 +22,7 @@ from aistack.render.gateway.interception import client_again, mark, nobody_yet
 from aistack.render.gateway.limits import SUBJECTS, limit_requests
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_at
+from aistack.render.gateway.queueing import unqueued
 from aistack.render.gateway.refusals import refusals
 from aistack.render.gateway.replies import egress_replies, front_replies
 from aistack.render.gateway.shared_limits import (
@@ -63,7 +64,7 @@ def bootstrap(gateway: NeutralGateway, site: Site) -> Manifest:
 def listeners(gateway: NeutralGateway, site: Site) -> Iterator[Manifest]:
     """The loader looks at the statistics of the first one's routes."""
     yield client_listener(gateway, site)
-    if gateway.intercepted:
+    if gateway.asked_again:
         yield inner_listener(gateway, site)
     yield egress_listener(gateway, site)
     yield probe_listener(site)
@@ -100,6 +101,7 @@ def overload() -> Manifest:
 
 def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
+    early = [as_json(), *nobody_yet(), *(unqueued() if gateway.queue else ())]
     filters, traces = [hold_body(), read_body(), read_usage_of_streams()], gateway.resolved.traces
     if gateway.clients:
         filters = [keys(site), *filters, permissions()]
@@ -110,7 +112,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
         if gateway.resolved.needs_ratelimit:
             filters.append(ask_service(subject))
     filters += [change_request(), router()]
-    if gateway.intercepted:
+    if gateway.asked_again:
         filters.insert(0, mark())
     return {
         "name": "gateway",
@@ -130,7 +132,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 request_headers_timeout="30s",
                 access_log=list(loggers(gateway)),
-                early_header_mutation_extensions=[early_mutations("as_read", [as_json(), *nobody_yet()])],
+                early_header_mutation_extensions=[early_mutations("as_read", early)],
                 **({"tracing": tracing(gateway, traces)} if traces else {}),
             )
         ],
@@ -138,8 +140,8 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
 
 
 def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
-    """Where the adapter asks for the answers of intercepted routes: counted and limited is what clients ask,
-    but which client may use which route holds here, too.
+    """Where the adapter asks for the answers of intercepted routes, and the queue for those of requests that
+    wait: counted and limited is what clients ask, but which client may use which route holds here, too.
     """
     filters = [hold_body(), read_body(), read_usage_of_streams()]
     if gateway.clients:

@@ -42,13 +42,13 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [pool(models, site) for models in _together(gateway)]
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted or gateway.intercepted:
-        found.append(adapter(site.adapter_address(gateway.stack)))
+        found.append(part("adapter", site.adapter_address(gateway.stack)))
     found += [cluster for model in gateway.sleepers for cluster in waiting_room(model)]
     found += [nobody()] if gateway.sleepers else []
     found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
     found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
     if gateway.intercepted:
-        found += [inner(site), adapter_or_models()]
+        found += [inner("inner", "adapter", site), adapter_or_models()]
     lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
     return [*found, *lists.values()]
 
@@ -107,15 +107,15 @@ def _ways_to_adapter(route: NeutralRoute) -> Iterator[Manifest]:
     """An intercepted route's one target, and the last answer after it."""
     host = interception_host(route)
     yield _to_egress(host, "adapter", host)
-    if route.when_down is not None:
+    if route.answer_of_adapter is not None:
         for stream in (False, True):
             yield in_order(outer_name(route, stream=stream), [host, last_answer_name(route, stream=stream)])
 
 
-def inner(site: Site) -> Manifest:
-    """This replica's own listener for what the adapter asks, when there is no adapter to ask."""
+def inner(name: str, target: str, site: Site) -> Manifest:
+    """This replica's own listener behind the clients: what the adapter would ask, when there is none."""
     endpoint = {"address": socket_address(Address("127.0.0.1", site.inner.port))}
-    return {**_cluster("inner", {"adapter": endpoint}), "type": "STATIC", "connect_timeout": "1s"}
+    return {**_cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def adapter_or_models() -> Manifest:
@@ -234,10 +234,10 @@ def provider(model: ManagedModel, site: Site) -> Manifest:
     }
 
 
-def adapter(address: Address) -> Manifest:
-    """LiteLLM's Service."""
+def part(name: str, address: Address) -> Manifest:
+    """The Service of the adapter, or of the queue."""
     return {
-        **_cluster("adapter", {"adapter": {"address": socket_address(address)}}),
+        **_cluster(name, {name: {"address": socket_address(address)}}),
         "cluster_type": _by_name(),
         "connect_timeout": "1s",
     }

@@ -8,6 +8,7 @@ from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
 from aistack.render.gateway.interception import CACHE_HEADER, CLIENT_COPY, ORDER_HEADER, interception_host
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
+from aistack.render.gateway.queueing import QUEUE_HEADERS
 from aistack.render.gateway.refusals import UNKNOWN_HEADER, refusals_of_adapter, refusals_of_interception
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.render.gateway.shared_limits import model_limit
@@ -40,7 +41,7 @@ def egress_configuration(gateway: NeutralGateway) -> Manifest:
         "config.route.v3.RouteConfiguration",
         name="egress",
         most_specific_header_mutations_wins=True,
-        request_headers_to_remove=list(CLIENT_HEADERS),
+        request_headers_to_remove=[*CLIENT_HEADERS, *(QUEUE_HEADERS if gateway.queue else ())],
         response_headers_to_remove=[*PROVIDER_HEADERS, *([CACHE_HEADER] if gateway.intercepted else [])],
         virtual_hosts=[
             *(virtual_host(gateway, model) for model in gateway.managed),

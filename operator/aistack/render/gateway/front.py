@@ -8,6 +8,7 @@ from aistack.render.gateway.clusters import clusters
 from aistack.render.gateway.egress import egress_configuration
 from aistack.render.gateway.envoy import typed
 from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.queueing import queue_clusters
 from aistack.render.gateway.routes import route_configuration
 from aistack.render.gateway.site import POD, Site
 
@@ -17,13 +18,17 @@ READABLE = 128 * 1024
 
 def front_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     """The files by name."""
-    pools = [typed("config.cluster.v3.Cluster", **cluster) for cluster in clusters(gateway, site)]
+    pools = [typed("config.cluster.v3.Cluster", **cluster) for cluster in _clusters(gateway, site)]
     return {
         "bootstrap.json": _text(bootstrap(gateway, site)),
         "clusters.json": _text({"resources": pools}),
         "egress.json": _text({"resources": [egress_configuration(gateway)]}),
         "routes.json": _text({"resources": [route_configuration(gateway)]}),
     }
+
+
+def _clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
+    return [*clusters(gateway, site), *queue_clusters(gateway, site)]
 
 
 def _text(content: Manifest) -> str:

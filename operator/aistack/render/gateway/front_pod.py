@@ -64,7 +64,7 @@ def envoy(gateway: NeutralGateway) -> Manifest:
         "ports": [
             {"name": "http", "containerPort": POD.listen.port, "protocol": "TCP"},
             {"name": "probe", "containerPort": POD.probe.port, "protocol": "TCP"},
-            *([INNER_PORT] if gateway.intercepted else []),
+            *([INNER_PORT] if gateway.asked_again else []),
         ],
         "resources": {
             "requests": {"cpu": "250m", "memory": "128Mi"},

@@ -98,7 +98,7 @@ def embedding_entry(route: NeutralRoute) -> str:
 
 def outer_name(route: NeutralRoute, *, stream: bool) -> str:
     """The cluster that an outer entry names."""
-    if route.when_down is None:
+    if route.answer_of_adapter is None:
         return interception_host(route)
     return f"{route.name}.{'stream' if stream else 'whole'}.intercepted"
 

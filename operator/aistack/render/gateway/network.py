@@ -13,7 +13,7 @@ from aistack.render.gateway.workload import Part
 from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, operator, pods, scrapers
 from aistack.resolve import StackRef
 
-BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081}
+BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081, "queue": 8080}
 """What of its own stack a front may call, whether its newest routes lead there or not: until it has them, it
 goes on with older ones.
 """
@@ -62,7 +62,8 @@ def keys_policy(part: Part, callers: Manifest) -> Manifest:
 
 def front_policy(part: Part, gateway: NeutralGateway, callers: Manifest) -> Manifest:
     """`callers` is the rule for all fronts; the operator and who scrapes reach the loader."""
-    asks_again = {"from": [pods(part.stack, "adapter")], "ports": [_tcp(INNER.port)]}
+    behind = [pods(part.stack, "adapter"), pods(part.stack, "queue")]
+    asks_again = {"from": behind, "ports": [_tcp(INNER.port)]}
     return _policy(
         part,
         ingress=[
@@ -101,8 +102,20 @@ def ratelimit_policy(part: Part) -> Manifest:
     )
 
 
-def redis_policy(part: Part, caller: str) -> Manifest:
-    return _policy(part, ingress=[{"from": [pods(part.stack, caller)], "ports": [_tcp(6379)]}], egress=[])
+def redis_policy(part: Part, *callers: str) -> Manifest:
+    peers = [pods(part.stack, caller) for caller in callers]
+    return _policy(part, ingress=[{"from": peers, "ports": [_tcp(6379)]}], egress=[])
+
+
+def queue_policy(part: Part) -> Manifest:
+    return _policy(
+        part,
+        ingress=[
+            {"from": [pods(part.stack, "gateway")], "ports": [_tcp(8080)]},
+            {"from": [scrapers()], "ports": [_tcp(9902)]},
+        ],
+        egress=[dns_egress(), _to(part.stack, "redis", 6379), _to(part.stack, "gateway", INNER.port)],
+    )
 
 
 def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:

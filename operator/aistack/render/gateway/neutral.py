@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from aistack.api.gateway import Client
+from aistack.api.gateway import Client, Queue
 from aistack.labels import purge_annotation
 from aistack.resolve import (
     ManagedModel,
@@ -116,6 +116,8 @@ class NeutralRoute:
     """What is checked of its requests and answers: `PIIMask`, `PromptInjection`."""
     denied_words: tuple[str, ...] = ()
     """What neither may contain."""
+    longest_wait: float | None = None
+    """Seconds in the queue, when every attempt has failed; None is no queue."""
     stopped: bool = False
     """Its money is spent: every request gets an error, and no model is asked."""
 
@@ -135,10 +137,20 @@ class NeutralRoute:
         return bool(self.guardrails or self.denied_words)
 
     @property
+    def queued(self) -> bool:
+        """Whether a request that nobody could answer waits."""
+        return self.longest_wait is not None
+
+    @property
     def last_answer(self) -> str | None:
         """What its models' list ends with. Intercepted, it is answered in front of the adapter, which would
-        keep it."""
-        return None if self.intercepted else self.when_down
+        keep it; queued, after the queue."""
+        return None if self.intercepted else self.answer_of_adapter
+
+    @property
+    def answer_of_adapter(self) -> str | None:
+        """What the way to the adapter ends with."""
+        return None if self.queued else self.when_down
 
     def attempts(self, choices: tuple[Choice, ...]) -> int:
         """How often a request is tried at most, the last answer included; the same for each choice."""
@@ -194,6 +206,16 @@ class NeutralGateway:
         return any(route.kept and route.kept.similar for route in self.routes)
 
     @property
+    def queue(self) -> Queue | None:
+        """What holds requests that nobody could answer."""
+        return self.resolved.spec.queue
+
+    @property
+    def asked_again(self) -> bool:
+        """Whether anybody asks the front behind its clients."""
+        return bool(self.intercepted or self.queue)
+
+    @property
     def sleepers(self) -> tuple[SelfHostedModel, ...]:
         """Models that may be at zero, each once."""
         return tuple(model for model in self.models if _may_sleep(model))
@@ -213,7 +235,11 @@ class NeutralGateway:
 def neutral(gateway: ResolvedGateway, annotations: Mapping[str, str] = NO_ANNOTATIONS) -> NeutralGateway:
     """`annotations` are the stack's: they say what of its kept answers is given to nobody any more."""
     routes = tuple(
-        replace(_neutral(route, gateway, annotations), stopped=gateway.stopped or route.stopped)
+        replace(
+            _neutral(route, gateway, annotations),
+            longest_wait=seconds(gateway.spec.queue.max_wait) if gateway.spec.queue else None,
+            stopped=gateway.stopped or route.stopped,
+        )
         for route in gateway.routes
     )
     return NeutralGateway(gateway, routes, gateway.reached)

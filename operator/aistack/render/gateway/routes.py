@@ -17,6 +17,7 @@ from aistack.render.gateway.interception import (
 )
 from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
+from aistack.render.gateway.queueing import ROUTE_HEADER, queue_headers, queued_name, tried_in_turn
 from aistack.render.gateway.replies import (
     BAD_STREAM,
     MODEL_SPENT,
@@ -120,6 +121,8 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
     if route.stopped:
         yield _stop(route)
         return
+    if route.queued:
+        yield from _queued_entries(route)
     if route.intercepted:
         yield from _outer_entries(route)
     if not route.long_choices:
@@ -155,13 +158,50 @@ def embedding_entries(route: NeutralRoute) -> Iterator[Manifest]:
     }
 
 
+def _queued_entries(route: NeutralRoute) -> Iterator[Manifest]:
+    """For what clients ask; the first try of it, and what the queue asks, go by the others."""
+    for entry in _entries(route, f"{route.name}.queued", route.choices):
+        action = _queued_action(route, stream=entry["name"].endswith("-stream"))
+        yield {**_marked(entry), "route": action, "request_headers_to_add": queue_headers(route)}
+
+
+def _queued_action(route: NeutralRoute, *, stream: bool) -> Manifest:
+    """Its time is bounded by what is behind: the attempts of the first try and of the last, and the queue."""
+    longest = 2 * route.timeout * route.most_attempts + (route.longest_wait or 0)
+    return {
+        "cluster": queued_name(route, stream=stream),
+        "timeout": "0s",
+        "idle_timeout": duration(longest),
+        "auto_host_rewrite": True,
+        "retry_policy": {
+            "retry_on": RETRIED,
+            "retriable_status_codes": [429],
+            "num_retries": len(tried_in_turn(route, stream=stream)) - 1,
+            "retry_back_off": {"base_interval": "0.01s", "max_interval": "0.05s"},
+        },
+    }
+
+
 def _outer_entries(route: NeutralRoute) -> Iterator[Manifest]:
-    """For what clients ask; what the adapter asks goes by the others."""
-    marked = _metadata(MARK, {"bool_match": True})
+    """For what clients ask, or what is asked for them where there is a queue; what the adapter asks goes by
+    the others.
+    """
     for entry in _entries(route, interception_host(route), route.choices):
-        match = {**entry["match"], "dynamic_metadata": [marked, *entry["match"]["dynamic_metadata"]]}
         action = _outer_action(route, stream=entry["name"].endswith("-stream"))
-        yield {**entry, "match": match, "route": action, "request_headers_to_add": orders(route)}
+        first = _from_queue(entry) if route.queued else _marked(entry)
+        yield {**first, "route": action, "request_headers_to_add": orders(route)}
+
+
+def _marked(entry: Manifest) -> Manifest:
+    """Only for what comes from clients."""
+    marked = _metadata(MARK, {"bool_match": True})
+    match = {**entry["match"], "dynamic_metadata": [marked, *entry["match"]["dynamic_metadata"]]}
+    return {**entry, "match": match}
+
+
+def _from_queue(entry: Manifest) -> Manifest:
+    """Only for what the queue asks, or is asked before it."""
+    return {**entry, "match": {**entry["match"], "headers": [{"name": ROUTE_HEADER, "present_match": True}]}}
 
 
 def _stop(route: NeutralRoute) -> Manifest:
@@ -247,7 +287,7 @@ def _outer_action(route: NeutralRoute, *, stream: bool) -> Manifest:
         "timeout": "0s" if stream else longest,
         "idle_timeout": longest,
         "auto_host_rewrite": True,
-        **(last if route.when_down else {}),
+        **(last if route.answer_of_adapter else {}),
     }
 
 

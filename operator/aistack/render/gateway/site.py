@@ -24,6 +24,14 @@ def service_of_ratelimit(stack: StackRef) -> Address:
     return Address(stack.child("ratelimit"), 8081)
 
 
+def service_of_queue(stack: StackRef) -> Address:
+    return Address(stack.child("queue"), 8080)
+
+
+def service_of_redis(stack: StackRef) -> Address:
+    return Address(stack.child("redis"), 6379)
+
+
 def service_of_front(stack: StackRef) -> Address:
     return Address(stack.child("gateway"), INNER.port)
 
@@ -35,7 +43,8 @@ def service_of_cache(stack: StackRef) -> Address:
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - a pod is reached on its own address only
 CLIENTS = Address(EVERYWHERE, 8080)
 INNER = Address(EVERYWHERE, 8082)
-"""Where the adapter asks for the answers of intercepted routes."""
+"""Where a front is asked behind its clients: by the adapter for the answers of intercepted routes, by the
+queue for those of requests that wait, and by itself before it sends a request to the queue."""
 PROBES = Address(EVERYWHERE, 9903)
 """Where the kubelet asks whether Envoy is alive."""
 
@@ -57,6 +66,8 @@ class Site:
     provider_address: Callable[[Provider], Address] = address_of_provider
     adapter_address: Callable[[StackRef], Address] = service_of_adapter
     ratelimit_address: Callable[[StackRef], Address] = service_of_ratelimit
+    redis_address: Callable[[StackRef], Address] = service_of_redis
+    queue_address: Callable[[StackRef], Address] = service_of_queue
     front_address: Callable[[StackRef], Address] = service_of_front
     """The inner listeners of all fronts."""
     cache_address: Callable[[StackRef], Address] = service_of_cache

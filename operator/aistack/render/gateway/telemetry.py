@@ -7,6 +7,7 @@ from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
 from aistack.render.gateway.interception import CACHE_HEADER, EMBEDDING_SUFFIX, ORDER_HEADER
 from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.queueing import ROUTE_HEADER
 
 SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
 """Each combination of labels that was seen is kept: very many clients and routes must not fill the memory."""
@@ -16,7 +17,7 @@ CUT = ("UC", "UR", "UPE", "SI")
 
 
 def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
-    where = [_not_intercepted()] if gateway.intercepted else []
+    where = [*_not_intercepted(gateway), *([_without(ROUTE_HEADER)] if gateway.queue else [])]
     yield log()
     yield requests()
     yield tokens(*where)
@@ -28,12 +29,13 @@ def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
 
 
 def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
-    """Of what the adapter asks: what models took. Requests are counted where clients ask."""
+    """Of what is asked behind the clients: what models took. Requests are counted where clients ask."""
+    where = _not_intercepted(gateway) if gateway.queue else []
     yield log()
     yield _stats(counters=[_bytes_of_requests()])
-    yield tokens()
-    yield cached_tokens()
-    yield answer_times()
+    yield tokens(*where)
+    yield cached_tokens(*where)
+    yield answer_times(*where)
     if gateway.finds_similar:
         yield embeddings()
 
@@ -154,9 +156,13 @@ def _said(name: str) -> Manifest:
     return {"metadata_filter": {"matcher": said, "match_if_key_not_found": False}}
 
 
-def _not_intercepted() -> Manifest:
+def _not_intercepted(gateway: NeutralGateway) -> list[Manifest]:
     """What the adapter hands on is counted when it asks for it."""
-    return {"header_filter": {"header": {"name": ORDER_HEADER, "present_match": True, "invert_match": True}}}
+    return [_without(ORDER_HEADER)] if gateway.intercepted else []
+
+
+def _without(header: str) -> Manifest:
+    return {"header_filter": {"header": {"name": header, "present_match": True, "invert_match": True}}}
 
 
 def _counter(name: str) -> Manifest:

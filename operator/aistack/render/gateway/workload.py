@@ -19,7 +19,7 @@ the pods."""
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """`gateway`, `adapter`, `ratelimit`, `redis` or `cache`: a Deployment behind a Service."""
+    """`gateway`, `adapter`, `ratelimit`, `redis`, `queue` or `cache`: a Deployment behind a Service."""
 
     stack: StackRef
     name: str
