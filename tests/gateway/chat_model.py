@@ -17,6 +17,12 @@ class ChatModel(StandIn):
     """Says `answer <number>`, or `words` if it has any; a stream says five letters at a time."""
 
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+    beside: dict[str, Any] = field(default_factory=dict)
+    """What a chat's message has beside its words."""
+
+    def recover(self) -> None:
+        super().recover()
+        self.beside = {}
 
     @property
     def heard(self) -> list[Any]:
@@ -25,13 +31,16 @@ class ChatModel(StandIn):
 
     async def _whole(self, body: dict[str, Any]) -> web.Response:
         text = self._text()
-        said = {"text": text} if "prompt" in body else {"message": {"role": "assistant", "content": text}}
+        message = {"role": "assistant", "content": text, **self.beside}
+        said = {"text": text} if "prompt" in body else {"message": message}
         return web.json_response({**_answer(body, {**said, "finish_reason": "stop"}), "usage": USAGE})
 
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
         text = self._text()
+        if self.beside:
+            await response.write(_event(_answer(body, {"delta": self.beside}, chunk=True)))
         for piece in [*(text[i : i + 5] for i in range(0, len(text), 5)), ""]:
             said = {"text": piece} if "prompt" in body else {"delta": {"content": piece} if piece else {}}
             choice = {**said, "finish_reason": None if piece else "stop"}

@@ -1,5 +1,6 @@
 """What is checked of requests and answers: by the front and a real LiteLLM, on what is rendered."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,10 @@ def llama(models: dict[str, ChatModel]) -> ChatModel:
 
 async def ask(front: Front, route: str, text: Any, **options: Any) -> Reply:
     return await front.ask(route, messages=[{"role": "user", "content": text}], **options)
+
+
+async def complete(front: Front, **body: Any) -> Reply:
+    return await front.ask(None, path="/v1/completions", raw=json.dumps(body))
 
 
 def is_refused(reply: Reply) -> bool:
@@ -168,8 +173,7 @@ async def test_a_request_with_a_denied_word_is_refused(front: Front, llama: Chat
 
 
 async def test_so_is_a_plain_completion(front: Front, llama: ChatModel) -> None:
-    body = b'{"model": "decent", "prompt": "Project tuna is"}'
-    assert is_refused(await front.ask(None, path="/v1/completions", raw=body))
+    assert is_refused(await complete(front, model="decent", prompt="Project tuna is"))
     assert not llama.asked
 
 
@@ -214,6 +218,101 @@ async def test_a_client_switches_nothing_off(front: Front, llama: ChatModel, for
     await ask(front, "all", "I am amy.pond@example.com", **forged)
     assert "amy.pond" not in str([asked.body for asked in llama.asked])
     assert is_refused(await ask(front, "all", "tuna", **forged))
+
+
+@pytest.mark.parametrize(
+    "beside",
+    [
+        {"messages": [{"role": "user", "content": "Hi", "name": "amy.pond@example.com tuna"}]},
+        {
+            "tools": [
+                {"type": "function", "function": {"name": "f", "description": "amy.pond@example.com tuna"}}
+            ]
+        },
+        {
+            "tools": [
+                {
+                    "type": "function",
+                    "function": {"name": "f", "parameters": {"title": "amy.pond@example.com tuna"}},
+                }
+            ]
+        },
+        {"user": "amy.pond@example.com tuna"},
+        {"stop": ["amy.pond@example.com tuna"]},
+        {"prediction": {"type": "content", "content": "amy.pond@example.com tuna"}},
+    ],
+    ids=str,
+)
+async def test_what_is_said_beside_the_messages_is_checked_too(
+    front: Front, llama: ChatModel, beside: dict[str, Any]
+) -> None:
+    assert (await front.ask("masked", **beside)).status == 200
+    [asked] = llama.asked
+    assert "amy.pond" not in str(asked.body)
+    assert "[EMAIL_REDACTED] tuna" in str(asked.body)
+    assert is_refused(await front.ask("all", **beside))
+
+
+async def test_so_is_what_is_to_come_behind_a_plain_completion(front: Front, llama: ChatModel) -> None:
+    body = {"model": "masked", "prompt": "Hello", "suffix": "amy.pond@example.com"}
+    assert (await complete(front, **body)).status == 200
+    assert llama.asked[0].body["suffix"] == "[EMAIL_REDACTED]"
+
+
+@pytest.mark.parametrize("prompt", [[1, 2, 3], [[1, 2, 3]], ["Hello", [1]], {"ids": [1]}], ids=str)
+async def test_a_prompt_that_nobody_can_read_is_refused(front: Front, llama: ChatModel, prompt: Any) -> None:
+    reply = await complete(front, model="masked", prompt=prompt)
+    assert (reply.status, reply.json["error"]["param"]) == (400, "prompt")
+    assert "text" in reply.json["error"]["message"]
+    assert not llama.asked
+
+
+async def test_a_stream_of_a_plain_completion_is_refused_where_answers_are_checked(
+    front: Front, llama: ChatModel
+) -> None:
+    """LiteLLM's guardrails let each of its events through."""
+    reply = await complete(front, model="masked", prompt="Hello", stream=True)
+    assert (reply.status, reply.json["error"]["param"]) == (400, "stream")
+    assert not llama.asked
+    assert (await complete(front, model="screened", prompt="Hello", stream=True)).status == 200
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_model_thinks_is_not_told(front: Front, llama: ChatModel, stream: bool) -> None:
+    llama.words = "Nobody."
+    llama.beside = {"reasoning_content": "amy.pond@example.com", "refusal": "amy.pond@example.com"}
+    reply = await say(front, "masked", "whom do I ask?", stream=stream)
+    assert content(reply) == "Nobody."
+    assert "amy" not in reply.text
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_a_model_calls_is_told(front: Front, llama: ChatModel, stream: bool) -> None:
+    call = {"index": 0, "id": "1", "type": "function", "function": {"name": "look_up", "arguments": "{}"}}
+    llama.beside = {"tool_calls": [call]}
+    reply = await say(front, "masked", "whom do I ask?", stream=stream)
+    assert "look_up" in reply.text
+
+
+@pytest.mark.parametrize("path", ["/v1/chat/completions", "/v1/completions"])
+async def test_no_word_is_asked_for_twice(front: Front, llama: ChatModel, path: str) -> None:
+    wanted = {"logprobs": 1, "top_logprobs": 1, "prompt_logprobs": 1, "return_token_ids": True}
+    said = (
+        {"prompt": "Hi"} if path == "/v1/completions" else {"messages": [{"role": "user", "content": "Hi"}]}
+    )
+    body = json.dumps({"model": "masked", **said, **wanted})
+    assert (await front.ask(None, path=path, raw=body)).status == 200
+    assert not wanted.keys() & llama.asked[0].body.keys()
+
+
+@pytest.mark.usefixtures("llama")
+@pytest.mark.parametrize("stream", [False, True])
+async def test_an_answer_has_its_routes_name(front: Front, stream: bool) -> None:
+    for route in ("masked", "all", "kept"):
+        reply = await say(front, route, f"who are you? {stream}", stream=stream)
+        said = events(reply) if stream else [reply.json]
+        assert {each["model"] for each in said} == {route}
+    assert (await complete(front, model="masked", prompt="Hello")).json["model"] == "masked"
 
 
 async def test_what_is_kept_is_masked_each_time(front: Front, llama: ChatModel) -> None:

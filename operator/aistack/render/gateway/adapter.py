@@ -38,6 +38,7 @@ UNKNOWN_MODEL = "Invalid model name passed in"
 def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     """config.yaml, in JSON, which is YAML; and the programs that LiteLLM and Redis run."""
     front = site.front_address(gateway.stack)
+    checks = guardrails(gateway)
     config: Manifest = {
         "model_list": [
             *(_entry(model, _timeout(model, gateway)) for model in gateway.adapted),
@@ -50,17 +51,17 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
             "telemetry": False,
             # Else LiteLLM asks Azure without a key for nothing but a key.
             "enable_azure_ad_token_refresh": any(map(_by_azure_identity, gateway.adapted)),
-            "callbacks": ["interceptor.interceptor"],
+            "callbacks": ["interceptor.interceptor", *(["unseen.unseen"] if checks else [])],
             **(_cache(site.cache_address(gateway.stack)) if gateway.resolved.needs_cache else {}),
         },
         "router_settings": {"num_retries": 0, "disable_cooldowns": True},
         # What a client says of addresses and keys is taken out; LiteLLM answers it with a bare 500.
         "general_settings": {"allow_client_side_credentials": True},
     }
-    if checks := guardrails(gateway):
+    if checks:
         config["guardrails"] = checks
     here = resources.files("aistack.render.gateway")
-    programs = ("interceptor.py", "similar.lua")
+    programs = ("interceptor.py", "similar.lua", *(["unseen.py"] if checks else []))
     return {
         "config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n",
         **{name: here.joinpath(name).read_text(encoding="utf-8") for name in programs},
