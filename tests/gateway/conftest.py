@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
+from tests.gateway.chat_model import ChatModel
 from tests.gateway.front import Front, key_file, managed
 from tests.gateway.stand_in import StandIn
 from tests.stacks import hosted
@@ -55,6 +56,17 @@ def mistral(stand_ins: dict[str, StandIn]) -> StandIn:
 def claude(stand_ins: dict[str, StandIn]) -> StandIn:
     """Behind the provider, not in the cluster."""
     return stand_ins["claude"]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def models() -> AsyncIterator[dict[str, ChatModel]]:
+    """Behind the routes that are intercepted."""
+    found = {name: ChatModel(name) for name in ("llama", "mistral")}
+    for model in found.values():
+        await model.start()
+    yield found
+    for model in found.values():
+        await model.stop()
 
 
 PROVIDER = managed("claude", "http://claude.example/api/v1", key="provider")

@@ -44,16 +44,6 @@ SPEC: dict[str, Any] = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def models() -> AsyncIterator[dict[str, ChatModel]]:
-    found = {name: ChatModel(name) for name in ("llama", "mistral")}
-    for model in found.values():
-        await model.start()
-    yield found
-    for model in found.values():
-        await model.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def memory(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Memory]:
     memory = Memory(Path(tmp_path_factory.mktemp("memory")))
     await memory.start()

@@ -47,16 +47,6 @@ PERSONAL = {
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def models() -> AsyncIterator[dict[str, ChatModel]]:
-    found = {name: ChatModel(name) for name in ("llama", "mistral")}
-    for model in found.values():
-        await model.start()
-    yield found
-    for model in found.values():
-        await model.stop()
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def front(
     models: dict[str, ChatModel], tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Front]:
