@@ -19,8 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from tests.gateway import sigv4
 from tests.gateway.certificates import Certificates
+from tests.gateway.eventstream import encoded
 from tests.gateway.front import HOST
-from tests.gateway.stand_in import Asked
+from tests.gateway.stand_in import USAGE, Asked
 
 ANSWER = "Good day."
 """What every provider answers, for 11 tokens and 3."""
@@ -36,6 +37,8 @@ TENANT = "11111111-2222-3333-4444-555555555555"
 ENTRA, GOOGLE = "https://login.microsoftonline.com", "https://oauth2.googleapis.com/token"
 ENTRA_TOKEN, GOOGLE_TOKEN = "token-of-entra", "ya29.token-of-google"
 ACCOUNT = "caller@acme.iam.gserviceaccount.com"
+SSE, EVENT_STREAM = "text/event-stream", "application/vnd.amazon.eventstream"
+VECTOR = [0.25, -0.5]
 Handler = Callable[["Clouds", web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -102,16 +105,22 @@ class Clouds:
         usage = {"input_tokens": 11, "output_tokens": 3}
         message = {"id": "msg_1", "type": "message", "role": "assistant", "model": body["model"]}
         if body.get("stream"):
-            return await _events(request, *_anthropic_events(message, usage))
+            return await _sent(request, SSE, *map(_named, _anthropic_events(message, usage)))
         content = [{"type": "text", "text": ANSWER}]
         return web.json_response({**message, "content": content, "stop_reason": "end_turn", "usage": usage})
 
-    async def _azure(self, request: web.Request) -> web.Response:
+    async def _azure(self, request: web.Request) -> web.StreamResponse:
         by_key = request.headers.get("api-key") == KEY
         _demand(by_key or request.headers.get("authorization") == f"Bearer {ENTRA_TOKEN}")
         _demand(request.query["api-version"] == "2026-01-01")
-        _demand(request.path.startswith("/openai/deployments/gpt-5/"))
-        return _completion(await self._asked_for(request))
+        body = await self._asked_for(request)
+        if request.path == "/openai/deployments/embedder/embeddings":
+            return _embedding(body)
+        _demand(request.path == "/openai/deployments/gpt-5/chat/completions")
+        if body.get("stream"):
+            _demand(body["stream_options"] == {"include_usage": True})
+            return await _sent(request, SSE, *_completion_events())
+        return _completion(body)
 
     async def _entra(self, request: web.Request) -> web.Response:
         """A pod's token for one of Azure's."""
@@ -142,20 +151,28 @@ class Clouds:
 </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>""",
         )
 
-    async def _bedrock(self, request: web.Request) -> web.Response:
+    async def _bedrock(self, request: web.Request) -> web.StreamResponse:
         if request.headers.get("authorization") != f"Bearer {KEY}":
             _demand(sigv4.is_signed(request, await request.read(), SESSION, REGION, "bedrock"))
-        _demand(request.path.endswith("/converse"))
         await self._asked_for(request)
-        message = {"role": "assistant", "content": [{"text": ANSWER}]}
         usage = {"inputTokens": 11, "outputTokens": 3, "totalTokens": 14}
+        if request.path.endswith("/converse-stream"):
+            return await _sent(request, EVENT_STREAM, *_converse_events(usage))
+        _demand(request.path.endswith("/converse"))
+        message = {"role": "assistant", "content": [{"text": ANSWER}]}
         whole = {"output": {"message": message}, "stopReason": "end_turn", "metrics": {"latencyMs": 1}}
         return web.json_response({**whole, "usage": usage})
 
-    async def _sagemaker(self, request: web.Request) -> web.Response:
+    async def _sagemaker(self, request: web.Request) -> web.StreamResponse:
         _demand(sigv4.is_signed(request, await request.read(), SESSION, REGION, "sagemaker"))
+        body = await self._asked_for(request)
+        if request.path == "/endpoints/acme-llama/invocations-response-stream":
+            parts = (
+                encoded("PayloadPart", "application/octet-stream", each) for each in _completion_events()
+            )
+            return await _sent(request, EVENT_STREAM, *parts)
         _demand(request.path == "/endpoints/acme-llama/invocations")
-        return _completion(await self._asked_for(request))
+        return _completion(body)
 
     async def _google(self, request: web.Request) -> web.Response:
         """A token that the account's key signed (RFC 7523) for one of Google's."""
@@ -183,15 +200,17 @@ class Clouds:
             return web.Response(text=found, headers=flavor)
         return web.json_response(found, headers=flavor)
 
-    async def _vertex(self, request: web.Request) -> web.Response:
+    async def _vertex(self, request: web.Request) -> web.StreamResponse:
         _demand(request.headers.get("authorization") == f"Bearer {GOOGLE_TOKEN}")
         place = "/v1/projects/acme/locations/europe-west4/publishers/google/models/gemini-pro"
-        _demand(request.path == f"{place}:generateContent")
         await self._asked_for(request)
-        content = {"role": "model", "parts": [{"text": ANSWER}]}
-        usage = {"promptTokenCount": 11, "candidatesTokenCount": 3, "totalTokenCount": 14}
-        candidate = {"content": content, "finishReason": "STOP", "index": 0}
-        return web.json_response({"candidates": [candidate], "usageMetadata": usage})
+        if request.path == f"{place}:streamGenerateContent":
+            _demand(request.query["alt"] == "sse")
+            *begin, end = ANSWER.partition(" ")
+            said = [*map(_candidates, begin), _last_candidates(end)]
+            return await _sent(request, SSE, *map(_event, said))
+        _demand(request.path == f"{place}:generateContent")
+        return web.json_response(_last_candidates(ANSWER))
 
     async def _asked_for(self, request: web.Request) -> Any:
         """The body, unless its model refuses."""
@@ -220,21 +239,69 @@ def _anthropic_events(message: dict[str, Any], usage: dict[str, int]) -> Iterato
     yield {"type": "message_stop"}
 
 
-async def _events(request: web.Request, *events: dict[str, Any]) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"content-type": "text/event-stream"})
+def _converse_events(usage: dict[str, int]) -> Iterator[bytes]:
+    words = [{"contentBlockIndex": 0, "delta": {"text": word}} for word in ANSWER.partition(" ")]
+    said: list[tuple[str, dict[str, Any]]] = [
+        ("messageStart", {"role": "assistant"}),
+        *(("contentBlockDelta", word) for word in words),
+        ("contentBlockStop", {"contentBlockIndex": 0}),
+        ("messageStop", {"stopReason": "end_turn"}),
+        ("metadata", {"usage": usage, "metrics": {"latencyMs": 1}}),
+    ]
+    for name, event in said:
+        yield encoded(name, "application/json", json.dumps(event).encode())
+
+
+def _completion_events() -> Iterator[bytes]:
+    """In OpenAI's form."""
+    head = {"id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": "a-model"}
+    for word in ANSWER.partition(" "):
+        yield _event({**head, "choices": [{"index": 0, "delta": {"content": word}, "finish_reason": None}]})
+    yield _event({**head, "choices": [{"index": 0, "delta": {}, "finish_reason": "stop"}]})
+    yield _event({**head, "choices": [], "usage": USAGE})
+    yield b"data: [DONE]\n\n"
+
+
+def _candidates(text: str, **fields: str) -> dict[str, Any]:
+    """In Gemini's form."""
+    content = {"role": "model", "parts": [{"text": text}]}
+    return {"candidates": [{"content": content, "index": 0, **fields}]}
+
+
+def _last_candidates(text: str) -> dict[str, Any]:
+    usage = {"promptTokenCount": 11, "candidatesTokenCount": 3, "totalTokenCount": 14}
+    return {**_candidates(text, finishReason="STOP"), "usageMetadata": usage}
+
+
+def _event(said: dict[str, Any]) -> bytes:
+    return f"data: {json.dumps(said)}\n\n".encode()
+
+
+def _named(said: dict[str, Any]) -> bytes:
+    return f"event: {said['type']}\n".encode() + _event(said)
+
+
+async def _sent(request: web.Request, content_type: str, *events: bytes) -> web.StreamResponse:
+    response = web.StreamResponse(headers={"content-type": content_type})
     await response.prepare(request)
     for event in events:
-        await response.write(f"event: {event['type']}\ndata: {json.dumps(event)}\n\n".encode())
+        await response.write(event)
     await response.write_eof()
     return response
+
+
+def _embedding(body: Any) -> web.Response:
+    """In OpenAI's form, of one text."""
+    vector = {"object": "embedding", "index": 0, "embedding": VECTOR}
+    usage = {"prompt_tokens": 11, "total_tokens": 11}
+    return web.json_response({"object": "list", "data": [vector], "model": body["model"], "usage": usage})
 
 
 def _completion(body: Any) -> web.Response:
     """In OpenAI's form."""
     choice = {"index": 0, "message": {"role": "assistant", "content": ANSWER}, "finish_reason": "stop"}
-    usage = {"prompt_tokens": 11, "completion_tokens": 3, "total_tokens": 14}
     whole = {"id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": body.get("model", "")}
-    return web.json_response({**whole, "choices": [choice], "usage": usage})
+    return web.json_response({**whole, "choices": [choice], "usage": USAGE})
 
 
 def _decoded(text: str) -> bytes:

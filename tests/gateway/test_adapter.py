@@ -9,8 +9,9 @@ import pytest
 import pytest_asyncio
 
 from tests.gateway.adapter import adapter
-from tests.gateway.clouds import ANSWER, HOSTS, IDENTITY, KEY, REGION, ROLE, TENANT, WORDS, Clouds
+from tests.gateway.clouds import ANSWER, HOSTS, IDENTITY, KEY, REGION, ROLE, TENANT, VECTOR, WORDS, Clouds
 from tests.gateway.front import Front
+from tests.gateway.intercepted import content, events
 from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -41,6 +42,7 @@ MODELS = [
     by_key("anthropic", "anthropic", "claude-sonnet-4-5"),
     by_key("anthropic-revoked", "anthropic", "claude-sonnet-4-5", key="revoked"),
     by_key("azure", "azure", "gpt-5", **AZURE),
+    by_key("azure-embedder", "azure", "embedder", **AZURE) | {"task": "embedding"},
     by_identity("azure-identity", "azure", "gpt-5", **AZURE),
     by_key("bedrock", "bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", region=REGION),
     by_identity("bedrock-identity", "bedrock", "anthropic.claude-3-5-sonnet-20241022-v2:0", region=REGION),
@@ -48,6 +50,7 @@ MODELS = [
     by_key("vertex", "vertex", "gemini-pro", key="google", project="acme", region="europe-west4"),
     by_identity("vertex-identity", "vertex", "gemini-pro", project="acme", region="europe-west4"),
 ]
+CHATS = [model["name"] for model in MODELS if model["name"] not in ("anthropic-revoked", "azure-embedder")]
 SPEC: dict[str, Any] = {
     "models": [hosted("llama"), *MODELS],
     "gateway": {
@@ -121,7 +124,7 @@ def well_clouds(clouds: Clouds) -> None:
     clouds.asked.clear()
 
 
-@pytest.mark.parametrize("model", [model["name"] for model in MODELS if model["name"] != "anthropic-revoked"])
+@pytest.mark.parametrize("model", CHATS)
 async def test_each_provider_is_asked_in_its_own_protocol_and_answers_in_openais(
     front: Front, model: str
 ) -> None:
@@ -131,15 +134,21 @@ async def test_each_provider_is_asked_in_its_own_protocol_and_answers_in_openais
     assert (reply.json["usage"]["prompt_tokens"], reply.json["usage"]["completion_tokens"]) == (11, 3)
 
 
-async def test_a_stream_is_translated_and_its_tokens_are_counted(front: Front) -> None:
-    reply = await front.ask("anthropic", stream=True)
-    events = [line.removeprefix("data: ") for line in reply.text.splitlines() if line]
-    chunks = [json.loads(event) for event in events[:-1]]
-    deltas = [choice["delta"] for chunk in chunks for choice in chunk["choices"]]
-    assert "".join(delta.get("content") or "" for delta in deltas) == ANSWER
-    assert events[-1] == "[DONE]"
-    logged = await front.logged(model="anthropic", stream=True)
+@pytest.mark.parametrize("model", CHATS)
+async def test_a_stream_is_translated_and_its_tokens_are_counted(front: Front, model: str) -> None:
+    reply = await front.ask(model, stream=True)
+    assert reply.headers["content-type"].startswith("text/event-stream")
+    assert content(reply) == ANSWER
+    assert len([event for event in events(reply) if event["choices"]]) > 2
+    logged = await front.logged(model=model, stream=True)
     assert (logged["inputTokens"], logged["outputTokens"]) == (11, 3)
+
+
+async def test_an_embedding_is_handed_on(front: Front) -> None:
+    body = {"model": "azure-embedder", "input": "Hi", "encoding_format": "float"}
+    reply = await front.ask(None, path="/v1/embeddings", raw=json.dumps(body))
+    assert reply.json["data"][0]["embedding"] == VECTOR
+    assert reply.json["usage"]["prompt_tokens"] == 11
 
 
 async def test_a_revoked_key_of_a_provider_is_the_gateways_failure(front: Front) -> None:
