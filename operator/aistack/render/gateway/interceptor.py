@@ -162,7 +162,7 @@ class Interceptor(CustomLogger):  # type: ignore[misc] # LiteLLM is in its own i
     async def async_pre_call_deployment_hook(
         self,
         kwargs: dict[str, Any],
-        call_type: object,  # noqa: ARG002
+        call_type: object,  # noqa: ARG002 - the same
     ) -> dict[str, Any]:
         """Stands behind the guardrails: what is compared is what a model would read, without what was masked,
         and nothing that was refused.
