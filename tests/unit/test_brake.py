@@ -21,6 +21,7 @@ from aistack.quotas import Quotas
 from aistack.render import render
 from aistack.render.gateway.brake import MOST, SMALLEST, charges, money_descriptors, unit_of
 from aistack.render.gateway.neutral import NeutralGateway, neutral
+from aistack.render.gateway.shared_limits import ADAPTERS_MONEY, shared_limits
 from aistack.spending.month import month_name
 from tests.budgets import budget
 from tests.costs import managed, priced, prices, route
@@ -66,7 +67,7 @@ def test_prices_are_of_one_token_and_one_byte_as_they_are_metered() -> None:
     published = quotas(expose={"type": "Ingress", "host": "ai.example.com", "tlsSecretName": "tls"})
     assert published
     assert published.prices["llama"] == {"answered": Decimal("0.09") / 2**30}
-    assert published.prices.keys() == {"gpt", "llama", "adapter"}
+    assert published.prices.keys() == {"gpt", "llama", "adapter", "gateway", "queue"}
 
 
 @pytest.mark.parametrize(
@@ -174,3 +175,8 @@ def cost(target: str, read: dict[str, float]) -> Any:
         "request": {"size": 0},
     }
     return environment.compile(text).eval(data=json.loads(json.dumps(data))).value()
+
+
+def test_what_waited_in_a_queue_is_charged_where_it_is_asked_for_again() -> None:
+    assert ADAPTERS_MONEY not in shared_limits(known(client("web", "400")))
+    assert ADAPTERS_MONEY in shared_limits(known(client("web", "400"), queue={}))

@@ -109,7 +109,7 @@ def shared_limits(gateway: NeutralGateway) -> Manifest:
     limited = {descriptor["key"] for descriptor in _descriptors(gateway)}
     counters = {_filter(subject): list(_counters(subject, limited)) for subject in SUBJECTS}
     counters[MONEY] = [*clients_ask(gateway), *charges(gateway, answered=True)]
-    counters[ADAPTERS_MONEY] = list(charges(gateway, answered=False)) if gateway.intercepted else []
+    counters[ADAPTERS_MONEY] = list(charges(gateway, answered=False)) if gateway.asked_again else []
     return {name: _counting(found) for name, found in counters.items() if found}
 
 
