@@ -19,6 +19,7 @@ class Asked:
     path: str
     headers: dict[str, str]
     body: dict[str, Any]
+    text: str = ""
 
 
 @dataclass
@@ -80,8 +81,10 @@ class StandIn:
         return web.Response()
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
-        body = await request.json()
-        self.asked.append(Asked(request.path, {k.lower(): v for k, v in request.headers.items()}, body))
+        text = await request.text()
+        body = json.loads(text)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        self.asked.append(Asked(request.path, headers, body, text))
         if self.status != 200:
             error = {"message": self.words or f"from {self.name}"}
             return web.json_response({"error": error}, status=self.status)

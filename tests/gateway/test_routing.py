@@ -129,21 +129,6 @@ async def test_a_body_is_read_as_json_whatever_it_is_called(
     assert (sent.body["max_tokens"], sent.body["stream_options"]) == (100, {"include_usage": True})
 
 
-@pytest.mark.parametrize("value", [1, 0, 1.0, "true", "yes", ""], ids=repr)
-@pytest.mark.parametrize("model", ["in-order", "provider"])
-async def test_what_only_a_models_server_takes_for_a_stream_is_refused(
-    front: Front, stand_ins: dict[str, StandIn], model: str, value: object
-) -> None:
-    """Its usage would not be asked for: nobody would count it."""
-    assert refusal(await front.ask(model, stream=value)) == (400, "invalid_stream")
-    assert not [server for server in stand_ins.values() if server.asked]
-
-
-@pytest.mark.parametrize("value", [False, None])
-async def test_no_stream_is_a_whole_answer(front: Front, value: object) -> None:
-    assert (await front.ask("alone", stream=value)).json["answered_by"] == "llama"
-
-
 async def test_a_body_that_is_too_large_is_refused(front: Front, llama: StandIn) -> None:
     body = json.dumps({"model": "alone", "filler": "x" * MAX_BODY})
     reply = await front.ask(None, raw=io.BytesIO(body.encode()))

@@ -145,15 +145,17 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
         "rbac",
         "client_requests",
         "route_requests",
-        "transform",
+        "body",
         "router",
     ]
     assert "default_config" not in manager["http_filters"][0]["config_discovery"]
 
 
-def test_a_providers_model_name_is_never_a_format() -> None:
-    rendered = files(managed(model="large%REQ(authorization)%"))
-    assert "large%%REQ(authorization)%%" in json.dumps(rendered["egress.json"])
+def test_a_providers_model_name_is_written_as_json_and_never_a_format() -> None:
+    name = 'large "%REQ(authorization)%"'
+    [host] = files(managed(model=name))["egress.json"]["resources"][0]["virtual_hosts"]
+    body = host["routes"][0]["typed_per_filter_config"]["body"]
+    assert body["filter_context"]["set"] == {"model": json.dumps(name)}
 
 
 def test_no_secret_and_no_secrets_name_is_in_the_files() -> None:
@@ -212,9 +214,9 @@ def test_what_is_checked_has_a_name_that_no_model_has() -> None:
     rendered = files(managed(provider="azure", apiVersion="1"), routes=[guarded])
     hosts = {host["name"]: host for host in rendered["egress.json"]["resources"][0]["virtual_hosts"]}
     [written] = [
-        node["body_format"]["json_format"]["model"]
+        json.loads(node["filter_context"]["set"]["model"])
         for node in everything(hosts["claude.intercepted"])
-        if "body_format" in node
+        if "filter_context" in node
     ]
     assert written.startswith("claude.")
     assert set(hosts["claude"]["request_headers_to_remove"]) == {"x-aistack-order", "x-aistack-for"}

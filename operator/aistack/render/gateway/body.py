@@ -5,22 +5,21 @@ its last event but one then has `usage` and no choices.
 """
 
 import json
-from collections.abc import Iterator
+from functools import cache
+from importlib import resources
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, typed
 from aistack.render.gateway.neutral import NeutralRoute
+from aistack.render.gateway.replies import BAD_STREAM, UNCLEAR, as_text
 
 READ = "json_to_metadata"
-CHANGE = "transform"
+CHANGE = "body"
 READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
-CHANGE_TYPE = "filters.http.transform.v3.TransformConfig"
 TOKENS = ("prompt_tokens", "completion_tokens")
 """The fields of an answer's `usage` that are read."""
 CACHED = "cached_tokens"
 """The field of its `prompt_tokens_details`: how many of those it read a provider had in its cache."""
-LENGTHS = ("max_completion_tokens", "max_tokens")
-"""The fields of a request that bound its answer's length: the first of chats only."""
 LARGEST_EVENT = 1024 * 1024
 """Bytes of one event of a stream that are looked at for its usage."""
 
@@ -52,43 +51,38 @@ def read_usage_of_streams() -> Manifest:
     )
 
 
-def change_request() -> Manifest:
-    """The filter changes nothing until a route says so."""
-    return extension(CHANGE, CHANGE_TYPE)
+def change_body() -> Manifest:
+    """The filter that runs body.lua; it leaves a request alone until a route says otherwise."""
+    refusals = f"local UNCLEAR, BAD_STREAM = [[{as_text(UNCLEAR)}]], [[{as_text(BAD_STREAM)}]]\n"
+    return extension(
+        CHANGE, "filters.http.lua.v3.Lua", default_source_code={"inline_string": refusals + _script()}
+    )
 
 
-def changed(route: NeutralRoute, *, usage: bool) -> Manifest:
-    """A route's configuration of it; none where nothing is to change. What a client wrote into
-    `stream_options` is replaced, and a longer answer than it may ask for shortened.
+def read_by_one_meaning(route: NeutralRoute, *, stream: bool) -> Manifest:
+    """A route's configuration of it: what two readers may take for different requests is refused, each stream
+    asked for its usage, and a longer answer than a client may ask for shortened.
     """
-    options: Manifest = {"stream_options": {"include_usage": True}} if usage else {}
-    if route.max_output_tokens:
-        # The rest comes behind commas, so there has to be some: the model is what it was.
-        rest = json.dumps(options | {"model": route.name}).removeprefix("{")
-        text = "{" + " ".join(_shortened(route.max_output_tokens)) + rest
-        merged: Manifest = {"text_format_source": {"inline_string": text}}
-    elif options:
-        merged = {"json_format": options}
-    else:
-        return {}
-    change = {"request_transformation": {"body_transformation": {"action": "MERGE", "body_format": merged}}}
-    return {CHANGE: typed(f"extensions.{CHANGE_TYPE}", **change)}
+    most = {"most": route.max_output_tokens} if route.max_output_tokens else {}
+    return _changing(**most, **({"usage": True} if stream else {}))
 
 
-def _shortened(most: int) -> Iterator[str]:
-    """A limit of the client's own that is too high becomes `most`; without one it becomes the path's."""
-    read = f"metadata.filter_metadata['{METADATA}']"
-    chat, text = LENGTHS
-    none = " && ".join(f"!has({read}.{name})" for name in LENGTHS)
-    is_chat = "request.url_path.endsWith('/chat/completions')"
-    conditions = [(name, f"has({read}.{name}) && {read}.{name} > {most}.0") for name in LENGTHS]
-    conditions += [(chat, f"{none} && {is_chat}"), (text, f"{none} && !{is_chat}")]
-    for name, condition in conditions:
-        yield f"%CEL({condition} ? '\"{name}\": {most}, ' : '')%"
+def with_members(members: Manifest) -> Manifest:
+    """The same on the way out: these members are set, whatever the client wrote there."""
+    return _changing(set={name: json.dumps(value) for name, value in members.items()})
+
+
+def _changing(**context: object) -> Manifest:
+    per_route = typed("extensions.filters.http.lua.v3.LuaPerRoute", filter_context={"read": True, **context})
+    return {CHANGE: per_route}
+
+
+@cache
+def _script() -> str:
+    return resources.files("aistack.render.gateway").joinpath("body.lua").read_text()
 
 
 def _request() -> Manifest:
-    usage = [{"key": "stream_options"}, {"key": "include_usage"}]
     return {
         "allow_empty_content_type": True,
         "allow_content_types_regex": {"regex": ".*"},
@@ -100,11 +94,6 @@ def _request() -> Manifest:
                 "on_error": _remember("bad", value="not_json"),
             },
             {"selectors": [{"key": "stream"}], "on_present": _remember("stream")},
-            {"selectors": usage, "on_present": _remember("asks_usage")},
-            *(
-                {"selectors": [{"key": name}], "on_present": _remember(name, type="NUMBER")}
-                for name in LENGTHS
-            ),
         ],
     }
 

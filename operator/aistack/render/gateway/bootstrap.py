@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import change_request, hold_body, read_body, read_usage_of_streams
+from aistack.render.gateway.body import change_body, hold_body, read_body, read_usage_of_streams
 from aistack.render.gateway.clusters import EGRESS, collector
 from aistack.render.gateway.envoy import (
     MAX_BODY,
@@ -111,7 +111,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
         filters.append(limit_requests(subject))
         if gateway.resolved.needs_ratelimit:
             filters.append(ask_service(subject))
-    filters += [change_request(), router()]
+    filters += [change_body(), router()]
     if gateway.asked_again:
         filters.insert(0, mark())
     return {
@@ -156,7 +156,7 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
             _http(
                 "gateway",
                 site,
-                [*filters, change_request(), router()],
+                [*filters, change_body(), router()],
                 front_replies(counts_money=gateway.resolved.needs_ratelimit),
                 common_http_protocol_options={"idle_timeout": duration(IDLE_SECONDS)},
                 access_log=list(inner_loggers(gateway)),
@@ -177,7 +177,7 @@ def egress_listener(gateway: NeutralGateway, site: Site) -> Manifest:
             _http(
                 EGRESS,
                 site,
-                [*money, refusals(), rename_model(), router()],
+                [*money, refusals(), change_body(), router()],
                 egress_replies(counts_money=gateway.resolved.needs_ratelimit),
                 early_header_mutation_extensions=[clean_headers()],
             )
@@ -223,10 +223,6 @@ def early_mutations(name: str, mutations: list[Manifest]) -> Manifest:
     """Before any filter, so that neither a route nor the log ever believes a client's own word."""
     kind = "http.early_header_mutation.header_mutation.v3.HeaderMutation"
     return extension(name, kind, mutations=mutations)
-
-
-def rename_model() -> Manifest:
-    return extension("transform", "filters.http.transform.v3.TransformConfig")
 
 
 def as_json() -> Manifest:

@@ -2,9 +2,10 @@
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import UNKNOWN_MODEL, interception_name
+from aistack.render.gateway.body import with_members
 from aistack.render.gateway.clusters import ADAPTER_OR_MODELS, egress_host, provider_name
 from aistack.render.gateway.degradation import DEGRADED_HEADER, last_answers
-from aistack.render.gateway.envoy import CLIENT_HEADER, literal, typed
+from aistack.render.gateway.envoy import CLIENT_HEADER, typed
 from aistack.render.gateway.interception import CACHE_HEADER, CLIENT_COPY, ORDER_HEADER, interception_host
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
@@ -67,7 +68,7 @@ def adapter_host(route: NeutralRoute) -> Manifest:
             "num_retries": 1,
         },
     }
-    named = {"transform": _merged({"model": interception_name(route)})} if route.checked else {}
+    named = with_members({"model": interception_name(route)}) if route.checked else {}
     name = interception_host(route)
     return {
         "name": name,
@@ -92,7 +93,7 @@ def virtual_host(gateway: NeutralGateway, model: ManagedModel) -> Manifest:
                 "match": {"prefix": "/v1/"},
                 "route": {"cluster": provider_name(model), "timeout": "0s", **_rewrite(model)},
                 "typed_per_filter_config": {
-                    "transform": _body(model),
+                    **_body(model),
                     **_refusals(model),
                     **model_limit(gateway, model),
                 },
@@ -117,12 +118,4 @@ def _body(model: ManagedModel) -> Manifest:
 
     The adapter knows models by the stack's names.
     """
-    return _merged({"model": model.name if model.needs_adapter else literal(model.managed.model)})
-
-
-def _merged(body: Manifest) -> Manifest:
-    merged = {"action": "MERGE", "body_format": {"json_format": body}}
-    return typed(
-        "extensions.filters.http.transform.v3.TransformConfig",
-        request_transformation={"body_transformation": merged},
-    )
+    return with_members({"model": model.name if model.needs_adapter else model.managed.model})

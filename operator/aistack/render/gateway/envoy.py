@@ -6,7 +6,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.provider import Address
 
 METADATA = "aistack"
-"""The namespace of what the front reads from a request (`model`, `stream`, `asks_usage`, `bad`) and from its
+"""The namespace of what the front reads from a request (`model`, `stream`, `bad`) and from its
 answer (`prompt_tokens`, `completion_tokens`)."""
 CLIENT_HEADER = "x-aistack-client"
 """Carries the name of the client whose key was given; the loader's key file writes it."""

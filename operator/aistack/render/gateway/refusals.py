@@ -19,6 +19,7 @@ from aistack.render.gateway.replies import (
     PROVIDER_FAILED,
     PROVIDER_REFUSED,
     QUOTA,
+    as_text,
 )
 
 FILTER = "lua"
@@ -109,7 +110,7 @@ def _refused() -> str:
   if status == "400" then
     local body = answer:body(true)
     if string.find(tostring(body:getBytes(0, body:length())), "guardrail_name", 1, true) then
-      answer:body(true):setBytes([[{_json(CONTENT_FILTER)}]])
+      answer:body(true):setBytes([[{as_text(CONTENT_FILTER)}]])
     end
   end
 """
@@ -121,7 +122,7 @@ def _spent() -> str:
   if status == "402" then
     local body = answer:body(true)
     if string.find(tostring(body:getBytes(0, body:length())), "{QUOTA}", 1, true) then
-      answer:body(true):setBytes([[{_json(MONEY_SPENT)}]])
+      answer:body(true):setBytes([[{as_text(MONEY_SPENT)}]])
     else
       {_becomes(MODELS_DOWN)}
     end
@@ -148,9 +149,9 @@ def _in_words() -> str:
     if not string.find(said, "litellm", 1, true) then
       return
     elseif status == "429" then
-      said = [[{_json(PROVIDER_BUSY)}]]
+      said = [[{as_text(PROVIDER_BUSY)}]]
     elseif not start or string.find(said, "Traceback", 1, true) then
-      said = [[{_json(NOT_TRANSLATED)}]]
+      said = [[{as_text(NOT_TRANSLATED)}]]
     else
       said = '{{"error":{{"message":"' .. string.sub(said, start + 1)
     end
@@ -179,8 +180,4 @@ def _if_unknown(words: str, then: str) -> str:
 
 
 def _becomes(error: Manifest) -> str:
-    return f"becomes(answer, [[{_json(error)}]])"
-
-
-def _json(error: Manifest) -> str:
-    return json.dumps(error["json_format"])
+    return f"becomes(answer, [[{as_text(error)}]])"

@@ -1,5 +1,7 @@
 """Errors in the form that OpenAI's clients read."""
 
+import json
+
 from aistack.kinds import Manifest
 from aistack.render.gateway.envoy import METADATA
 
@@ -12,12 +14,23 @@ def error(message: str, kind: str, code: str, param: str | None = None) -> Manif
     return {"json_format": {"error": {"message": message, "type": kind, "param": param, "code": code}}}
 
 
+def as_text(found: Manifest) -> str:
+    """An error without formats, for a script in Lua."""
+    return json.dumps(found["json_format"])
+
+
 NOT_JSON = error("The body of the request is not JSON.", "invalid_request_error", "invalid_json")
 NO_MODEL = error(
     "The request names no model; write one in the field model.",
     "invalid_request_error",
     "missing_model",
     "model",
+)
+UNCLEAR = error(
+    "The body of the request can be read in two ways: no field of it may be named twice, and names "
+    "have letters, digits, '_', '-' and '.' only.",
+    "invalid_request_error",
+    "unclear_body",
 )
 BAD_STREAM = error(
     "The field stream has to be true or false.", "invalid_request_error", "invalid_stream", "stream"

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import changed, without_usage
+from aistack.render.gateway.body import read_by_one_meaning, without_usage
 from aistack.render.gateway.clusters import attempts_name, target_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.interception import (
@@ -19,7 +19,6 @@ from aistack.render.gateway.limits import limits
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.queueing import ROUTE_HEADER, queue_headers, queued_name, tried_in_turn
 from aistack.render.gateway.replies import (
-    BAD_STREAM,
     MODEL_SPENT,
     MONEY_SPENT,
     NEVER_AGAIN,
@@ -96,17 +95,9 @@ def spent_clients(gateway: NeutralGateway) -> Iterator[Manifest]:
 
 
 def bad_bodies() -> Iterator[Manifest]:
-    """A model's server may take `"stream": 1` or `"yes"` for true: what no entry knows for a stream must not
-    become one."""
     for bad, body in (("not_json", NOT_JSON), ("no_model", NO_MODEL)):
         said = [_metadata("bad", {"string_match": {"exact": bad}})]
         yield _refusal(bad, {**_path(_any_path()), "dynamic_metadata": said}, 400, body)
-    known: Manifest = {"value_matchers": [{"bool_match": True}, {"bool_match": False}, {"null_match": {}}]}
-    said = [
-        _metadata("stream", {"present_match": True}),
-        _metadata("stream", {"or_match": known}, invert=True),
-    ]
-    yield _refusal("bad_stream", {**_path(_any_path()), "dynamic_metadata": said}, 400, BAD_STREAM)
 
 
 def unknown() -> Iterator[Manifest]:
@@ -220,21 +211,19 @@ def _entries(
     """Streams have entries of their own: they must begin in time, whole answers must end in time."""
     named = _metadata("model", {"string_match": {"exact": route.name}})
     streamed = _metadata("stream", {"bool_match": True})
-    asks_usage = _metadata("asks_usage", {"bool_match": True})
 
-    def entry(metadata: list[Manifest], *, stream: bool, **filters: object) -> Manifest:
+    def entry(metadata: list[Manifest], *, stream: bool) -> Manifest:
         return {
             "name": f"{name}-stream" if stream else name,
             "match": {**_path(PATHS[route.task]), **conditions, "dynamic_metadata": [named, *metadata]},
             "metadata": {"filter_metadata": {METADATA: {"route": route.name}}},
             "route": _action(route, choices, stream=stream),
-            "typed_per_filter_config": {**filters, **_permission(route)},
+            "typed_per_filter_config": {**read_by_one_meaning(route, stream=stream), **_permission(route)},
         }
 
     if route.streams:
-        yield entry([streamed, asks_usage], stream=True, **changed(route, usage=False))
-        yield entry([streamed], stream=True, **changed(route, usage=True))
-    yield entry([], stream=False, **changed(route, usage=False))
+        yield entry([streamed], stream=True)
+    yield entry([], stream=False)
 
 
 def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:
@@ -320,5 +309,5 @@ def _any_path() -> str:
     return "|".join(PATHS.values())
 
 
-def _metadata(key: str, value: Manifest, **options: bool) -> Manifest:
-    return {"filter": METADATA, "path": [{"key": key}], "value": value, **options}
+def _metadata(key: str, value: Manifest) -> Manifest:
+    return {"filter": METADATA, "path": [{"key": key}], "value": value}
