@@ -33,6 +33,9 @@ class StandIn:
     """What requests are answered with; /health is well as long as the server runs."""
     words: str = ""
     """What an answer with another status says."""
+    error_type: str = "application/json; charset=utf-8"
+    """What it says that such an answer is."""
+    error_headers: dict[str, str] = field(default_factory=dict)
     seconds_to_answer: float = 0
     """Before the headers of a whole answer."""
     seconds_to_first_token: float = 0
@@ -67,6 +70,7 @@ class StandIn:
         """Forgets what it was asked, and every failure."""
         self.asked.clear()
         self.status, self.words = 200, ""
+        self.error_type, self.error_headers = "application/json; charset=utf-8", {}
         self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
         self.breaks_after_first_token = False
         self.bytes_of_padding = 0
@@ -86,12 +90,16 @@ class StandIn:
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.asked.append(Asked(request.path, headers, body, text))
         if self.status != 200:
-            error = {"message": self.words or f"from {self.name}"}
-            return web.json_response({"error": error}, status=self.status)
+            return self._error()
         if body.get("stream"):
             return await self._stream(request, body)
         await asyncio.sleep(self.seconds_to_answer)
         return await self._whole(body)
+
+    def _error(self) -> web.Response:
+        said = json.dumps({"error": {"message": self.words or f"from {self.name}"}})
+        headers = {"content-type": self.error_type, "retry-after": "7", **self.error_headers}
+        return web.Response(text=said, status=self.status, headers=headers)
 
     async def _whole(self, body: dict[str, Any]) -> web.Response:
         padding = "x" * self.bytes_of_padding

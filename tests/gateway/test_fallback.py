@@ -56,7 +56,7 @@ async def test_ordered_targets_are_tried_as_they_are_declared(front: Front, llam
     assert {await front.answered_by("in-order") for _ in range(3)} == {"mistral"}
 
 
-@pytest.mark.parametrize("status", [400, 404, 422])
+@pytest.mark.parametrize("status", [400, 422])
 async def test_a_clients_own_mistake_is_not_tried_again(
     front: Front, llama: StandIn, mistral: StandIn, status: int
 ) -> None:

@@ -146,6 +146,7 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
         "client_requests",
         "route_requests",
         "body",
+        "errors",
         "router",
     ]
     assert "default_config" not in manager["http_filters"][0]["config_discovery"]

@@ -24,7 +24,7 @@ from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_at
 from aistack.render.gateway.queueing import unqueued
 from aistack.render.gateway.refusals import refusals
-from aistack.render.gateway.replies import egress_replies, front_replies
+from aistack.render.gateway.replies import egress_replies, front_replies, own_words
 from aistack.render.gateway.shared_limits import (
     ask_for_clients_money,
     ask_for_models_money,
@@ -111,7 +111,7 @@ def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
         filters.append(limit_requests(subject))
         if gateway.resolved.needs_ratelimit:
             filters.append(ask_service(subject))
-    filters += [change_body(), router()]
+    filters += [change_body(), own_words(), router()]
     if gateway.asked_again:
         filters.insert(0, mark())
     return {

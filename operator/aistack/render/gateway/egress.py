@@ -11,6 +11,7 @@ from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import provider_of
 from aistack.render.gateway.queueing import QUEUE_HEADERS
 from aistack.render.gateway.refusals import UNKNOWN_HEADER, refusals_of_adapter, refusals_of_interception
+from aistack.render.gateway.replies import OWN
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.render.gateway.shared_limits import model_limit
 from aistack.render.gateway.waiting import waiting_host
@@ -32,7 +33,7 @@ CLIENT_HEADERS = (
     "tracestate",
 )
 """What a request says of its client: no provider learns it."""
-PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie", DEGRADED_HEADER)
+PROVIDER_HEADERS = ("openai-organization", "openai-project", "set-cookie", DEGRADED_HEADER, OWN)
 """What an answer says of the gateway's account, which no client learns, or in the gateway's name."""
 
 

@@ -39,6 +39,12 @@ def watched_file(directory: str, name: str) -> Manifest:
     }
 
 
+def meeting(expression: str) -> Manifest:
+    """A filter of access logs and of replies, by an expression in CEL."""
+    cel = extension("cel", "access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
+    return {"extension_filter": cel}
+
+
 def duration(seconds: float) -> str:
     """Protobuf's form, to the millisecond: `0.25s`."""
     return f"{seconds:.3f}".rstrip("0").rstrip(".") + "s"

@@ -15,7 +15,7 @@ from aistack.render.gateway.replies import (
     MODELS_DOWN,
     MONEY_SPENT,
     NOT_TRANSLATED,
-    PROVIDER_BUSY,
+    OWN,
     PROVIDER_FAILED,
     PROVIDER_REFUSED,
     QUOTA,
@@ -25,10 +25,11 @@ from aistack.render.gateway.replies import (
 FILTER = "lua"
 UNKNOWN_HEADER = "x-aistack-unknown-model"
 """On an answer of an adapter that doesn't know the model, until the next one was tried."""
-BECOMES = """\
+BECOMES = f"""\
 local function becomes(answer, body)
   answer:headers():replace(":status", "503")
   answer:headers():replace("content-type", "application/json")
+  answer:headers():replace("{OWN}", "true")
   answer:body(true):setBytes(body)
 end
 """
@@ -122,6 +123,7 @@ def _spent() -> str:
   if status == "402" then
     local body = answer:body(true)
     if string.find(tostring(body:getBytes(0, body:length())), "{QUOTA}", 1, true) then
+      answer:headers():replace("{OWN}", "true")
       answer:body(true):setBytes([[{as_text(MONEY_SPENT)}]])
     else
       {_becomes(MODELS_DOWN)}
@@ -148,8 +150,6 @@ def _in_words() -> str:
     local _, start = string.find(said, "%a+Exception[ %a]* %- ")
     if not string.find(said, "litellm", 1, true) then
       return
-    elseif status == "429" then
-      said = [[{as_text(PROVIDER_BUSY)}]]
     elseif not start or string.find(said, "Traceback", 1, true) then
       said = [[{as_text(NOT_TRANSLATED)}]]
     else

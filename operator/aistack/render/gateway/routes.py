@@ -26,7 +26,9 @@ from aistack.render.gateway.replies import (
     NOT_JSON,
     SPENT,
     UNKNOWN_MODEL,
+    UNKNOWN_NAME,
     UNKNOWN_PATH,
+    WRONG_METHOD,
     client_money_spent,
 )
 from aistack.render.gateway.shared_limits import no_money, shared_limits
@@ -58,7 +60,8 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
                 "domains": ["*"],
                 "typed_per_filter_config": limits(gateway) | shared_limits(gateway),
                 "routes": [
-                    list_of_models(gateway),
+                    *models(gateway),
+                    wrong_method(),
                     *spent_clients(gateway),
                     *(entry for route in routes for entry in embedding_entries(route)),
                     *bad_bodies(),
@@ -70,18 +73,33 @@ def route_configuration(gateway: NeutralGateway) -> Manifest:
     )
 
 
-def list_of_models(gateway: NeutralGateway) -> Manifest:
-    models = [
+def models(gateway: NeutralGateway) -> Iterator[Manifest]:
+    """All of them, and each by its name."""
+    listed = [
         {"id": route.name, "object": "model", "created": 0, "owned_by": gateway.stack.name}
         for route in gateway.routes
     ]
-    body = json.dumps({"object": "list", "data": models})
+    free = {"typed_per_filter_config": found} if (found := no_money(gateway)) else {}
+    yield {**_answer("models", "/v1/models", {"object": "list", "data": listed}), **free}
+    for model in listed:
+        yield {**_answer("model", f"/v1/models/{model['id']}", model), **free}
+    yield _refusal("unknown_name", {"prefix": "/v1/models/"}, 404, UNKNOWN_NAME)
+
+
+def _answer(name: str, path: str, body: Manifest) -> Manifest:
     return {
-        "name": "models",
-        "match": {"path": "/v1/models"},
-        "direct_response": {"status": 200, "body": {"inline_string": body}},
+        "name": name,
+        "match": {"path": path},
+        "direct_response": {"status": 200, "body": {"inline_string": json.dumps(body)}},
         "response_headers_to_add": [_header("content-type", "application/json")],
-        **({"typed_per_filter_config": free} if (free := no_money(gateway)) else {}),
+    }
+
+
+def wrong_method() -> Manifest:
+    is_post = {"name": ":method", "string_match": {"exact": "POST"}, "invert_match": True}
+    return {
+        **_refusal("wrong_method", {**_path(_any_path()), "headers": [is_post]}, 405, WRONG_METHOD),
+        "response_headers_to_add": [_header("allow", "POST")],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import CACHED, TOKENS
-from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
+from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, meeting
 from aistack.render.gateway.interception import CACHE_HEADER, EMBEDDING_SUFFIX, ORDER_HEADER
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.queueing import ROUTE_HEADER
@@ -103,7 +103,7 @@ def answer_times(*where: Manifest) -> Manifest:
         "unit": "Milliseconds",
         "value_format": "%DURATION%",
     }
-    return _where(_stats(histograms=[milliseconds]), _meeting(good), *where)
+    return _where(_stats(histograms=[milliseconds]), meeting(good), *where)
 
 
 def _bytes_of_requests() -> Manifest:
@@ -130,24 +130,18 @@ def answers_given_again() -> Manifest:
     expression = f"'{CACHE_HEADER}' in response.headers && response.headers['{CACHE_HEADER}'] == 'hit'"
     labels = [label for label in _labels() if label["name"] != "target"]
     counter = {"stat": {"name": "cached_answers_total", "tags": labels}, "value_fixed": 1}
-    return _where(_stats(counters=[counter]), _meeting(expression))
+    return _where(_stats(counters=[counter]), meeting(expression))
 
 
 def embeddings() -> Manifest:
     """What was asked to find similar questions; without a 200 only the same one could be found."""
     status = {"name": "status", "value_format": "%RESPONSE_CODE%"}
     counter = {"stat": {"name": "embeddings_total", "tags": [*_labels(), status]}, "value_fixed": 1}
-    return _where(_stats(counters=[counter]), _meeting(f"xds.route_name.endsWith('{EMBEDDING_SUFFIX}')"))
+    return _where(_stats(counters=[counter]), meeting(f"xds.route_name.endsWith('{EMBEDDING_SUFFIX}')"))
 
 
 def _where(logger: Manifest, *filters: Manifest) -> Manifest:
     return {**logger, "filter": filters[0] if len(filters) == 1 else {"and_filter": {"filters": filters}}}
-
-
-def _meeting(expression: str) -> Manifest:
-    """`expression` is one of CEL."""
-    cel = extension("cel", "access_loggers.filters.cel.v3.ExpressionFilter", expression=expression)
-    return {"extension_filter": cel}
 
 
 def _said(name: str) -> Manifest:
