@@ -6,6 +6,7 @@
 
 local byte, find, match, sub = string.byte, string.find, string.match, string.sub
 local QUOTE, BACKSLASH = 34, 92
+local LARGE = 1024 * 1024
 local DEPTH = {[91] = 1, [123] = 1, [93] = -1, [125] = -1} -- [ { ] }
 local READ = {model = true, stream = true, stream_options = true, max_tokens = true, max_completion_tokens = true}
 
@@ -147,6 +148,9 @@ function envoy_on_request(request)
   end
   local body = request:body(true) -- waits; what was read before can't be used any more
   local done, refusal = pcall(change, body, request:headers():get(":path"), request:filterContext())
+  if body:length() > LARGE then
+    collectgarbage() -- or many of them would be held until the next time
+  end
   if not done or refusal then
     local headers = {[":status"] = "400", ["content-type"] = "application/json"}
     request:respond(headers, done and refusal or UNCLEAR)
