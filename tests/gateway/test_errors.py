@@ -21,7 +21,7 @@ def refusal(reply: Reply) -> tuple[int, str]:
     return reply.status, error["code"]
 
 
-@pytest.mark.parametrize("route", ["provider", "alone"])
+@pytest.mark.parametrize("route", ["provider", "in-order"])
 @pytest.mark.parametrize(
     ("status", "code"),
     [
@@ -53,7 +53,7 @@ async def test_what_it_says_of_a_request_is(front: Front, claude: StandIn, statu
     assert (reply.status, reply.json) == (status, {"error": {"message": "messages: at least one is needed"}})
 
 
-@pytest.mark.parametrize("route", ["provider", "alone"])
+@pytest.mark.parametrize("route", ["provider", "in-order"])
 @pytest.mark.parametrize(
     ("status", "code"),
     [

@@ -27,7 +27,7 @@ async def test_the_tokens_of_streams_and_whole_answers_are_counted(front: Front,
     names = ("aistack_prompt_tokens_total", "aistack_completion_tokens_total")
     before = [await counted(front, name, **labels) for name in names]
     await front.ask("alone", stream=stream)
-    logged = await front.logged(model="alone", stream=stream)
+    logged = await front.logged(model="alone", stream=stream, status=200)
     assert (logged["inputTokens"], logged["outputTokens"]) == (11, 3)
     assert [await counted(front, name, **labels) for name in names] == [before[0] + 11, before[1] + 3]
 
