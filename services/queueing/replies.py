@@ -4,6 +4,8 @@ import json
 
 from aiohttp import web
 
+OWN = "x-aistack-own"
+"""Tells the front that these are the gateway's words; a model's own it would replace."""
 TRY_AGAIN_SECONDS = 10
 """What a client that finds no room is told to wait."""
 
@@ -31,7 +33,7 @@ def ending() -> web.Response:
 
 def _error(status: int, message: str, kind: str, code: str) -> web.Response:
     error = {"message": message, "type": kind, "param": None, "code": code}
-    headers = {"retry-after": str(TRY_AGAIN_SECONDS)} if status == 429 else {}
+    headers = {OWN: "true", **({"retry-after": str(TRY_AGAIN_SECONDS)} if status == 429 else {})}
     return web.Response(
         status=status,
         headers=headers,
