@@ -26,6 +26,7 @@ from bench.upkeep import upkeep
 from tests import controllers
 from tests.conftest import CRDS
 from tests.controlplane import control_plane
+from tests.controlplane.definitions import wait_until_served
 
 ROOT = Path(__file__).parents[1]
 
@@ -72,7 +73,7 @@ def measured(plan: Plan) -> Iterator[Measure]:
 def _scene(nodes: int = 1) -> Iterator[Scene]:
     with control_plane(nodes=nodes, fsync=True) as cluster, TemporaryDirectory() as folder:
         cluster.kubectl("apply", "--server-side", f"--filename={CRDS}")
-        cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=30s")
+        wait_until_served(cluster.kubectl, "crd", "--all")
         controllers.install(cluster)
         yield Scene(cluster, Path(folder))
 

@@ -12,6 +12,7 @@ from demo.programs import NAMESPACE, Program
 from demo.webhook import register, webhook
 from tests.controlplane import providers
 from tests.controlplane.components import free_port
+from tests.controlplane.definitions import wait_until_served
 from tests.controlplane.errors import CommandFailed, ControlPlaneError
 from tests.controlplane.progress import say, step
 from tests.controlplane.providers import Name, Provided, Sizes
@@ -34,7 +35,7 @@ def up(folder: Path, provider: Name) -> None:
         _prepare_kind(kubectl)
     with step("installing the API and the operator's rights"):
         kubectl.apply(ROOT / "crds", ROLES, ROOT / "demo/operator.yaml")
-        kubectl("wait", "--for=condition=Established", f"--filename={ROOT / 'crds'}", "--timeout=30s")
+        wait_until_served(kubectl, f"--filename={ROOT / 'crds'}")
     with step("starting the operator"):
         _start_operator(folder, cluster, kubectl)
     with step(f"applying {ACCELERATORS}, {PRICES} and {EXAMPLE}"):

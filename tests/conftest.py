@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 from tests import controllers
 from tests.controllers import Stacks
 from tests.controlplane import ControlPlane, control_plane
+from tests.controlplane.definitions import wait_until_served
 from tests.stacks import accelerator_class
 
 # How long an example takes says more of what else the machine does than of the code. The same examples each
@@ -36,7 +37,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[ControlPlane]:
             cluster = ending.enter_context(control_plane(keep=lambda: request.session.testsfailed > 0))
         if any(CRDS.glob("*.yaml")):
             cluster.kubectl("apply", "--server-side", f"--filename={CRDS}")
-            cluster.kubectl("wait", "--for=condition=Established", "crd", "--all", "--timeout=60s")
+            wait_until_served(cluster.kubectl, "crd", "--all")
         yield cluster
         with shown():
             ending.close()

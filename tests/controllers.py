@@ -13,6 +13,7 @@ from typing import Any
 
 from tests.controlplane import ControlPlane
 from tests.controlplane.components import free_port
+from tests.controlplane.definitions import wait_until_served
 from tests.controlplane.process import Process, end, launch
 
 ROOT = Path(__file__).parents[1]
@@ -33,7 +34,7 @@ def install(cluster: ControlPlane) -> None:
 def gateway_api(cluster: ControlPlane) -> Iterator[ControlPlane]:
     """With the Gateway API's own definition of an HTTPRoute, and nobody who acts on one."""
     cluster.kubectl("create", f"--filename={HTTP_ROUTES}")
-    cluster.kubectl("wait", "--for=condition=Established", f"--filename={HTTP_ROUTES}")
+    wait_until_served(cluster.kubectl, f"--filename={HTTP_ROUTES}")
     try:
         yield cluster
     finally:

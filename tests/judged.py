@@ -7,6 +7,7 @@ from typing import Any
 
 from tests.controllers import ROOT, Stacks, eventually
 from tests.controlplane import ControlPlane
+from tests.controlplane.definitions import wait_until_served
 from tests.stacks import API_VERSION
 
 REPORTS = (ROOT / "tests/controlplane/openreports/reports.yaml").read_text()
@@ -54,7 +55,7 @@ def sketch() -> str:
 @contextmanager
 def defined(cluster: ControlPlane, name: str, definition: str) -> Iterator[None]:
     cluster.kubectl("create", "--filename=-", input=definition)
-    cluster.kubectl("wait", "--for=condition=Established", "crd", name)
+    wait_until_served(cluster.kubectl, "crd", name)
     try:
         yield
     finally:

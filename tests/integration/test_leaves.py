@@ -12,6 +12,7 @@ from aistack.kinds import CHILD_KINDS, POD
 from tests import controllers, leaves
 from tests.controllers import USER, Stacks, eventually
 from tests.controlplane import ControlPlane, RequestFailed
+from tests.controlplane.definitions import wait_until_served
 from tests.leaves import Change
 
 TABLE = leaves.table()
@@ -64,7 +65,7 @@ def prepared(installed: ControlPlane, tmp_path_factory: pytest.TempPathFactory) 
     """A controller in a cluster with metrics APIs, the Gateway API and volumes that grow."""
     installed.kubectl("create", "--filename=-", input=METRICS_APIS)
     installed.kubectl("create", "--filename=-", input=GROWING)
-    installed.kubectl("wait", "--for=condition=Established", "--filename=-", input=METRICS_APIS)
+    wait_until_served(installed.kubectl, "crd", "--all")
     folder = Path(tmp_path_factory.mktemp("controller"))
     with controllers.gateway_api(installed), controllers.controller(installed, folder):
         yield installed
