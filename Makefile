@@ -35,7 +35,7 @@ lint: venv ## ruff, mypy, import-linter, hadolint
 
 unit: venv ## pytest (ARGS="tests/unit -k queue" for a part)
 	@$(BIN)/python -m tests.controlplane build
-	@$(BIN)/pytest $(ARGS)
+	@$(BIN)/pytest --numprocesses=2 --dist=loadfile $(ARGS)
 
 e2e: venv ## what is rendered, on a real node: needs Linux and root (KEEP=1 leaves it up, ARGS="--report …")
 	@$(BIN)/python -m tests.e2e run $(if $(KEEP),--keep) $(ARGS)

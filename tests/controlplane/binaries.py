@@ -83,7 +83,7 @@ def _provide(wanted: Program) -> Path:
         return Path(assets) / wanted.name
     if not wanted.cached.is_file():
         go = _go(wanted)
-        with _only_builder_of(wanted):
+        with only_builder_of(wanted.cached, f"{wanted.name} v{wanted.version}"):
             if not wanted.cached.is_file():  # the builder that was waited for may have made it
                 _build(wanted, go)
     return wanted.cached
@@ -109,14 +109,14 @@ def _go(wanted: Program) -> str:
 
 
 @contextmanager
-def _only_builder_of(wanted: Program) -> Iterator[None]:
-    """Two processes that need the same program build it once: the second waits, and says so."""
-    wanted.cached.parent.mkdir(parents=True, exist_ok=True)
-    with wanted.cached.with_suffix(".lock").open("w") as lock:
+def only_builder_of(cached: Path, name: str) -> Iterator[None]:
+    """Two processes that need the same thing in the cache make it once: the second waits, and says so."""
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with cached.with_name(f"{cached.name}.lock").open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"waiting for another process that is building {wanted.name} v{wanted.version}")
+            say(f"waiting for another process that is building {name}")
             fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

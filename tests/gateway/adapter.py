@@ -66,12 +66,18 @@ def installed() -> Path:
     home = binaries.cache_folder() / f"litellm-{default_images()['litellm'].version}-{locked}"
     whole = home / "whole"
     if not whole.exists():
-        with step("installing LiteLLM"):
-            subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
-            pip = (str(home / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check")
-            subprocess.run([*pip, "--require-hashes", "--requirement", str(LOCK)], check=True)
-        whole.touch()
+        with binaries.only_builder_of(home, "LiteLLM"):
+            if not whole.exists():
+                _install(home)
+                whole.touch()
     return home / "bin" / "litellm"
+
+
+def _install(home: Path) -> None:
+    with step("installing LiteLLM"):
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(home)], check=True)
+        pip = (str(home / "bin" / "pip"), "install", "--quiet", "--disable-pip-version-check")
+        subprocess.run([*pip, "--require-hashes", "--requirement", str(LOCK)], check=True)
 
 
 def _value(variable: Mapping[str, Any], secrets: Mapping[str, str]) -> str:
