@@ -144,11 +144,12 @@ async def test_a_stream_is_translated_and_its_tokens_are_counted(front: Front, m
     assert (logged["inputTokens"], logged["outputTokens"]) == (11, 3)
 
 
-async def test_an_embedding_is_handed_on(front: Front) -> None:
+async def test_an_embedding_is_handed_on_and_counted(front: Front) -> None:
     body = {"model": "azure-embedder", "input": "Hi", "encoding_format": "float"}
     reply = await front.ask(None, path="/v1/embeddings", raw=json.dumps(body))
     assert reply.json["data"][0]["embedding"] == VECTOR
     assert reply.json["usage"]["prompt_tokens"] == 11
+    assert (await front.logged(model="azure-embedder"))["inputTokens"] == 11
 
 
 async def test_a_revoked_key_of_a_provider_is_the_gateways_failure(front: Front) -> None:

@@ -123,12 +123,19 @@ async def test_what_clients_write_makes_no_new_series(front: Front) -> None:
     assert "somebody-else" not in front.log("envoy")
 
 
-async def test_embeddings_of_any_size_pass(front: Front, mistral: StandIn) -> None:
+@pytest.mark.parametrize("mebibytes", [0, 40])
+async def test_embeddings_of_any_size_pass_and_are_counted(
+    front: Front, mistral: StandIn, mebibytes: int
+) -> None:
     """They are not held to read their usage."""
-    mistral.bytes_of_padding = 40 * MEBIBYTE
+    before = await counted(front, "aistack_prompt_tokens_total", route="embed", target="minilm")
+    mistral.bytes_of_padding = mebibytes * MEBIBYTE
     reply = await front.ask("embed", path="/v1/embeddings")
     assert reply.status == 200
-    assert len(reply.text) > 40 * MEBIBYTE
+    assert len(reply.text) > mebibytes * MEBIBYTE
+    assert (await front.logged(route="embed", bytesOut=len(reply.text)))["inputTokens"] == 11
+    after = await counted(front, "aistack_prompt_tokens_total", route="embed", target="minilm")
+    assert after == before + 11
 
 
 async def test_a_long_whole_answer_passes_and_is_counted(front: Front, llama: StandIn) -> None:

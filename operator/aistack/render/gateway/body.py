@@ -15,6 +15,7 @@ from aistack.render.gateway.replies import BAD_STREAM, UNCLEAR, as_text
 
 READ = "json_to_metadata"
 CHANGE = "body"
+LARGE_USAGE = "usage"
 READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
 TOKENS = ("prompt_tokens", "completion_tokens")
 """The fields of an answer's `usage` that are read."""
@@ -22,6 +23,11 @@ CACHED = "cached_tokens"
 """The field of its `prompt_tokens_details`: how many of those it read a provider had in its cache."""
 LARGEST_EVENT = 1024 * 1024
 """Bytes of one event of a stream that are looked at for its usage."""
+
+
+def reading() -> list[Manifest]:
+    """The filters by which a listener learns what it has to know of requests and answers."""
+    return [hold_body(), read_body(), read_usage_of_streams(), read_usage_of_large_answers()]
 
 
 def hold_body() -> Manifest:
@@ -36,7 +42,7 @@ def read_body() -> Manifest:
 
 
 def without_usage() -> Manifest:
-    """A path's configuration of it, for answers that may be too large to be held."""
+    """A path's configuration of it, for answers that may be too large to be held: usage.lua reads theirs."""
     return {READ: typed(f"extensions.{READ_TYPE}", request_rules=_request())}
 
 
@@ -51,12 +57,22 @@ def read_usage_of_streams() -> Manifest:
     )
 
 
+def read_usage_of_large_answers() -> Manifest:
+    """The filter that runs usage.lua for the routes that ask for it."""
+    script = {"inline_string": _script("usage.lua")}
+    return extension(LARGE_USAGE, "filters.http.lua.v3.Lua", source_codes={LARGE_USAGE: script})
+
+
+def with_large_answers() -> Manifest:
+    """A route's configuration of it."""
+    return {LARGE_USAGE: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=LARGE_USAGE)}
+
+
 def change_body() -> Manifest:
     """The filter that runs body.lua; it leaves a request alone until a route says otherwise."""
     refusals = f"local UNCLEAR, BAD_STREAM = [[{as_text(UNCLEAR)}]], [[{as_text(BAD_STREAM)}]]\n"
-    return extension(
-        CHANGE, "filters.http.lua.v3.Lua", default_source_code={"inline_string": refusals + _script()}
-    )
+    script = {"inline_string": refusals + _script("body.lua")}
+    return extension(CHANGE, "filters.http.lua.v3.Lua", default_source_code=script)
 
 
 def read_by_one_meaning(route: NeutralRoute, *, stream: bool) -> Manifest:
@@ -78,8 +94,8 @@ def _changing(**context: object) -> Manifest:
 
 
 @cache
-def _script() -> str:
-    return resources.files("aistack.render.gateway").joinpath("body.lua").read_text()
+def _script(name: str) -> str:
+    return resources.files("aistack.render.gateway").joinpath(name).read_text()
 
 
 def _request() -> Manifest:

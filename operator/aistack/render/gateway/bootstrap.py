@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import change_body, hold_body, read_body, read_usage_of_streams
+from aistack.render.gateway.body import change_body, reading
 from aistack.render.gateway.clusters import EGRESS, collector
 from aistack.render.gateway.envoy import (
     MAX_BODY,
@@ -102,7 +102,7 @@ def overload() -> Manifest:
 def client_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where clients arrive: who are they, what do they ask for, may they, how often, and on to a model."""
     early = [as_json(), *nobody_yet(), *(unqueued() if gateway.queue else ())]
-    filters, traces = [hold_body(), read_body(), read_usage_of_streams()], gateway.resolved.traces
+    filters, traces = reading(), gateway.resolved.traces
     if gateway.clients:
         filters = [keys(site), *filters, permissions()]
     if gateway.resolved.needs_ratelimit:
@@ -143,7 +143,7 @@ def inner_listener(gateway: NeutralGateway, site: Site) -> Manifest:
     """Where the adapter asks for the answers of intercepted routes, and the queue for those of requests that
     wait: counted and limited is what clients ask, but which client may use which route holds here, too.
     """
-    filters = [hold_body(), read_body(), read_usage_of_streams()]
+    filters = reading()
     if gateway.clients:
         filters.append(permissions())
     if gateway.resolved.needs_ratelimit:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import read_by_one_meaning, without_usage
+from aistack.render.gateway.body import read_by_one_meaning, with_large_answers, without_usage
 from aistack.render.gateway.clusters import attempts_name, target_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.interception import (
@@ -230,13 +230,19 @@ def _entries(
     named = _metadata("model", {"string_match": {"exact": route.name}})
     streamed = _metadata("stream", {"bool_match": True})
 
+    large = {} if route.task == "chat" else with_large_answers()
+
     def entry(metadata: list[Manifest], *, stream: bool) -> Manifest:
         return {
             "name": f"{name}-stream" if stream else name,
             "match": {**_path(PATHS[route.task]), **conditions, "dynamic_metadata": [named, *metadata]},
             "metadata": {"filter_metadata": {METADATA: {"route": route.name}}},
             "route": _action(route, choices, stream=stream),
-            "typed_per_filter_config": {**read_by_one_meaning(route, stream=stream), **_permission(route)},
+            "typed_per_filter_config": {
+                **read_by_one_meaning(route, stream=stream),
+                **large,
+                **_permission(route),
+            },
         }
 
     if route.streams:

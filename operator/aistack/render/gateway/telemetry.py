@@ -20,8 +20,8 @@ def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     where = [*_not_intercepted(gateway), *([_without(ROUTE_HEADER)] if gateway.queue else [])]
     yield log()
     yield requests()
-    yield tokens(*where)
-    yield cached_tokens(*where)
+    yield from tokens(*where)
+    yield first_bytes(*where)
     yield answer_times(*where)
     yield broken_answers()
     if gateway.resolved.needs_cache:
@@ -33,8 +33,8 @@ def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     where = _not_intercepted(gateway) if gateway.queue else []
     yield log()
     yield _stats(counters=[_bytes_of_requests()])
-    yield tokens(*where)
-    yield cached_tokens(*where)
+    yield from tokens(*where)
+    yield first_bytes(*where)
     yield answer_times(*where)
     if gateway.finds_similar:
         yield embeddings()
@@ -110,19 +110,21 @@ def _bytes_of_requests() -> Manifest:
     return {"stat": {"name": "request_bytes_total", "tags": _labels()}, "value_format": "%BYTES_RECEIVED%"}
 
 
-def tokens(*where: Manifest) -> Manifest:
-    first_byte = {
+def tokens(*where: Manifest) -> Iterator[Manifest]:
+    """Each sort where an answer says how many: vectors have none that is written, and few providers tell of
+    their caches.
+    """
+    for name in (*TOKENS, CACHED):
+        yield _where(_stats(counters=[_counter(name)]), _said(name), *where)
+
+
+def first_bytes(*where: Manifest) -> Manifest:
+    milliseconds = {
         "stat": {"name": "first_byte_milliseconds", "tags": _labels()},
         "unit": "Milliseconds",
         "value_format": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
     }
-    logger = _stats(counters=[_counter(name) for name in TOKENS], histograms=[first_byte])
-    return _where(logger, _said(TOKENS[0]), *where)
-
-
-def cached_tokens(*where: Manifest) -> Manifest:
-    """Those of the prompts that a provider had in its cache, and that cost less."""
-    return _where(_stats(counters=[_counter(CACHED)]), _said(CACHED), *where)
+    return _where(_stats(histograms=[milliseconds]), _said(TOKENS[0]), *where)
 
 
 def answers_given_again() -> Manifest:
