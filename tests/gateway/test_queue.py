@@ -53,16 +53,6 @@ BUSY = 429
 """What a model says that is no reason to leave it out for a while."""
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def models() -> AsyncIterator[dict[str, ChatModel]]:
-    found = {name: ChatModel(name) for name in ("llama", "mistral")}
-    for model in found.values():
-        await model.start()
-    yield found
-    for model in found.values():
-        await model.stop()
-
-
 @pytest.fixture
 def llama(models: dict[str, ChatModel]) -> ChatModel:
     """Busy, as at the beginning of every test."""

@@ -5,14 +5,14 @@ The pods exist in the API only; a stand-in for the loader of the gateway's pod s
 
 import json
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from dataclasses import dataclass
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from tests import controllers
+from tests.answering import answering
 from tests.controllers import Stacks, eventually
 from tests.stacks import hosted, stack
 
@@ -21,34 +21,18 @@ WAITING = "cluster.waiting-llama.upstream_rq_active"
 GATEWAY = {"replicas": {"min": 1, "max": 1}}
 
 
-class Loader(ThreadingHTTPServer):
+@dataclass
+class Loader:
     """Says how many requests wait."""
 
-    waiting = 0
-
-    def __init__(self) -> None:
-        super().__init__((ADDRESS, 9902), _Answer)
-
-
-class _Answer(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Loader)
-        body = json.dumps({WAITING: self.server.waiting}).encode()
-        self.send_response(200 if self.path == "/demand" else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Every second one: not worth a line."""
+    waiting: int = 0
 
 
 @pytest.fixture
 def loader() -> Iterator[Loader]:
-    with Loader() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    said = Loader()
+    with answering(ADDRESS, 9902, "/demand", lambda: json.dumps({WAITING: said.waiting})):
+        yield said
 
 
 def seldom(to_zero_after: str | None = None, **spec: Any) -> dict[str, Any]:

@@ -6,15 +6,14 @@ import json
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 
 from aistack.cli.parser import main
 from tests import budgets, controllers
+from tests.answering import answering
 from tests.controllers import Stacks, eventually
 from tests.controlplane import ControlPlane
 from tests.costs import GPT, SOURCE, TRAFFIC, book, managed, shared
@@ -162,38 +161,18 @@ def test_a_model_without_money_is_not_asked_until_its_limit_is_raised(
 ADDRESS = "127.0.91.2"
 
 
-class VLLM(ThreadingHTTPServer):
+@pytest.fixture
+def vllm() -> Iterator[None]:
     """A replica that serves 1,000 tokens a second while two requests wait, as vLLM's metrics say it."""
+    began = time.monotonic()
 
-    def __init__(self) -> None:
-        super().__init__((ADDRESS, 8000), _Metrics)
-        self.began = time.monotonic()
-
-    def said(self) -> str:
-        tokens = 1000 * (time.monotonic() - self.began)
+    def said() -> str:
+        tokens = 1000 * (time.monotonic() - began)
         counted = {"prompt_tokens_total": tokens, "generation_tokens_total": 0, "num_requests_waiting": 2}
         return "".join(f'vllm:{name}{{model_name="llama"}} {value}\n' for name, value in counted.items())
 
-
-class _Metrics(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, VLLM)
-        body = self.server.said().encode()
-        self.send_response(200 if self.path == "/metrics" else 404)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name
-        """Every second one: not worth a line."""
-
-
-@pytest.fixture
-def vllm() -> Iterator[VLLM]:
-    with VLLM() as server:
-        Thread(target=server.serve_forever, daemon=True).start()
-        yield server
-        server.shutdown()
+    with answering(ADDRESS, 8000, "/metrics", said):
+        yield
 
 
 @pytest.mark.usefixtures("vllm")
