@@ -7,6 +7,7 @@ BIN    := $(VENV)/bin
 IMAGE  ?= aistack:dev
 BASE_IMAGE ?=
 BUILDER ?= docker
+SEEDS  ?= 0-19
 # Runs a command under a title with its elapsed time; the command's output is shown when it fails.
 STEP   := $(PYTHON) tests/controlplane/progress.py
 LOCK   := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
@@ -46,8 +47,9 @@ crds: venv ## write crds/ from the API types
 golden: venv ## rewrite the golden files; read the difference before committing it
 	@$(BIN)/python -m tests.golden
 
-budget-soak: venv ## 1,000 stacks at once for a budget with room for 300, under random kills, 20 times
-	@BUDGET_CREATES=1000 BUDGET_SEEDS=20 $(BIN)/pytest tests/integration/test_budget_contention.py $(ARGS)
+budget-soak: venv ## 1,000 stacks at once for a budget with room for 300, under random kills, 20 times (SEEDS=4-9)
+	@BUDGET_CREATES=1000 BUDGET_SEEDS=$(SEEDS) $(BIN)/pytest --verbose \
+		tests/integration/test_budget_contention.py $(ARGS)
 
 bench: venv ## measure against a raw writer; writes bench/results/
 	@$(BIN)/python -m bench

@@ -3,7 +3,7 @@
 Two webhooks behind one address, a controller, 64 connections. Whoever is told that a stack was made finds it
 made, what doesn't fit is refused, and at every version of the budget what it holds is within its limit.
 `make test` takes three seeds and 300 stacks for which 90 have room; `make budget-soak` 1,000 for which 300
-have, and 20 seeds.
+have, and 20 seeds, or those of `SEEDS=4-9`.
 """
 
 import asyncio
@@ -28,7 +28,8 @@ from tests.costs import book
 from tests.proxy import proxy
 from tests.stacks import stack
 
-SEEDS = range(int(os.environ.get("BUDGET_SEEDS", "3")))
+FIRST, _, LAST = os.environ.get("BUDGET_SEEDS", "0-2").partition("-")
+SEEDS = range(int(FIRST), int(LAST or FIRST) + 1)
 CREATES = int(os.environ.get("BUDGET_CREATES", "300"))
 ROOM = CREATES * 3 // 10
 CONNECTIONS = 64

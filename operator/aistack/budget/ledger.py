@@ -63,9 +63,9 @@ class Ledger:
     @cached_property
     def held(self) -> Mapping[str, MicroUnits]:
         """What each stack holds, by its uid."""
-        held: dict[str, MicroUnits] = {}
-        for entry in self.entries:
-            held[entry.uid] = max(entry.micro_units, held.get(entry.uid, 0))
+        held = {uid: entry.micro_units for uid, entry in self.committed.items()}
+        for (uid, _), entry in self.pending.items():
+            held[uid] = max(entry.micro_units, held.get(uid, 0))
         return held
 
     @cached_property
