@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import change_body, reading
-from aistack.render.gateway.clusters import EGRESS, collector
+from aistack.render.gateway.clusters import EGRESS
 from aistack.render.gateway.envoy import (
     MAX_BODY,
     duration,
@@ -34,7 +34,7 @@ from aistack.render.gateway.shared_limits import (
 )
 from aistack.render.gateway.site import Site
 from aistack.render.gateway.telemetry import inner_loggers, loggers
-from aistack.render.gateway.tracing import tracing
+from aistack.render.gateway.tracing import collector, tracing
 
 MAX_CONNECTIONS = 20_000
 MAX_HEAP = 900 * 1024 * 1024

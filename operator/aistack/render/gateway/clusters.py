@@ -2,19 +2,28 @@
 
 import base64
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from functools import cache
 from importlib import resources
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import UNKNOWN_MODEL
 from aistack.render.gateway.degradation import last_answer_name
-from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, socket_address, typed, watched_file
+from aistack.render.gateway.envoy import MAX_BODY, extension, socket_address
 from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
-from aistack.render.gateway.provider import Address, Provider, binding, key_of, provider_of
+from aistack.render.gateway.provider import Address, binding, key_of, provider_of
 from aistack.render.gateway.refusals import marked_unknown
 from aistack.render.gateway.site import Site
+from aistack.render.gateway.upstream import (
+    NO_LIMITS,
+    by_name,
+    cluster,
+    codec,
+    injected_key,
+    tls_to,
+    upstream_filters,
+)
 from aistack.render.gateway.waiting import NOBODY, UNANSWERED, starting_name, waiting_name
 from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
 
@@ -22,19 +31,6 @@ EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""
 ADAPTER_OR_MODELS = "adapter-or-models"
 """The adapter, or where there is none that knows the route, what it would have asked."""
-COLLECTOR = "collector"
-"""The cluster that spans go to."""
-NO_LIMITS = {
-    "thresholds": [
-        {
-            "max_connections": 10_000,
-            "max_pending_requests": 10_000,
-            "max_requests": 10_000,
-            "max_retries": 10_000,  # the default of 3 would end fallbacks just when they are needed
-            "track_remaining": True,
-        }
-    ]
-}
 
 
 def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
@@ -43,13 +39,13 @@ def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted or gateway.intercepted:
         found.append(part("adapter", site.adapter_address(gateway.stack)))
-    found += [cluster for model in gateway.sleepers for cluster in waiting_room(model)]
+    found += [each for model in gateway.sleepers for each in waiting_room(model)]
     found += [nobody()] if gateway.sleepers else []
-    found += [cluster for route in gateway.routes for cluster in _last_answers(route)]
-    found += [cluster for route in gateway.intercepted for cluster in _ways_to_adapter(route)]
+    found += [each for route in gateway.routes for each in _last_answers(route)]
+    found += [each for route in gateway.intercepted for each in _ways_to_adapter(route)]
     if gateway.intercepted:
         found += [inner("inner", "adapter", site), adapter_or_models()]
-    lists = {cluster["name"]: cluster for route in gateway.routes for cluster in _lists(route)}
+    lists = {each["name"]: each for route in gateway.routes for each in _lists(route)}
     return [*found, *lists.values()]
 
 
@@ -115,11 +111,11 @@ def _ways_to_adapter(route: NeutralRoute) -> Iterator[Manifest]:
 def inner(name: str, target: str, site: Site) -> Manifest:
     """This replica's own listener behind the clients: what the adapter would ask, when there is none."""
     endpoint = {"address": socket_address(Address("127.0.0.1", site.inner.port))}
-    return {**_cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
+    return {**cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def adapter_or_models() -> Manifest:
-    filters = _upstream_filters([marked_unknown(UNKNOWN_MODEL), _codec()])
+    filters = upstream_filters([marked_unknown(UNKNOWN_MODEL), codec()])
     attempts = in_order(ADAPTER_OR_MODELS, ["adapter", "inner"])
     return {**attempts, "typed_extension_protocol_options": filters}
 
@@ -145,7 +141,7 @@ def pool(models: Attempt, site: Site) -> Manifest:
     hosted = [model for model in models if isinstance(model, SelfHostedModel)]
     endpoints = {model.name: {"address": socket_address(site.model_address(model))} for model in hosted}
     return {
-        **_cluster(attempt_name(models), endpoints),
+        **cluster(attempt_name(models), endpoints),
         **_looked_up_often(len(endpoints)),
         "connect_timeout": "1s",
         "load_balancing_policy": {"policies": [{"typed_extension_config": _least_busy()}]},
@@ -202,7 +198,7 @@ def waiting_room(model: SelfHostedModel) -> Iterator[Manifest]:
 
 def nobody() -> Manifest:
     endpoint = {"address": socket_address(UNANSWERED)}
-    return {**_cluster(NOBODY, {NOBODY: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
+    return {**cluster(NOBODY, {NOBODY: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
@@ -215,41 +211,31 @@ def _last_answers(route: NeutralRoute) -> Iterator[Manifest]:
 def _to_egress(name: str, target: str, host: str) -> Manifest:
     listener = {"server_listener_name": EGRESS, "endpoint_id": host}
     endpoint = {"hostname": host, "address": {"envoy_internal_address": listener}}
-    return {**_cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
+    return {**cluster(name, {target: endpoint}), "type": "STATIC", "connect_timeout": "1s"}
 
 
 def provider(model: ManagedModel, site: Site) -> Manifest:
     """An OpenAI-compatible provider; its key is added on the way out, from a file that the loader writes."""
     found = provider_of(model)
     endpoint = {"hostname": found.address.host, "address": socket_address(site.provider_address(found))}
-    filters = [_codec()]
+    filters = [codec()]
     if key_of(model):
-        filters.insert(0, _key(provider_name(model), site))
+        filters.insert(0, injected_key(provider_name(model), site))
     return {
-        **_cluster(provider_name(model), {model.name: endpoint}),
-        "cluster_type": _by_name(all_addresses_in_single_endpoint=True),
+        **cluster(provider_name(model), {model.name: endpoint}),
+        "cluster_type": by_name(all_addresses_in_single_endpoint=True),
         "connect_timeout": "5s",
-        "typed_extension_protocol_options": _upstream_filters(filters),
-        **({"transport_socket": _tls(found, site.trusted_ca)} if found.tls else {}),
+        "typed_extension_protocol_options": upstream_filters(filters),
+        **({"transport_socket": tls_to(found, site.trusted_ca)} if found.tls else {}),
     }
 
 
 def part(name: str, address: Address) -> Manifest:
     """The Service of the adapter, or of the queue."""
     return {
-        **_cluster(name, {name: {"address": socket_address(address)}}),
-        "cluster_type": _by_name(),
+        **cluster(name, {name: {"address": socket_address(address)}}),
+        "cluster_type": by_name(),
         "connect_timeout": "1s",
-    }
-
-
-def collector(found: Provider, site: Site) -> Manifest:
-    """Where spans go. It belongs to the bootstrap, as the listener that names it."""
-    return {
-        **_cluster(COLLECTOR, {COLLECTOR: {"address": socket_address(found.address)}}),
-        "cluster_type": _by_name(all_addresses_in_single_endpoint=True),
-        "connect_timeout": "1s",
-        **({"transport_socket": _tls(found, site.trusted_ca)} if found.tls else {}),
     }
 
 
@@ -259,7 +245,7 @@ def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool) -> M
     A stream's headers wait for its first byte where the first token has a timeout: one for headers is then
     one for the first token.
     """
-    filters = {"typed_extension_protocol_options": _upstream_filters([_hold(), _codec()])}
+    filters = {"typed_extension_protocol_options": upstream_filters([_hold(), codec()])}
     attempts = in_order(attempts_name(route, choice, stream=stream), _members(route, choice, stream))
     return {**attempts, **(filters if _holds(route, stream) else {})}
 
@@ -279,42 +265,12 @@ def in_order(name: str, members: list[str]) -> Manifest:
     }
 
 
-def _cluster(name: str, endpoints: Mapping[str, Manifest]) -> Manifest:
-    """What every cluster with endpoints shares; they are by the target that stands in the access log."""
-    return {
-        "name": name,
-        "per_connection_buffer_limit_bytes": MAX_BODY,
-        "circuit_breakers": NO_LIMITS,
-        "load_assignment": {
-            "cluster_name": name,
-            "endpoints": [
-                {
-                    "lb_endpoints": [
-                        {
-                            "metadata": {"filter_metadata": {METADATA: {"target": target}}},
-                            "endpoint": endpoint,
-                        }
-                        for target, endpoint in endpoints.items()
-                    ]
-                }
-            ],
-        },
-    }
-
-
 def _looked_up_often(names: int) -> Manifest:
     """Envoy's newer type of cluster takes one name."""
     often = "2s"
     if names == 1:
-        return {"cluster_type": _by_name(dns_refresh_rate=often)}
+        return {"cluster_type": by_name(dns_refresh_rate=often)}
     return {"type": "STRICT_DNS", "dns_lookup_family": "V4_PREFERRED", "dns_refresh_rate": often}
-
-
-def _by_name(**fields: object) -> Manifest:
-    """Addresses from DNS: every address a host, or all of them one host that is many machines."""
-    return extension(
-        "envoy.clusters.dns", "clusters.dns.v3.DnsCluster", dns_lookup_family="V4_PREFERRED", **fields
-    )
 
 
 def _least_busy() -> Manifest:
@@ -323,51 +279,6 @@ def _least_busy() -> Manifest:
         "least_request",
         "load_balancing_policies.least_request.v3.LeastRequest",
         selection_method="FULL_SCAN",
-    )
-
-
-def _upstream_filters(filters: list[Manifest]) -> Manifest:
-    return {
-        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
-            "extensions.upstreams.http.v3.HttpProtocolOptions",
-            explicit_http_config={"http_protocol_options": {}},
-            http_filters=filters,
-        )
-    }
-
-
-def _codec() -> Manifest:
-    return extension("codec", "filters.http.upstream_codec.v3.UpstreamCodec")
-
-
-def _key(name: str, site: Site) -> Manifest:
-    credential = {"name": name, "sds_config": watched_file(site.live, f"{name}.json")}
-    return extension(
-        "credential_injector",
-        "filters.http.credential_injector.v3.CredentialInjector",
-        overwrite=True,
-        credential=extension(
-            "generic",
-            "http.injected_credentials.generic.v3.Generic",
-            header="authorization",
-            header_value_prefix="Bearer ",
-            credential=credential,
-        ),
-    )
-
-
-def _tls(found: Provider, trusted_ca: str) -> Manifest:
-    san_type = "IP_ADDRESS" if found.host_is_ip else "DNS"
-    validation = {
-        "trusted_ca": {"filename": trusted_ca},
-        "match_typed_subject_alt_names": [{"san_type": san_type, "matcher": {"exact": found.address.host}}],
-    }
-    sni = {} if found.host_is_ip else {"sni": found.address.host}
-    return extension(
-        "tls",
-        "transport_sockets.tls.v3.UpstreamTlsContext",
-        common_tls_context={"validation_context": validation},
-        **sni,
     )
 
 

@@ -4,9 +4,14 @@ took; no prompt and no answer.
 
 from aistack.catalog import Traces
 from aistack.kinds import Manifest
-from aistack.render.gateway.clusters import COLLECTOR
-from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, typed
+from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, socket_address, typed
 from aistack.render.gateway.neutral import NeutralGateway
+from aistack.render.gateway.provider import Provider
+from aistack.render.gateway.site import Site
+from aistack.render.gateway.upstream import by_name, cluster, tls_to
+
+COLLECTOR = "collector"
+"""The cluster that spans go to."""
 
 
 def tracing(gateway: NeutralGateway, traces: Traces) -> Manifest:
@@ -31,6 +36,16 @@ def tracing(gateway: NeutralGateway, traces: Traces) -> Manifest:
             _tag("route", "route"),
             _tag("target", "host"),
         ],
+    }
+
+
+def collector(found: Provider, site: Site) -> Manifest:
+    """Where spans go. It belongs to the bootstrap, as the listener that names it."""
+    return {
+        **cluster(COLLECTOR, {COLLECTOR: {"address": socket_address(found.address)}}),
+        "cluster_type": by_name(all_addresses_in_single_endpoint=True),
+        "connect_timeout": "1s",
+        **({"transport_socket": tls_to(found, site.trusted_ca)} if found.tls else {}),
     }
 
 
