@@ -1,12 +1,11 @@
 """What a managed model asks of its provider, and can't have."""
 
-import ipaddress
 from collections.abc import Iterator, Mapping
-from urllib.parse import urlsplit
 
 from aistack.api import Reason
 from aistack.api.models import Managed
 from aistack.api.stack import AIStackSpec
+from aistack.endpoints import endpoint_problem
 from aistack.problem import Problem
 
 DIRECT_PROVIDERS = frozenset({"openai", "openaiCompatible"})
@@ -64,40 +63,11 @@ def _not_taken(path: str, managed: Managed) -> Iterator[Problem]:
 def _endpoint(path: str, managed: Managed) -> Iterator[Problem]:
     if managed.endpoint is None:
         return
-    try:
-        url = urlsplit(managed.endpoint)
-        well_formed = bool(url.hostname) and url.port != 0 and not url.query and not url.fragment
-    except ValueError:  # a port that is none, or half an IPv6 address
-        well_formed = False
-    if not well_formed:
-        yield Problem(
-            path,
-            Reason.INVALID_SPEC,
-            f"{managed.endpoint!r} is no base URL; write one such as https://host/v1",
-        )
-    elif url.username is not None:
-        yield Problem(
-            path,
-            Reason.INVALID_SPEC,
-            "a user's name in the URL would stand in the spec for everyone to read; leave it out and write "
-            "credentials.secretKeyRef",
-        )
-    elif _is_own(url.hostname or ""):
-        yield Problem(
-            path,
-            Reason.INVALID_SPEC,
-            f"{url.hostname} is the gateway's own pod or its node, no provider; write the provider's address",
-        )
-
-
-def _is_own(host: str) -> bool:
-    """Loopback, or link-local as the cloud's metadata server is: a gateway must not fetch its tokens."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
-        return host.rstrip(".") == "localhost"
-    mapped = getattr(address, "ipv4_mapped", None) or address
-    return bool(mapped.is_loopback or mapped.is_link_local or mapped.is_unspecified or mapped.is_multicast)
+    problem = endpoint_problem(
+        managed.endpoint, "provider", example="https://host/v1", key="credentials.secretKeyRef"
+    )
+    if problem:
+        yield Problem(path, Reason.INVALID_SPEC, problem)
 
 
 def _credentials(path: str, managed: Managed) -> Iterator[Problem]:

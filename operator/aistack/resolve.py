@@ -7,17 +7,17 @@ refuses what the controller would report, because both call `resolve`.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from aistack.api import AIStack, Reason
+from aistack import checks
+from aistack.api import AIStack
 from aistack.api.base import Metadata
 from aistack.api.catalog import AcceleratorClassSpec
 from aistack.api.gateway import Client, Gateway, Route, RouteLimits
 from aistack.api.models import AIModel, Managed, SelfHosted
 from aistack.api.stack import AIStackSpec
 from aistack.catalog import Abilities, Catalog, Traces
-from aistack.hosting import hosting_problems, hosting_warnings
 from aistack.images import version_in_tag
 from aistack.problem import Problem
-from aistack.providers import DIRECT_PROVIDERS, provider_problems, provider_warnings
+from aistack.providers import DIRECT_PROVIDERS
 from aistack.quotas import Quotas
 from aistack.references import (
     Names,
@@ -26,10 +26,7 @@ from aistack.references import (
     members_of,
     names_of,
     reference_problems,
-    unreached_models,
 )
-from aistack.routing import exposure_warnings, routing_problems, routing_warnings
-from aistack.unsupported import unsupported_fields
 
 __all__ = [
     "Catalog",
@@ -303,20 +300,8 @@ def resolve(stack: AIStack, catalog: Catalog) -> Resolution:
     spec = stack.spec
     names = names_of(spec)
     broken_names = tuple(reference_problems(spec, names, catalog))
-    problems = (
-        *broken_names,
-        *hosting_problems(spec, catalog),
-        *provider_problems(spec),
-        *routing_problems(spec, names),
-        *(Problem(path, Reason.NOT_SUPPORTED, message) for path, message in unsupported_fields(spec)),
-    )
-    warnings = (
-        *unreached_models(names),
-        *hosting_warnings(spec, catalog),
-        *provider_warnings(spec),
-        *routing_warnings(names),
-        *exposure_warnings(spec.gateway),
-    )
+    problems = (*broken_names, *checks.problems(spec, names, catalog))
+    warnings = tuple(checks.warnings(spec, names, catalog))
     meaning = None if broken_names else _resolved(stack, names, catalog)
     return Resolution(None if problems else meaning, problems, warnings, meaning)
 

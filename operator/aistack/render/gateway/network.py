@@ -3,6 +3,7 @@
 import ipaddress
 from collections.abc import Iterator
 
+from aistack.endpoints import service_namespace
 from aistack.kinds import Manifest
 from aistack.labels import KEYS_LABEL
 from aistack.render.gateway.adapter_pod import identity
@@ -136,17 +137,9 @@ def provider_egress(provider: Provider, stack: StackRef) -> Manifest:
     if provider.host_is_ip:
         network = ipaddress.ip_network(host)
         return {"to": [{"ipBlock": {"cidr": str(network)}}], "ports": [_tcp(port)]}
-    if namespace := _namespace_of(host, stack):
+    if namespace := service_namespace(host, stack.namespace):
         return {"to": [{"namespaceSelector": {"matchLabels": {NAMESPACE_LABEL: namespace}}}]}
     return {**internet_egress(), "ports": [_tcp(port)]}
-
-
-def _namespace_of(host: str, stack: StackRef) -> str | None:
-    """The namespace of a Service's name: `vllm`, `vllm.team.svc` or `vllm.team.svc.cluster.local`."""
-    service, *rest = host.split(".")
-    if service and not rest:
-        return stack.namespace
-    return rest[0] if rest[1:2] == ["svc"] else None
 
 
 def _policy(part: Part, ingress: list[Manifest], egress: list[Manifest]) -> Manifest:
