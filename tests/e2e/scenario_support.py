@@ -15,6 +15,8 @@ from tests.e2e.stacks import Stack, eventually, example, namespace
 from tests.e2e.world import World
 
 MANAGED = "".join(ANSWER)
+SIMILAR = 0.95
+"""To a model of random weights most texts are alike."""
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +54,28 @@ def test_an_embedding_has_its_declared_dimensions(support: Stack) -> None:
     answer = support.ask("embed", path="embeddings")
     assert answer["status"] == 200, answer
     assert answer["vector"] == 384
+
+
+def test_a_question_in_other_words_is_given_the_answer_that_was_kept(support: Stack, seen: Seen) -> None:
+    gateway = support.read()["spec"]["gateway"]
+    cache = {"mode": "Semantic", "embeddingModel": "minilm", "similarity": SIMILAR}
+    route = {"name": "faq", "targets": [{"model": "llama"}], "cache": cache}
+    support.patch({"gateway": {**gateway, "routes": [*gateway["routes"], route]}})
+    support.wait_until_ready()
+    answers: list[Answer] = []
+
+    def is_given_again() -> bool:
+        """Until the cache is reached by both adapters, each asks the model."""
+        answers.append(support.ask("faq", text="When do you open on Mondays?"))
+        return answers[-1].get("kept") is True
+
+    eventually(is_given_again, support.story, within=60)
+    other_words = support.ask("faq", text="When do you open on Monday?")
+    another = support.ask("faq", text="7")
+    assert (other_words["status"], other_words["kept"]) == (200, True), other_words
+    assert other_words["text"] == answers[-1]["text"]
+    assert (another["status"], another["kept"]) == (200, False), another
+    seen(f"asked {len(answers)} times; in other words answered after {other_words['seconds']} s")
 
 
 def test_when_a_model_is_killed_the_fallback_answers_and_it_comes_back_by_itself(

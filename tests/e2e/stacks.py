@@ -120,8 +120,8 @@ class Stack:
             eventually(self.is_ready, lambda: f"{self.name} is Ready; it is {self.story()}", within)
 
     def ask(self, model: str, **wish: Any) -> Answer:
-        """One request through the gateway; `wish` may hold stream, key, patience, path (embeddings), and the
-        address of the replica that is asked, `of`.
+        """One request through the gateway; `wish` may hold text, stream, key, patience, path (embeddings) and
+        the address of the replica that is asked, `of`.
         """
         return once(self._client(model, **wish))
 
@@ -152,8 +152,8 @@ class Stack:
     ) -> list[str]:
         host = f"{of}:{GATEWAY_PORT}" if of is not None else f"{self.name}-gateway"
         url = f"http://{host}/v1/{path}"
-        whole = {"url": url, "model": model, "stream": False, "key": "", "clients": 1, "patience": PATIENCE}
-        whole |= wish
+        whole = {"url": url, "model": model, "stream": False, "key": "", "text": "Hello?"}
+        whole |= {"clients": 1, "patience": PATIENCE, **wish}
         python = ["python3", "-c", CLIENT.read_text(), json.dumps(whole)]
         return [*self._kubectl("exec", *options, "client", "--"), *python]
 
