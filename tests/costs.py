@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from aistack.api import AcceleratorClass, AIStack, PriceBook
+from aistack.catalog import Catalog
 from aistack.cost.prices import Prices, index
 from aistack.images import default_images
-from aistack.resolve import Catalog, ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 from tests.stacks import API_VERSION, accelerator_class, hosted, stack
 
 SOURCE = "https://cloud.example.com/pricing"

@@ -11,7 +11,8 @@ from aistack.api import API_VERSION, AIStack
 from aistack.catalog import Catalog
 from aistack.cli.fixtures import Changes, Fixture, changed
 from aistack.kinds import Manifest
-from aistack.resolve import ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 
 Path = tuple[str | int, ...]
 WORDS = (

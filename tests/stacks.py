@@ -3,9 +3,10 @@
 from typing import Any
 
 from aistack.api import AcceleratorClass, AIStack
-from aistack.catalog import Abilities
+from aistack.catalog import Abilities, Catalog
 from aistack.images import default_images
-from aistack.resolve import Catalog, ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 
 API_VERSION = "aistack.dev/v1alpha1"
 

@@ -19,7 +19,7 @@ from aistack.kinds import AUTOSCALER, CHILD_KINDS, DEPLOYMENT, POD, Kind, Manife
 from aistack.kube import Kube
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, SYNC_ANNOTATION
 from aistack.observed import Child, Failure, ObjectKey, Observed, PartKey, Pod, digest, is_ours, observe
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 
 logger = logging.getLogger(__name__)
 

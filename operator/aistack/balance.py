@@ -11,7 +11,7 @@ from datetime import datetime
 from aistack.api.stack import RouteStatus, TargetShare
 from aistack.latency import Timing
 from aistack.observed import Latency
-from aistack.resolve import ResolvedRoute, ResolvedStack
+from aistack.resolved import ResolvedRoute, ResolvedStack
 from aistack.units import timestamp
 
 LEAST = 5

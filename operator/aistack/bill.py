@@ -6,7 +6,7 @@ from datetime import date
 from aistack.cost import Estimate, Prices
 from aistack.cost.prices import Price
 from aistack.govern import Money
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 MICRO = 1_000_000
 

@@ -11,7 +11,7 @@ from aistack.allowances import limits_of
 from aistack.cost.money import EXACT
 from aistack.cost.prices import Prices
 from aistack.quotas import Quotas
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from aistack.spending.rates import UNITS, Tariff, tariffs_of
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from urllib.parse import urlsplit
 
-from aistack.resolve import (
+from aistack.resolved import (
     ManagedModel,
     Replicas,
     ResolvedModel,

@@ -7,7 +7,7 @@ from aistack.api import Reason
 from aistack.causes import SEVERITY, Cause
 from aistack.kinds import AUTOSCALER, DEPLOYMENT, HTTP_ROUTE, POD, VOLUME_CLAIM
 from aistack.observed import Child, Failure, Observed, PartKey, Pod, Want
-from aistack.resolve import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
+from aistack.resolved import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
 from aistack.rollout import Rollout
 
 EVENTS_EXPLAIN = frozenset({Reason.PROGRESSING, Reason.PROBE_FAILED, Reason.VOLUME_PENDING})

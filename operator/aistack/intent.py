@@ -13,7 +13,7 @@ from aistack.cost.estimate import known_throughput
 from aistack.govern import Verdict
 from aistack.observed import Observed
 from aistack.platform import Platform, judged, priced
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from aistack.restraint import Hold, Restraint, restrained, restraint_of, standing_hold
 from aistack.waking import woken
 

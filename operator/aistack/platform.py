@@ -25,7 +25,8 @@ from aistack.govern import NO_POLICIES, Money, Policies, Verdict, facts_of, judg
 from aistack.govern.facts import Facts
 from aistack.kinds import AIBUDGET
 from aistack.problem import Problem
-from aistack.resolve import Resolution, ResolvedStack, resolve
+from aistack.resolve import Resolution, resolve
+from aistack.resolved import ResolvedStack
 from aistack.spending.month import zone_of
 from aistack.unreadable import Unreadable
 

@@ -33,12 +33,13 @@ from aistack.kinds import AISTACK, CONFIG_MAP, EVENT, Manifest
 from aistack.kube import Kube
 from aistack.observed import Awaited, Child, Observed
 from aistack.platform import Platform, judged
+from aistack.problem import Problem
 from aistack.recording import recorded, still_there
 from aistack.records import COMPONENT as RECORDS
 from aistack.records import Content
 from aistack.render import render
 from aistack.render.gateway.demand import Sleeper
-from aistack.resolve import Problem, ResolvedStack, StackRef
+from aistack.resolved import ResolvedStack, StackRef
 from aistack.rollout import Rollout, rollout
 from aistack.waking import both_ways, followed
 

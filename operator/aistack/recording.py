@@ -10,7 +10,7 @@ from aistack.kinds import AISTACK
 from aistack.kube import Kube
 from aistack.observed import Observed
 from aistack.records import Content, config_map_name, records
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.units import timestamp
 
 logger = logging.getLogger(__name__)

@@ -21,7 +21,7 @@ from aistack.govern.report import SOURCE, dated, results, summary
 from aistack.kinds import CONFIG_MAP, POLICY_REPORT, REPORT, Kind, Manifest
 from aistack.observed import digest
 from aistack.render.metadata import metadata
-from aistack.resolve import ResolvedStack, StackRef
+from aistack.resolved import ResolvedStack, StackRef
 
 COMPONENT = "records"
 MOST_BYTES = 900_000

@@ -9,7 +9,7 @@ from aistack.api import AIBudget, ConditionType, Reason
 from aistack.api.stack import AIStackStatus, Condition
 from aistack.cost import Prices
 from aistack.cost.cheapest import cheapest_only
-from aistack.resolve import ResolvedRoute, ResolvedStack, WeightedTarget
+from aistack.resolved import ResolvedRoute, ResolvedStack, WeightedTarget
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from aistack.kinds import CONFIG_MAP, Manifest
 from aistack.labels import GATEWAY, SYNC_ANNOTATION
 from aistack.observed import Awaited, Child, Observed, Pod, Report, digest
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 LEAVES_WITHIN = timedelta(seconds=90)
 """How long a deleted front may get new requests: over connections until they have been idle for a minute,

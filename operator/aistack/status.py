@@ -29,7 +29,8 @@ from aistack.govern import Verdict
 from aistack.health import Health, Part
 from aistack.kinds import CONFIG_MAP, DEPLOYMENT
 from aistack.observed import Failure
-from aistack.resolve import Problem, ResolvedStack
+from aistack.problem import Problem
+from aistack.resolved import ResolvedStack
 from aistack.restraint import Restraint
 from aistack.spending import micro
 from aistack.spending.month import zone_of

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from aistack.kinds import DEPLOYMENT
 from aistack.observed import Observed, Want
 from aistack.render.gateway.demand import Sleeper, sleepers
-from aistack.resolve import ManagedModel, ResolvedModel, ResolvedStack, SelfHostedModel
+from aistack.resolved import ManagedModel, ResolvedModel, ResolvedStack, SelfHostedModel
 
 UNHEARD_AFTER = 30.0
 """Seconds of silence of all fronts until nobody knows whether requests wait."""

@@ -16,7 +16,7 @@ from cryptography import x509
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.site import Site
-from aistack.resolve import ResolvedGateway
+from aistack.resolved import ResolvedGateway
 from loader.keys import clients_file, provider_file
 from tests import golden
 from tests.gateway.certificates import Certificates

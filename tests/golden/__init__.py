@@ -11,13 +11,14 @@ from pathlib import Path
 import yaml
 
 from aistack.api import AcceleratorClass, AIStack
-from aistack.catalog import Abilities
+from aistack.catalog import Abilities, Catalog
 from aistack.cli.output import as_yaml
 from aistack.diagram import diagram
 from aistack.images import default_images
 from aistack.kinds import Manifest
 from aistack.render import render
-from aistack.resolve import Catalog, Resolution, ResolvedStack, resolve
+from aistack.resolve import Resolution, resolve
+from aistack.resolved import ResolvedStack
 
 FOLDER = Path(__file__).parent
 EXAMPLES = FOLDER.parent.parent / "examples"

@@ -21,7 +21,8 @@ from aistack.cli.fixtures import Fixture, changed, fixtures
 from aistack.govern import Outcome, evaluate, wire
 from aistack.govern.rules import reads_facts
 from aistack.kinds import Manifest
-from aistack.resolve import ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 from tests.compiled import (
     CANARY,
     LABELS,

@@ -21,7 +21,7 @@ from aistack.cost.prices import NO_PRICES
 from aistack.observed import Metered
 from aistack.platform import Platform
 from aistack.render import render
-from aistack.resolve import ResolvedRoute, ResolvedStack
+from aistack.resolved import ResolvedRoute, ResolvedStack
 from aistack.restraint import Hold, Restraint, restrained
 from tests.costs import managed, priced, prices, route
 from tests.stacks import catalog, hosted, stack

@@ -11,7 +11,7 @@ from aistack.api.stack import InventoryItem
 from aistack.apply import Applied, is_applied, is_rolled_out, plan, prune
 from aistack.kinds import Kind
 from aistack.observed import Child, Observed, Pod, Workload, digest
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 
 STACK = StackRef("support", "care", "uid-of-the-stack")
 

@@ -14,7 +14,7 @@ from aistack.api.stack import RouteStatus
 from aistack.balance import LEAST, STEP, WORTH, Shares, balanced, declared, moved, shared_out
 from aistack.latency import MOST, Timing, faded, measured, together
 from aistack.observed import Latency
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from tests.stacks import hosted, resolved
 
 NOW = datetime(2026, 11, 10, 12, tzinfo=UTC)

@@ -17,7 +17,7 @@ from aistack.cli.budget import WIDTH, BudgetError, bar, document, report, run
 from aistack.cli.showback import Metered, difference
 from aistack.cost.charges import Category
 from aistack.cost.prices import Price
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.spending.book import Book
 from aistack.spending.budget import opened
 from aistack.spending.forecast import Forecast

@@ -25,7 +25,7 @@ from aistack.cost.money import cents
 from aistack.cost.prices import NO_PRICES
 from aistack.kinds import Manifest
 from aistack.render import render
-from aistack.resolve import ResolvedStack, SelfHostedModel
+from aistack.resolved import ResolvedStack, SelfHostedModel
 from aistack.units import GIB, decimal
 from tests.costs import GPT, TRAFFIC, managed, priced, prices, route, shared
 from tests.stacks import hosted

@@ -11,7 +11,7 @@ from aistack.api.models import Scaling, Spot
 from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, Provenance
 from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.money import Range, cents, exact, micro_units, total
-from aistack.resolve import Replicas, ResolvedStack, SelfHostedModel
+from aistack.resolved import Replicas, ResolvedStack, SelfHostedModel
 from tests.costs import GPT, managed, priced, prices, route
 from tests.stacks import hosted
 

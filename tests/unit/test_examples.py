@@ -6,9 +6,10 @@ import pytest
 import yaml
 
 from aistack.api import AcceleratorClass, AIStack, Reason
+from aistack.catalog import Catalog
 from aistack.images import default_images
 from aistack.kinds import Manifest
-from aistack.resolve import Catalog, Resolution, resolve
+from aistack.resolve import Resolution, resolve
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SERVED = ("smallest.yaml", "support.yaml")

@@ -9,7 +9,7 @@ import pytest
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import Address, provider_of
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 from tests.stacks import hosted, resolved
 
 

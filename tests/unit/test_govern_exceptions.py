@@ -7,7 +7,7 @@ import pytest
 
 from aistack.api import AIPolicy
 from aistack.govern.exceptions import WARNED_BEFORE, doubts, next_change, problems, waiver
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from tests.rulebook import OWNED, exception, policy
 
 EXPIRY = datetime(2027, 1, 31, tzinfo=UTC)

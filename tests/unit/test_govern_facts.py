@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from aistack.api import AcceleratorClass, AIStack
+from aistack.catalog import Catalog
 from aistack.cli.facts import table
 from aistack.govern import Money, facts_of
 from aistack.govern.facts import Facts
 from aistack.images import default_images
-from aistack.resolve import Catalog, resolve
+from aistack.resolve import resolve
 from tests.stacks import accelerator_class, hosted, stack
 
 TODAY = datetime(2026, 11, 23, tzinfo=UTC).date()

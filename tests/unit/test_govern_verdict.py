@@ -9,7 +9,7 @@ import pytest
 from aistack.api import AIPolicy, AIPolicyException, Reason
 from aistack.govern import Outcome, Verdict, evaluate
 from aistack.govern.exceptions import WARNED_BEFORE
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from tests.rulebook import OWNED, exception, policy
 from tests.stacks import resolved
 

@@ -14,7 +14,7 @@ import pytest
 
 from aistack.cost import Prices
 from aistack.errors import Refused
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from aistack.runtime import budgetbooks, metering
 from aistack.spending.budget import BudgetBook, looked
 from aistack.spending.rates import Rates, rates_of

@@ -8,7 +8,8 @@ from aistack.api import AIStack
 from aistack.kinds import Manifest
 from aistack.render.engine import arguments, startup_seconds
 from aistack.render.vllm import render_model
-from aistack.resolve import SelfHostedModel, resolve
+from aistack.resolve import resolve
+from aistack.resolved import SelfHostedModel
 from tests.stacks import catalog, hosted, resolved, stack
 
 

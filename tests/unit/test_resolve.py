@@ -7,8 +7,11 @@ from typing import Any
 import pytest
 
 from aistack.api import AIStack, Reason
+from aistack.catalog import Catalog
 from aistack.images import default_images
-from aistack.resolve import Catalog, Problem, Resolution, SelfHostedModel, resolve
+from aistack.problem import Problem
+from aistack.resolve import Resolution, resolve
+from aistack.resolved import SelfHostedModel
 from tests.stacks import catalog, hosted, resolved, stack
 
 

@@ -8,7 +8,7 @@ from aistack.api import AIBudget, ConditionType, Reason
 from aistack.api.budgets import Threshold
 from aistack.api.stack import Condition
 from aistack.cost import estimate
-from aistack.resolve import ResolvedRoute
+from aistack.resolved import ResolvedRoute
 from aistack.restraint import Hold, Restraint, restrained, restraint_of, standing_restraint
 from aistack.spending.thresholds import action_of, reached
 from tests.budgets import UNIT, budget

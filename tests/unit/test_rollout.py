@@ -12,7 +12,8 @@ from aistack.observed import Child, Observed, Pod, Report, Workload
 from aistack.render import render
 from aistack.render.gateway.bootstrap import IDLE_SECONDS
 from aistack.render.gateway.front_pod import LEAVE_SECONDS
-from aistack.resolve import ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 from aistack.rollout import LEAVES_WITHIN, Rollout, rollout, started_with
 from tests.stacks import catalog, stack
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from aistack.cost.charges import Category
 from aistack.cost.prices import Price
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.spending import book as stack_book
 from aistack.spending import budget as budget_book
 from aistack.spending.book import Book, entered, in_currency

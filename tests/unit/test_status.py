@@ -13,7 +13,8 @@ from aistack.causes import Cause
 from aistack.govern import Verdict, evaluate
 from aistack.health import assess
 from aistack.observed import Child, Failure, Observed, Pod, Workload
-from aistack.resolve import Problem, ResolvedStack
+from aistack.problem import Problem
+from aistack.resolved import ResolvedStack
 from aistack.status import refused, reported
 from tests.rulebook import policy
 from tests.stacks import hosted, resolved

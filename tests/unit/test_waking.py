@@ -13,7 +13,7 @@ from aistack.kinds import Manifest
 from aistack.observed import Child, Failure, Observed, Pod, Want, Workload
 from aistack.render import render
 from aistack.render.gateway.demand import Sleeper, sleepers
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from aistack.waking import UNHEARD_AFTER, Interest, both_ways, followed, looked, woken
 from tests.stacks import hosted, resolved
 

@@ -22,7 +22,7 @@ from aistack.govern import exceptions, rules
 from aistack.kinds import Manifest
 from aistack.platform import Platform, judged, priced
 from aistack.problem import Problem
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 MOST_PROBLEMS = 50
 """Lines of one denial; the rest is counted."""

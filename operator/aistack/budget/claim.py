@@ -12,7 +12,7 @@ from aistack.cost import Estimate, MicroUnits
 from aistack.cost.money import Range, micro_units, same
 from aistack.govern.matching import selects
 from aistack.observed import digest
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 STANDING = "standing"
 """In the place of a spec's digest: what runs, whatever the newest spec says."""

@@ -22,7 +22,7 @@ from aistack.cost.matrix import Cell, matrix
 from aistack.cost.prices import DEFAULT, Prices, index, shipped_book
 from aistack.cost.report import report
 from aistack.platform import with_prices
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 
 @dataclass(frozen=True, slots=True)

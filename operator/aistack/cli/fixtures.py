@@ -18,13 +18,14 @@ from aistack.api import AIPolicy, AIStack
 from aistack.api.base import Model
 from aistack.api.scalars import Date
 from aistack.api.validation import problems
+from aistack.catalog import Catalog
 from aistack.cli.files import SUFFIXES, Document, InputError, accelerator_classes, read, values
 from aistack.cli.output import Exit, show
 from aistack.govern import Outcome, Result, evaluate, facts_of
 from aistack.govern.facts import Facts
 from aistack.images import default_images
 from aistack.kinds import Manifest
-from aistack.resolve import Catalog, resolve
+from aistack.resolve import resolve
 
 Changes = dict[str, Any]
 

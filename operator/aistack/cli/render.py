@@ -10,7 +10,7 @@ from aistack.cost.prices import DEFAULT, index, shipped_book
 from aistack.diagram import diagram
 from aistack.platform import with_prices
 from aistack.render import render
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 
 def run(files: Sequence[str], catalog: Sequence[str], namespace: str, output: str) -> Exit:

@@ -14,7 +14,7 @@ from aistack.cost.focus import table, tags_of
 from aistack.cost.money import cents
 from aistack.kinds import AIBUDGET, AISTACK, CONFIG_MAP, Kind, Manifest
 from aistack.kube import Kube
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.spending.book import Book, loaded
 from aistack.spending.budget import BudgetBook
 from aistack.spending.budget import loaded as loaded_of_budget

@@ -8,7 +8,7 @@ from enum import StrEnum
 from aistack.api.retrieval import Traffic
 from aistack.api.stack import MeasuredThroughput
 from aistack.observed import digest
-from aistack.resolve import ManagedModel, ResolvedStack, SelfHostedModel
+from aistack.resolved import ManagedModel, ResolvedStack, SelfHostedModel
 
 HOURS = Decimal(730)
 """A month: 365 days of 24 hours over 12, as clouds' calculators have it."""

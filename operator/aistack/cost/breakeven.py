@@ -13,7 +13,7 @@ from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, capacity, t
 from aistack.cost.charges import Charge, calls, hosting
 from aistack.cost.money import EXACT, same
 from aistack.cost.prices import Prices, Unknown
-from aistack.resolve import ManagedModel, ResolvedModel, ResolvedStack, SelfHostedModel
+from aistack.resolved import ManagedModel, ResolvedModel, ResolvedStack, SelfHostedModel
 
 BAND = Decimal("0.25")
 """A part of the tokens, to both sides: throughput, mix and prices are never known better."""

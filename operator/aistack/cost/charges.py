@@ -26,7 +26,7 @@ from aistack.cost.prices import (
     token_prices,
     traffic_price,
 )
-from aistack.resolve import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
+from aistack.resolved import ManagedModel, Replicas, ResolvedStack, SelfHostedModel
 from aistack.units import GIB, decimal
 
 MILLION = Decimal(1_000_000)

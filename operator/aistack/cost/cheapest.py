@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from aistack.api.retrieval import Traffic
 from aistack.cost.prices import Price, Prices, token_prices
-from aistack.resolve import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel, WeightedTarget
+from aistack.resolved import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel, WeightedTarget
 
 NOTHING = Decimal(0)
 

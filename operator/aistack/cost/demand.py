@@ -6,7 +6,7 @@ from itertools import product
 
 from aistack.cost.assumptions import Assumptions, capacity
 from aistack.cost.money import Range
-from aistack.resolve import ResolvedRoute, ResolvedStack, SelfHostedModel, Way
+from aistack.resolved import ResolvedRoute, ResolvedStack, SelfHostedModel, Way
 
 Requests = Mapping[str, Range[Decimal]]
 """Requests a month that reach each model, by its name."""

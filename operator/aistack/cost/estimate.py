@@ -13,7 +13,7 @@ from aistack.cost.limits import bounded, within_limits
 from aistack.cost.money import EXACT, MicroUnits, Range, cents, total
 from aistack.cost.prices import NO_PRICES, Prices, Unknown
 from aistack.observed import Metered
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 NO_TRAFFIC = "write spec.traffic or a monthlyLimit: without either nobody can say how many tokens"
 NOT_MEANT = (

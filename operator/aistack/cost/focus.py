@@ -16,7 +16,7 @@ from aistack.cost.charges import Category, Charge
 from aistack.cost.estimate import Estimate
 from aistack.cost.money import MicroUnits, Range, exact, plain
 from aistack.cost.prices import Price
-from aistack.resolve import ResolvedStack, StackRef
+from aistack.resolved import ResolvedStack, StackRef
 
 COLUMNS = (
     "BilledCost",

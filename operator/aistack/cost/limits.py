@@ -12,7 +12,7 @@ from aistack.cost.charges import Category, Charge
 from aistack.cost.money import Range
 from aistack.cost.prices import Price, Prices, Unknown, token_prices
 from aistack.problem import Problem
-from aistack.resolve import ManagedModel, ResolvedStack
+from aistack.resolved import ManagedModel, ResolvedStack
 
 DOWN = Context(prec=32, rounding=ROUND_FLOOR)
 """Parts of a limit add up to no more than it."""

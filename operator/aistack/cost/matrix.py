@@ -11,7 +11,7 @@ from aistack.cost.estimate import Estimate, estimate
 from aistack.cost.limits import holding_limit
 from aistack.cost.money import EXACT, micro_units
 from aistack.cost.prices import Prices
-from aistack.resolve import (
+from aistack.resolved import (
     ManagedModel,
     ResolvedModel,
     ResolvedRoute,

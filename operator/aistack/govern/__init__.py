@@ -15,7 +15,7 @@ from aistack.govern.rules import Failure, activation, condition, text, together
 from aistack.govern.survey import Money, facts_of
 from aistack.govern.verdict import Holding, Outcome, Result, Verdict, in_force
 from aistack.kinds import Manifest
-from aistack.resolve import ResolvedStack, StackRef
+from aistack.resolved import ResolvedStack, StackRef
 
 __all__ = [
     "NO_POLICIES",

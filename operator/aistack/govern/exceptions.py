@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 from aistack.api import AIPolicy, AIPolicyException, Reason
 from aistack.problem import Problem, instead
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 
 WARNED_BEFORE = timedelta(days=14)
 """How long before its end the stacks that run under an exception say so."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from aistack.api.base import LabelExpression, LabelSelector
 from aistack.api.policies import PolicyMatch
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 
 def matches(match: PolicyMatch, stack: ResolvedStack, namespace_labels: Mapping[str, str]) -> bool:

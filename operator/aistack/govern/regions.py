@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 
 from aistack.api.base import Model
-from aistack.resolve import ManagedModel, ResolvedModel, ResolvedStack
+from aistack.resolved import ManagedModel, ResolvedModel, ResolvedStack
 
 UNKNOWN = "unknown"
 

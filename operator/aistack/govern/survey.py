@@ -16,7 +16,7 @@ from aistack.govern.facts import (
     RouteFact,
 )
 from aistack.govern.regions import UNKNOWN, placements
-from aistack.resolve import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel
+from aistack.resolved import ResolvedModel, ResolvedRoute, ResolvedStack, SelfHostedModel
 
 
 @dataclass(frozen=True, slots=True)

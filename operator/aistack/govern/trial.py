@@ -22,7 +22,8 @@ from aistack.govern.rules import OUT_OF_MEMORY
 from aistack.images import default_images
 from aistack.kinds import Manifest
 from aistack.problem import Problem
-from aistack.resolve import ResolvedStack, resolve
+from aistack.resolve import resolve
+from aistack.resolved import ResolvedStack
 
 DONE = "/"
 """No rule's field."""

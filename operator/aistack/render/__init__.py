@@ -4,7 +4,7 @@ from aistack.kinds import CHILD_KINDS, Manifest, kind_of
 from aistack.render.gateway import render_gateway
 from aistack.render.network import network_policies
 from aistack.render.vllm import render_model
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 
 def render(stack: ResolvedStack) -> tuple[Manifest, ...]:

@@ -2,7 +2,7 @@
 
 from aistack.kinds import Manifest
 from aistack.render.metadata import metadata
-from aistack.resolve import Replicas, SelfHostedModel
+from aistack.resolved import Replicas, SelfHostedModel
 from aistack.units import seconds
 
 DEFAULT_WAITING_REQUESTS = 5

@@ -6,7 +6,7 @@ from math import ceil
 from aistack.hosting import argument_names
 from aistack.kinds import Manifest
 from aistack.render import engine_log
-from aistack.resolve import SelfHostedModel
+from aistack.resolved import SelfHostedModel
 from aistack.units import GIB, number
 
 CACHE = "/cache"

@@ -7,7 +7,7 @@ to a "root cause above", thousands of characters up in the log, where no status 
 import json
 
 from aistack.kinds import Manifest
-from aistack.resolve import SelfHostedModel
+from aistack.resolved import SelfHostedModel
 
 FOLDER = "/etc/vllm"
 PATH = f"{FOLDER}/logging.json"

@@ -3,7 +3,7 @@
 from aistack.api import API_VERSION
 from aistack.kinds import Manifest
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 
 
 def selector(stack: StackRef, component: str, name: str) -> dict[str, str]:

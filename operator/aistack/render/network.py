@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.labels import COMPONENT_LABEL, NAME_LABEL, STACK_LABEL
 from aistack.render.metadata import metadata, selector
-from aistack.resolve import ResolvedStack, SelfHostedModel, StackRef
+from aistack.resolved import ResolvedStack, SelfHostedModel, StackRef
 
 PRIVATE_IPV4 = ("10.0.0.0/8", "100.64.0.0/10", "169.254.0.0/16", "172.16.0.0/12", "192.168.0.0/16")
 """RFC 1918, RFC 6598 and RFC 3927: nodes, pods, and the cloud's metadata address are among them."""

@@ -20,7 +20,7 @@ from aistack.render.engine import (
 )
 from aistack.render.metadata import labels, metadata, selector
 from aistack.render.security import container_security, pod_security
-from aistack.resolve import SelfHostedModel
+from aistack.resolved import SelfHostedModel
 
 DRAIN_SECONDS = 15
 """Between a pod leaving its Service and vLLM's signal to stop: by then the gateway has seen it go."""

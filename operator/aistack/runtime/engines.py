@@ -6,7 +6,7 @@ from typing import Self
 
 from aistack.cost.assumptions import replica_digest
 from aistack.observed import Pod
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 from aistack.runtime.fronts import Fronts
 from aistack.spending.throughput import Busy, Reading, Throughput, Throughputs, between, learned, read_engine
 

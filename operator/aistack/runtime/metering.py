@@ -26,7 +26,7 @@ from aistack.kube import Kube
 from aistack.labels import GATEWAY, MODEL
 from aistack.observed import Metered, Pod
 from aistack.platform import Platform
-from aistack.resolve import ResolvedStack, StackRef
+from aistack.resolved import ResolvedStack, StackRef
 from aistack.runtime.budgetbooks import BudgetBooks, Look
 from aistack.runtime.engines import Engines
 from aistack.runtime.fronts import Fronts

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.spending.book import Book, sums, sums_read, sums_said
 from aistack.spending.tally import Tally
 

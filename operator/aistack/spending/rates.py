@@ -11,7 +11,7 @@ from aistack.cost.charges import MILLION, Category, Charge, a_replica, volumes
 from aistack.cost.money import EXACT
 from aistack.cost.prices import AnyPrice, Price, Prices, token_prices, traffic_price
 from aistack.cost.running import NO_CLASSES, Classes, a_pod
-from aistack.resolve import ManagedModel, ResolvedStack
+from aistack.resolved import ManagedModel, ResolvedStack
 from aistack.spending.counters import ABSENT, Kind, Series
 from aistack.spending.meter import Replica, Use
 from aistack.spending.money import PicoUnits, pico_units

@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 from aistack.cost.focus import Row, Usage, usage_row
 from aistack.cost.money import EXACT
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 from aistack.spending.book import Book
 from aistack.spending.money import micro
 from aistack.spending.month import month_named

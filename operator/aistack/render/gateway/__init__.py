@@ -23,7 +23,7 @@ from aistack.render.gateway.redis_pod import ANSWERS, COUNTERS, redis_pod
 from aistack.render.gateway.shared_limits import ratelimit_files
 from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import CONFIG_ANNOTATION, Part, digest, workload
-from aistack.resolve import ResolvedStack
+from aistack.resolved import ResolvedStack
 
 
 def render_gateway(stack: ResolvedStack) -> Iterator[Manifest]:

@@ -16,7 +16,7 @@ from aistack.render.gateway.guardrails import guardrails, guardrails_of
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, binding, key_of
 from aistack.render.gateway.site import POD, Site
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 
 MODES = {"chat": "chat", "embedding": "embedding", "rerank": "rerank"}
 """LiteLLM's `model_info.mode` by a model's task."""

@@ -19,7 +19,7 @@ from aistack.kinds import Manifest
 from aistack.quotas import Quotas
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
 from aistack.render.gateway.neutral import NeutralGateway
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 
 MOST = 2**32 - 1
 """Of a counter's limit."""

@@ -25,7 +25,7 @@ from aistack.render.gateway.upstream import (
     upstream_filters,
 )
 from aistack.render.gateway.waiting import NOBODY, UNANSWERED, starting_name, waiting_name
-from aistack.resolve import ManagedModel, ResolvedModel, SelfHostedModel
+from aistack.resolved import ManagedModel, ResolvedModel, SelfHostedModel
 
 EGRESS = "egress"
 """The listener inside Envoy that managed models are called through."""

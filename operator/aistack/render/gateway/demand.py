@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from aistack.render.gateway.clusters import attempt_name, attempts_name, target_name
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute, neutral
 from aistack.render.gateway.waiting import waiting_name
-from aistack.resolve import ResolvedGateway, SelfHostedModel
+from aistack.resolved import ResolvedGateway, SelfHostedModel
 from aistack.units import seconds
 
 

@@ -15,7 +15,7 @@ from aistack.render.gateway.replies import OWN
 from aistack.render.gateway.routes import KEY_HEADERS
 from aistack.render.gateway.shared_limits import model_limit
 from aistack.render.gateway.waiting import waiting_host
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 
 CLIENT_HEADERS = (
     *KEY_HEADERS,

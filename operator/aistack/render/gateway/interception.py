@@ -17,7 +17,7 @@ from aistack.render.gateway.adapter import CACHE_PATIENCE, embedding_name, inter
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, literal
 from aistack.render.gateway.guardrails import guardrails_of
 from aistack.render.gateway.neutral import NeutralRoute, Similar
-from aistack.resolve import ManagedModel, ResolvedModel
+from aistack.resolved import ManagedModel, ResolvedModel
 
 MARK = "intercept"
 """In the metadata of requests that came from clients."""

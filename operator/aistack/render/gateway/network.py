@@ -12,7 +12,7 @@ from aistack.render.gateway.provider import Provider, provider_at, provider_of
 from aistack.render.gateway.site import INNER
 from aistack.render.gateway.workload import Part
 from aistack.render.network import NAMESPACE_LABEL, dns_egress, internet_egress, operator, pods, scrapers
-from aistack.resolve import StackRef
+from aistack.resolved import StackRef
 
 BEHIND = {"model": 8000, "adapter": 4000, "ratelimit": 8081, "queue": 8080}
 """What of its own stack a front may call, whether its newest routes lead there or not: until it has them, it

@@ -9,7 +9,7 @@ from typing import TypeGuard
 
 from aistack.api.gateway import Client, Queue
 from aistack.labels import purge_annotation
-from aistack.resolve import (
+from aistack.resolved import (
     ManagedModel,
     ResolvedGateway,
     ResolvedModel,

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from aistack.api.base import KeyRef
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 
 OPENAI = "https://api.openai.com/v1"
 

@@ -17,7 +17,7 @@ from aistack.render.gateway.limits import SUBJECTS, counted_by
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import CLIENT_SPENT, MODEL_SPENT
 from aistack.render.gateway.site import Site
-from aistack.resolve import ManagedModel
+from aistack.resolved import ManagedModel
 
 SERVICE = "ratelimit"
 """The name of the service's cluster."""

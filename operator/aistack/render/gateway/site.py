@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from aistack.render.gateway.provider import Address, Provider
-from aistack.resolve import SelfHostedModel, StackRef
+from aistack.resolved import SelfHostedModel, StackRef
 
 
 def service_of_model(model: SelfHostedModel) -> Address:

@@ -8,7 +8,7 @@ waits any more.
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.provider import Address
-from aistack.resolve import SelfHostedModel
+from aistack.resolved import SelfHostedModel
 
 NOBODY = "nobody"
 """The cluster that stands in for replicas."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from aistack.kinds import Manifest
 from aistack.render.autoscaling import autoscaler
 from aistack.render.metadata import labels, metadata, selector
-from aistack.resolve import Replicas, StackRef
+from aistack.resolved import Replicas, StackRef
 
 NOTHING: Mapping[str, str] = {}
 NO_PORTS: Mapping[str, int] = {}
