@@ -16,10 +16,12 @@ from tempfile import TemporaryDirectory
 import orjson
 
 from bench.admission import admission
+from bench.budgets import versions
 from bench.creation import creation, quieten
 from bench.measure import Measure, table
 from bench.metering import metering
 from bench.readiness import readiness
+from bench.reserving import reserving
 from bench.reviews import reviews
 from bench.scene import Scene
 from bench.upkeep import upkeep
@@ -49,13 +51,15 @@ QUICK = Plan({1: 2, 20: 1}, kept=0, ready=5, idle_seconds=5)
 
 
 def measured(plan: Plan) -> Iterator[Measure]:
-    """Reviews and metering, which need no cluster; admission; then each number of stacks against a control
-    plane of its own, whose etcd waits for the disk."""
+    """Reviews, budgets and metering, which need no cluster; admission; then each number of stacks against a
+    control plane of its own, whose etcd waits for the disk."""
     yield from reviews(max(plan.rounds.values()))
+    yield from versions(max(plan.rounds.values()))
     yield from metering(max(plan.rounds.values()))
     with _scene() as scene:
         quieten(scene.cluster)
         yield from admission(scene, max(plan.rounds.values()))
+        yield from reserving(scene, max(plan.rounds.values()))
     for count, rounds in plan.rounds.items():
         with _scene() as scene:
             quieten(scene.cluster)

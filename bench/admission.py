@@ -7,14 +7,11 @@ created as a dry run: nothing waits for the disk. It is let in: policies warn.
 
 import asyncio
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from math import nan
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -30,13 +27,12 @@ from aistack.govern.rules import reads_facts
 from aistack.kinds import AISTACK, Manifest
 from bench.measure import Measure, of_rounds, quantile
 from bench.reviews import POLICIES
-from bench.scene import Scene, metric
+from bench.scene import CPU, Scene, cpu_seconds, metric
 from tests import webhooks
 from tests.controllers import NAMESPACE, eventually
 from tests.controlplane import local_service
 from tests.registration import NAME, SERVICE, webhook_configuration
 
-CPU = "process_cpu_seconds_total"
 REQUESTS = 100
 """In one round of one arm, one after the other."""
 NOBODY, BY_SERVER, BY_WEBHOOK = "nobody asked", "the API server's own", "the webhook"
@@ -157,9 +153,9 @@ def _stack() -> bytes:
 
 def _round(scene: Scene, namespace: str, replica: webhooks.Replica) -> Round:
     server = next(each for each in scene.cluster.processes if each.name == "kube-apiserver")
-    before = _cpu(server.pid), metric(replica.process, CPU)
+    before = cpu_seconds(server.pid), metric(replica.process, CPU)
     seconds = asyncio.run(_seconds(scene, namespace))
-    after = _cpu(server.pid), metric(replica.process, CPU)
+    after = cpu_seconds(server.pid), metric(replica.process, CPU)
     return Round(seconds, after[0] - before[0], after[1] - before[1])
 
 
@@ -179,12 +175,3 @@ async def _request(session: aiohttp.ClientSession, path: str, body: bytes) -> fl
         text = await answer.read()
     assert answer.status == 201, text.decode()
     return time.perf_counter() - begun
-
-
-def _cpu(pid: int) -> float:
-    """Seconds that a process has used; NaN where it isn't Linux."""
-    stat = Path(f"/proc/{pid}/stat")
-    if not stat.exists():
-        return nan
-    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
-    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")

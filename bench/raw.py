@@ -38,17 +38,17 @@ def delete(manifest: Manifest) -> Sent:
     return Sent("DELETE", _path(manifest))
 
 
-def send(server: str, tls: ssl.SSLContext, requests: Sequence[Sent]) -> None:
-    """Sends all of them over 64 keep-alive connections, which are open before the first is sent.
+def send(server: str, tls: ssl.SSLContext, requests: Sequence[Sent], connections: int = CONNECTIONS) -> None:
+    """Sends all of them over keep-alive connections, which are open before the first is sent.
 
     aiohttp.ClientResponseError when the API server refuses one.
     """
-    asyncio.run(_send(server, tls, requests))
+    asyncio.run(_send(server, tls, requests, connections))
 
 
-async def _send(server: str, tls: ssl.SSLContext, requests: Sequence[Sent]) -> None:
+async def _send(server: str, tls: ssl.SSLContext, requests: Sequence[Sent], connections: int) -> None:
     waiting = iter(requests)
-    connector = aiohttp.TCPConnector(ssl=tls, limit=CONNECTIONS)
+    connector = aiohttp.TCPConnector(ssl=tls, limit=connections)
     async with aiohttp.ClientSession(server, connector=connector, raise_for_status=True) as session:
 
         async def connection() -> None:
@@ -59,8 +59,8 @@ async def _send(server: str, tls: ssl.SSLContext, requests: Sequence[Sent]) -> N
                 ) as answer:
                     await answer.read()
 
-        await asyncio.gather(*(_open(session) for _ in range(CONNECTIONS)))
-        await asyncio.gather(*(connection() for _ in range(CONNECTIONS)))
+        await asyncio.gather(*(_open(session) for _ in range(connections)))
+        await asyncio.gather(*(connection() for _ in range(connections)))
 
 
 async def _open(session: aiohttp.ClientSession) -> None:

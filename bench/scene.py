@@ -1,5 +1,6 @@
 """What is measured: a controller as a process of its own, and the stacks that it is given."""
 
+import os
 import secrets
 import time
 import urllib.request
@@ -20,6 +21,8 @@ from tests.controlplane import ControlPlane, Request
 from tests.controlplane.process import Process
 from tests.stacks import hosted, stack
 
+CPU = "process_cpu_seconds_total"
+"""The metric of seconds that one of our own processes has used."""
 QUIET_SECONDS = 1.0
 """Without a request for so long, the controller is done: it waits a quarter of a second for more events."""
 PATIENCE = 300.0
@@ -96,7 +99,7 @@ class Usage:
 
 
 def usage(process: Process) -> Usage:
-    return Usage(metric(process, "process_cpu_seconds_total"), _peak_memory(process.pid))
+    return Usage(metric(process, CPU), _peak_memory(process.pid))
 
 
 def memory_goal(count: int) -> float:
@@ -110,6 +113,15 @@ def metric(process: Process, name: str) -> float:
         families = list(text_string_to_metric_families(answer.read().decode()))
     values = [sample.value for family in families for sample in family.samples if sample.name == name]
     return sum(values) if values else nan
+
+
+def cpu_seconds(pid: int) -> float:
+    """Seconds that a process has used; NaN where it isn't Linux."""
+    stat = Path(f"/proc/{pid}/stat")
+    if not stat.exists():
+        return nan
+    user, system = stat.read_text().rpartition(")")[2].split()[11:13]
+    return (int(user) + int(system)) / os.sysconf("SC_CLK_TCK")
 
 
 def _peak_memory(pid: int) -> float:

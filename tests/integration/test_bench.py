@@ -28,6 +28,10 @@ def test_a_small_benchmark_counts_what_happened(tmp_path: Path) -> None:
     assert found["create: ours / raw", 2] > 0
     assert found["admission: 43 rules, the webhook / nobody asked: half within", 1] > 0
     assert found["admission: the webhook: its own CPU a request", 1] > 0
+    assert found["budget: one by one: writes of the budget a request", 1] == 1
+    assert 0 < found["budget: 64 at once: writes of the budget a request", 1] < 1
+    assert found["budget: 64 at once, under a budget / under none: half within", 1] > 0
+    assert found["budget: CPU of a write for one request", 4900] > 0
     assert found["ready: reads a stack", 1] == 0
     assert found["ready: children → stack, 99 % within", 1] > 0
 
