@@ -143,6 +143,7 @@ async def reconcile(
             observed.metered,
             before.cost,
             limits_status(intent.limits),
+            counted=intent.estimated,
         ),
         reservation=reservation,
         records=await record(replace(content, runs=True)),

@@ -300,6 +300,7 @@ def test_the_status_has_decimal_strings_and_names_what_is_unknown() -> None:
     assert known.monthly
     assert known.monthly.dump() == {"min": "6013.07", "expected": "6013.07", "max": "6013.07"}
     assert known.price_book == "cluster@2026-11-01"
+    assert known.counted is None, "nobody has said what budgets count"
     nothing = cost_status(estimate(priced(models=[managed()]), NO_PRICES))
     assert nothing.monthly is None
     assert nothing.unknown_prices[0] == "gateway: CPU: write compute[default] into a PriceBook in USD"
@@ -308,8 +309,11 @@ def test_the_status_has_decimal_strings_and_names_what_is_unknown() -> None:
 def test_the_largest_prices_and_numbers_still_fit_the_status() -> None:
     dearest = {**GPT, "inputPerMillion": "999999999999.999999", "outputPerMillion": "999999999999.999999"}
     traffic = {"requestsPerMonth": 10**12, "inputTokens": 10**9, "outputTokens": 10**9}
-    status = cost_status(estimate(priced(models=[managed()], traffic=traffic), prices(dearest)))
+    estimated = estimate(priced(models=[managed()], traffic=traffic), prices(dearest))
+    status = cost_status(estimated, counted=estimated)
     assert CostStatus.parse(status.dump()) == status
+    assert status.counted
+    assert status.counted.max == "999999999999.999999"
 
 
 def requested(manifest: Manifest) -> PodRequests:

@@ -71,6 +71,18 @@ async def test_estimate_and_break_even_stand_on_what_was_measured_and_the_reserv
     assert cluster.status["cost"]["throughput"][0]["tokensPerSecond"] == 250
 
 
+async def test_a_lost_reservation_is_made_again_to_the_millionth_whatever_was_measured() -> None:
+    cluster = Cluster()
+    await cluster.runs(None)
+    await cluster.runs(cluster.served(250))
+    ((held,), cluster.stored["care"]["status"]["stacks"]) = cluster.stored["care"]["status"]["stacks"], ()
+    cluster.ask(spec(accelerator={"class": "unknown"}))
+    await cluster.runs(None)
+    (again,) = cluster.stored["care"]["status"]["stacks"]
+    assert again["microUnits"] == held["microUnits"]
+    assert held["microUnits"] % 10_000, "it is no whole number of cents"
+
+
 async def test_what_other_replicas_have_served_says_nothing() -> None:
     cluster = Cluster()
     before = await cluster.runs(None)

@@ -186,6 +186,9 @@ class CostStatus(Model):
     monthly: MonthlyRange | None = None
     """The estimate for a month of 730 hours."""
 
+    counted: MonthlyRange | None = None
+    """What budgets count of it, to the millionth: the estimate without what was measured."""
+
     month_to_date: Amount | None = None
     """Spent since the month began."""
 

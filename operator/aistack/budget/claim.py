@@ -63,12 +63,13 @@ def standing_claim(stack: Metadata, status: AIStackStatus) -> Claim | None:
     """
     if not status.inventory or status.cost is None:
         return None
+    monthly = status.cost.counted or status.cost.monthly  # an older version said no more than cents
     return Claim(
         stack=f"{stack.namespace}/{stack.name}",
         uid=stack.uid,
         spec_hash=STANDING,
         currency=status.cost.currency,
-        monthly=_range(status.cost.monthly) if status.cost.monthly else same(0),
+        monthly=_range(monthly) if monthly else same(0),
         unknown=status.cost.unknown_prices,
     )
 

@@ -1,6 +1,6 @@
 """A month's cost of a stack, part by part, with every number's source."""
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Sequence, Set
 from dataclasses import dataclass
 from decimal import localcontext
 
@@ -10,7 +10,7 @@ from aistack.cost.assumptions import DEFAULTS, Assumed, Assumptions, used
 from aistack.cost.breakeven import BreakEven
 from aistack.cost.charges import Charge, charges
 from aistack.cost.limits import bounded, within_limits
-from aistack.cost.money import EXACT, MicroUnits, Range, cents, total
+from aistack.cost.money import EXACT, LARGEST, MicroUnits, Range, cents, exact, total
 from aistack.cost.prices import NO_PRICES, Prices, Unknown
 from aistack.observed import Metered
 from aistack.resolved import ResolvedStack
@@ -117,9 +117,12 @@ def cost_status(
     metered: Metered | None = None,
     before: CostStatus | None = None,
     limits: tuple[LimitStatus, ...] = (),
+    *,
+    counted: Estimate | None = None,
 ) -> CostStatus:
     """What a stack's status says of its cost; month to date and forecast are metered, not estimated.
 
+    `counted` is the estimate that budgets hold it to, which stands on nothing that was measured.
     While nobody knows them, as after a restart, they stay as they were said `before`.
     """
     monthly = estimated.monthly
@@ -127,7 +130,8 @@ def cost_status(
     said = before if before and before.currency == estimated.currency else CostStatus()
     return CostStatus(
         currency=estimated.currency,
-        monthly=_monthly(monthly) if monthly else None,
+        monthly=_monthly(monthly, cents) if monthly else None,
+        counted=_monthly(counted.monthly, exact) if counted and counted.monthly else None,
         month_to_date=cents(metered.spent) if metered else said.month_to_date,
         forecast=_forecast(metered) if metered else said.forecast,
         unread_since=metered.unread_since if metered else before.unread_since if before else None,
@@ -150,5 +154,6 @@ def _forecast(metered: Metered) -> str | None:
     return None if metered.forecast is None else cents(metered.forecast)
 
 
-def _monthly(cost: Range[MicroUnits]) -> MonthlyRange:
-    return MonthlyRange(min=cents(cost.min), expected=cents(cost.expected), max=cents(cost.max))
+def _monthly(cost: Range[MicroUnits], written: Callable[[MicroUnits], str]) -> MonthlyRange:
+    least, expected, most = (written(min(each, LARGEST)) for each in (cost.min, cost.expected, cost.max))
+    return MonthlyRange(min=least, expected=expected, max=most)
