@@ -87,6 +87,10 @@ def test_what_runs_costs_by_the_second_over_a_restart_and_stops_when_the_money_i
         assert len(capsys.readouterr().out.splitlines()) == 1 + len(bill)
         assert main([*alone, "--output=csv", "--last-month"]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 1, "there was none"
+        shares = ["spent", "support", f"--namespace={stacks.namespace}", alone[2]]
+        assert main(shares) == 0
+        assert "model/llama" in capsys.readouterr().out
+        assert main([*shares, "--last-month"]) == 2, "there was none"
         assert main(["budget", "--stack=nobody/knows", alone[2], "--output=csv"]) == 2
         assert "nothing is metered of it" in capsys.readouterr().err
         assert {row["ResourceName"]: float(row["BilledCost"]) > 0 for row in bill} == {

@@ -23,7 +23,7 @@ from aistack.cli.arguments import (
     add_output,
 )
 from aistack.cli.output import Exit, complain, emit
-from aistack.cli.running import add_cache, add_status, add_sync
+from aistack.cli.running import add_cache, add_spent, add_status, add_sync
 from aistack.errors import AIStackError
 from aistack.settings import Settings, read_settings
 
@@ -64,6 +64,7 @@ def build_parser() -> argparse.ArgumentParser:
     _budget(commands)
     _audit(commands)
     add_status(commands)
+    add_spent(commands)
     add_sync(commands)
     add_cache(commands)
     _controller(commands)

@@ -1,4 +1,4 @@
-"""What can be typed about a stack that runs: `aistack status`, `aistack sync`, `aistack cache`."""
+"""What can be typed about a stack that runs: `aistack status`, `spent`, `sync` and `cache`."""
 
 import argparse
 
@@ -20,6 +20,28 @@ def _run_status(arguments: argparse.Namespace) -> int:
     from aistack.cli.status import run
 
     return run(arguments.namespace, arguments.name, arguments.kubeconfig, arguments.output)
+
+
+def add_spent(commands: Commands) -> None:
+    parser = commands.add_parser(
+        "spent",
+        help="show what a stack has really cost this month, by part, client or route",
+        description="Shows what was metered. What a self-hosted model costs is shared out by the tokens that "
+        "clients and routes have had of it; what nobody has used is nobody's.",
+    )
+    add_stack(parser)
+    parser.add_argument("--by", choices=("component", "client", "route"), default="component")
+    parser.add_argument("--last-month", action="store_true", help="of the month before")
+    add_output(parser, "text", "json", "yaml", "csv")
+    parser.set_defaults(run=_run_spent)
+
+
+def _run_spent(arguments: argparse.Namespace) -> int:
+    from aistack.cli.spent import run
+
+    stack = f"{arguments.namespace}/{arguments.name}"
+    which = {"by": arguments.by, "last_month": arguments.last_month}
+    return run(stack, arguments.kubeconfig, arguments.output, **which)
 
 
 def add_sync(commands: Commands) -> None:

@@ -35,6 +35,10 @@ class Bill(NamedTuple):
     book: Book
     tally: Tally
 
+    @property
+    def title(self) -> str:
+        return f"{self.stack.namespace}/{self.stack.name}"
+
 
 @dataclass(frozen=True, slots=True)
 class Metered:
@@ -108,23 +112,31 @@ def difference(budget: AIBudget, metered: Metered) -> str:
 
 def of_stack(name: str, kubeconfig: str, *, last_month: bool) -> Exit:
     """Of `care/support`, whether or not a budget counts it."""
-    metered = asyncio.run(_metered(kubeconfig))
-    bills = [bill for uid in metered.books for bill in metered.bills(uid, last_month=last_month)]
-    found = [bill for bill in bills if _title(bill.stack) == name]
+    found = bills_of(name, kubeconfig, last_month=last_month)
     if not found:
         complain(f"AIStack {name}: nothing is metered of it; write it as namespace/name")
         return Exit.BAD_INPUT
     return _tell(found)
 
 
+def bills_of(name: str, kubeconfig: str, *, last_month: bool) -> list[Bill]:
+    """Those of `care/support`."""
+    metered = asyncio.run(_metered(kubeconfig))
+    bills = (bill for uid in metered.books for bill in metered.bills(uid, last_month=last_month))
+    return [bill for bill in bills if bill.title == name]
+
+
 def _tell(bills: Iterable[Bill]) -> Exit:
     """What has no price is told beside it."""
     told = list(bills)
     emit(table(row for bill in told for row in rows(bill.stack, bill.book, bill.tally, bill.tags)))
-    for bill in told:
-        for part in bill.tally.unpriced:
-            remark(f"{_title(bill.stack)}: {part} has no price and is left out")
+    remark(*(line for bill in told for line in gaps(bill)))
     return Exit.FINE
+
+
+def gaps(bill: Bill) -> Iterator[str]:
+    """What was used and is in no sum."""
+    return (f"{bill.title}: {part} has no price and is left out" for part in bill.tally.unpriced)
 
 
 async def _metered(kubeconfig: str) -> Metered:
@@ -134,10 +146,6 @@ async def _metered(kubeconfig: str) -> Metered:
     stacks = {stack.metadata.uid: stack for stack in _stacks(found)}
     books = {uid: book for uid, book in _books(kept, AISTACK, loaded) if uid in stacks}
     return Metered(stacks, books, dict(_books(kept, AIBUDGET, loaded_of_budget)))
-
-
-def _title(stack: StackRef) -> str:
-    return f"{stack.namespace}/{stack.name}"
 
 
 def _stacks(found: Sequence[Manifest]) -> Iterator[AIStack]:
