@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from aistack.admission.review import operator_users
 from aistack.cli.parser import main
 from tests import budgets, webhooks
-from tests.controllers import Stacks, eventually
+from tests.controllers import NAMESPACE, Stacks, eventually
 from tests.controlplane import CommandFailed, ControlPlane
 from tests.costs import book
 from tests.stacks import accelerator_class, hosted, stack
@@ -159,6 +160,17 @@ def test_a_dry_run_reserves_nothing_and_says_the_cost(stacks: Stacks, budget: Bu
     assert "a month costs 730.00 USD at least" in shown
     assert "1460.00 at most" in shown
     assert budget.get()["metadata"]["resourceVersion"] == before
+
+
+def test_a_create_under_a_name_that_is_taken_holds_nothing(stacks: Stacks, budget: Budget) -> None:
+    stacks.apply(costing(1))
+    budget.holds("730.00")
+    before = stacks.cluster.audit.mark()
+    placed = {**costing(1), "metadata": {"name": "support", "namespace": stacks.namespace}}
+    with pytest.raises(CommandFailed, match=r"\(AlreadyExists\)"):
+        stacks.cluster.kubectl("create", "--filename=-", input=json.dumps(placed))
+    asked = stacks.cluster.audit.requests(before, user=operator_users(NAMESPACE)[1])
+    assert [(each.verb, each.resource) for each in asked if each.verb != "watch"] == [("get", "aistacks")]
 
 
 def test_an_update_holds_the_larger_cost_until_it_is_rolled_out(stacks: Stacks, budget: Budget) -> None:

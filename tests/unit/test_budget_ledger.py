@@ -197,6 +197,18 @@ def test_a_stack_that_costs_more_than_a_number_can_hold_is_never_counted_as_less
         assert refused(huge, asked) is Reason.COST_TOO_LARGE
 
 
+def test_a_sum_that_the_status_can_not_say_is_still_the_sum_and_lets_nobody_in() -> None:
+    full = Ledger.of(budget(limit="999999999999.999999"))
+    for number in range(120):
+        full, _ = commit(full, claim(15_000_000_000, f"care/s{number}"), running=True)
+    assert full.reserved == 120 * MOST_HELD
+    status = full.status(AIBudgetStatus())
+    assert AIBudgetStatus.parse(status.dump()) == status
+    assert status.reserved == "999999999999.99", "the most that an amount says"
+    assert refused(full, claim(1)) is Reason.BUDGET_EXCEEDED
+    assert Ledger.of(budget(limit="999999999999.999999").model_copy(update={"status": status})) == full
+
+
 def test_what_runs_at_more_than_a_number_can_hold_is_counted_with_the_most_and_can_be_switched_off() -> None:
     huge = Ledger.of(budget(limit="9000000000"))
     runs, _ = commit(huge, claim(15_000_000_000), running=True)

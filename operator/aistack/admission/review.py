@@ -68,6 +68,8 @@ class Verdict:
     """Accelerator classes that the stack names and the catalog doesn't have: it may lag behind."""
     priced: Priced | None = None
     """What is to be reserved before the object is allowed."""
+    exists: bool = False
+    """It is refused because another object has its name."""
 
     @property
     def allowed(self) -> bool:
@@ -269,8 +271,8 @@ def _status(request: AdmissionRequest, verdict: Verdict) -> Manifest:
     heading = f"{request.kind.kind} {request.full_name}: {count} problem{'s' if count > 1 else ''}"
     more = [f"  … and {count - len(shown)} more"] if count > len(shown) else []
     return {
-        "code": 422,
-        "reason": "Invalid",
+        "code": 409 if verdict.exists else 422,
+        "reason": "AlreadyExists" if verdict.exists else "Invalid",
         "message": "\n".join([heading, *(f"  {line}" for line in shown), *more]),
         "details": {
             "group": request.kind.group,

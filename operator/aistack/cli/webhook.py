@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from aistack.accounts import Accounts
 from aistack.admission.certificate import ServingCertificate
 from aistack.admission.decision import decision, tell, tell_refused
+from aistack.admission.existing import unless_taken
 from aistack.admission.live import review_live
 from aistack.admission.request import AdmissionRequest
 from aistack.admission.reserving import reserve
@@ -75,6 +76,7 @@ async def _run(settings: Settings) -> None:
                 )
                 verdict = await review_live(request, platform, kube, operators)
                 verdict = await tried(request, verdict, trials)
+                verdict = await unless_taken(request, verdict, kube)
                 verdict = await reserve(request, verdict, platform, accounts)
             tell(decision(request, verdict, platform.policies.now), trail)
             return verdict
