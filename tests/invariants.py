@@ -100,6 +100,14 @@ CHANGES = {
     "embeddingModel and similarity belong to mode Semantic: write mode: Semantic, or leave them out": Change(
         {"mode": "Exact"}, {"mode": "Exact", "embeddingModel": None, "similarity": None}
     ),
+    "header belongs to by: Session; write that, or leave header out": Change(
+        {"by": "Prefix"}, {"by": "Prefix", "header": None}
+    ),
+    "prefixBytes belongs to by: Prefix; write that, or leave prefixBytes out": Change(
+        {"prefixBytes": 4096}, {"by": "Prefix", "header": None, "prefixBytes": 4096}
+    ),
+    "the gateway removes this header or writes it itself: write one of your clients', such as "
+    "x-session-id": Change({"header": "x-envoy-anything"}, {"header": "x-anything"}),
     "a store's engine can't change: write a second store and move the data": Change(
         {"engine": "milvus"}, {"replicas": 5}
     ),

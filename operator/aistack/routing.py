@@ -23,12 +23,21 @@ def routing_problems(spec: AIStackSpec, names: Names) -> Iterator[Problem]:
         yield from _long_context(f"{path}.longContextFallbacks", route, names)
         yield from _cache(f"{path}.cache", route, names)
         yield from _checks(path, route, names)
+        yield from _affinity(f"{path}.affinity", route, names)
 
 
 def routing_warnings(names: Names) -> Iterator[Problem]:
-    """What its owner may not have meant by a time limit."""
+    """What its owner may not have meant by a time limit, or an affinity."""
     for route in names.routes.values():
         models = [names.models[name] for name in members_of(route, names) if name in names.models]
+        hosted = [model.self_hosted for model in models if model.self_hosted]
+        if route.affinity and hosted and all(each.scaling.max == 1 for each in hosted):
+            yield Problem(
+                f"spec.gateway.routes[{route.name}].affinity",
+                Reason.INVALID_SPEC,
+                "none of its models has a second replica to choose from; write a scaling.max above 1, or "
+                "leave it out",
+            )
         if route.first_token_timeout and models and all(map(_may_sleep, models)):
             yield Problem(
                 f"spec.gateway.routes[{route.name}].firstTokenTimeout",
@@ -143,6 +152,25 @@ def _checks(path: str, route: Route, names: Names) -> Iterator[Problem]:
         if (task := _task(route, names)) not in {"chat", ""}:
             message = f"only chats are checked, and its models' task is {task}; leave it out"
             yield Problem(f"{path}.{field}", Reason.INVALID_SPEC, message)
+
+
+def _affinity(path: str, route: Route, names: Names) -> Iterator[Problem]:
+    if route.affinity is None:
+        return
+    models = [names.models[name] for name in members_of(route, names) if name in names.models]
+    if (task := _task(route, names)) not in {"chat", ""}:
+        message = f"only chats begin as earlier ones did, and its models' task is {task}; leave it out"
+        yield Problem(path, Reason.INVALID_SPEC, message)
+    if models and all(model.managed for model in models):
+        message = f"which of its machines answers for {models[0].name} only its provider knows; leave it out"
+        yield Problem(path, Reason.INVALID_SPEC, message)
+    if route.strategy == "leastBusy":
+        yield Problem(
+            path,
+            Reason.INVALID_SPEC,
+            "leastBusy asks the replica with the fewest requests, whatever it knows of them; write another "
+            "strategy, or leave affinity out",
+        )
 
 
 def _long_context(path: str, route: Route, names: Names) -> Iterator[Problem]:

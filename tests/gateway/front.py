@@ -21,6 +21,7 @@ from aistack.catalog import Traces
 from aistack.cost.prices import NO_PRICES, Prices
 from aistack.platform import with_prices
 from aistack.render.gateway.clusters import provider_name
+from aistack.render.gateway.envoy import extension
 from aistack.render.gateway.front import front_files
 from aistack.render.gateway.front_pod import envoy_arguments
 from aistack.render.gateway.neutral import neutral
@@ -73,6 +74,8 @@ class Front:
     cache_port: int = 0
     queue_port: int = 0
     redis_port: int = 0
+    names_port: int = 0
+    """Where a DNS server knows the models' Services; without it each is one replica on HOST."""
     drain_seconds: float = 10
     annotations: dict[str, str] = field(default_factory=dict)
     """The stack's."""
@@ -121,7 +124,9 @@ class Front:
             queue_address=lambda _: Address(HOST, self.queue_port),
             redis_address=lambda _: Address(HOST, self.redis_port),
             cache_address=lambda _: Address(HOST, self.cache_port),
-            model_address=lambda model: Address(HOST, self.ports[model.name]),
+            model_address=lambda model: Address(
+                model.name if self.names_port else HOST, self.ports[model.name]
+            ),
             provider_address=lambda provider: Address(HOST, self.ports[provider.address.host]),
         )
 
@@ -281,7 +286,19 @@ class Front:
 
     async def _start_envoy(self, spec: Mapping[str, Any]) -> None:
         arguments = envoy_arguments(neutral(resolved(**spec).gateway), self.site)
-        self.envoy = await self._run("envoy", [str(ENVOY), *arguments])
+        self.envoy = await self._run("envoy", [str(ENVOY), *arguments, *self._resolving()])
+
+    def _resolving(self) -> list[str]:
+        """The node's resolver, which Envoy would find in the node's files."""
+        if not self.names_port:
+            return []
+        server = {"socket_address": {"protocol": "UDP", "address": HOST, "port_value": self.names_port}}
+        resolver = extension(
+            "envoy.network.dns_resolver.cares",
+            "network.dns_resolver.cares.v3.CaresDnsResolverConfig",
+            resolvers=[server],
+        )
+        return ["--config-yaml", json.dumps({"typed_dns_resolver_config": resolver})]
 
     async def _start_loader(self) -> None:
         leaving = ("--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}")

@@ -28,6 +28,7 @@ class StandIn:
 
     name: str
     port: int = 0
+    host: str = "127.0.0.1"
     asked: list[Asked] = field(default_factory=list)
     status: int = 200
     """What requests are answered with; /health is well as long as the server runs."""
@@ -56,7 +57,7 @@ class StandIn:
         app.router.add_post("/{path:.*}", self._answer)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls, reuse_address=True)
+        site = web.TCPSite(self._runner, self.host, self.port, ssl_context=self.tls, reuse_address=True)
         await site.start()
         self.port = self._runner.addresses[0][1]
 

@@ -38,6 +38,7 @@ SPEC: dict[str, Any] = {
             route("falls-back", fallbacks=["mistral"], cache={"mode": "Exact"}),
             route("resting", cache={"mode": "Exact"}, whenDown={"message": "resting"}),
             route("fresh"),
+            route("session", cache={"mode": "Exact"}, affinity={"by": "Session", "header": "x-talk"}),
         ],
     },
 }
@@ -96,6 +97,20 @@ async def test_the_same_request_gets_the_same_answer_and_no_model_is_asked(
     assert was_kept(third)
     assert content(third) == content(again)
     assert len(llama.asked) == asked
+
+
+@pytest.mark.parametrize(
+    ("named", "headers"),
+    [({}, {"x-talk": "one"}), ({"prompt_cache_key": "one"}, {})],
+    ids=["in a header", "in the body"],
+)
+async def test_a_session_is_known_again_behind_the_adapter(
+    front: Front, llama: ChatModel, named: dict[str, Any], headers: dict[str, str]
+) -> None:
+    await say(front, "session", f"a turn {named}", headers=headers, **named)
+    [asked] = llama.asked
+    await front.logged(route="session.affine", client="web", bytesIn=len(asked.text))
+    assert asked.headers.get("x-talk") == headers.get("x-talk")
 
 
 async def test_a_stream_that_is_given_again_is_a_stream_and_says_its_usage(front: Front) -> None:

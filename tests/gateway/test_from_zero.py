@@ -33,6 +33,13 @@ SPEC: dict[str, Any] = {
             {"name": "hasty", **TARGET, "retries": 0, "timeout": "500ms"},
             {"name": "resting", **TARGET, "timeout": "500ms", "whenDown": {"message": RESTING}},
             {"name": "covered", **TARGET, "fallbacks": ["mistral"], "timeout": f"{PATIENCE:g}s"},
+            {
+                "name": "session",
+                **TARGET,
+                "fallbacks": ["mistral"],
+                "affinity": {"by": "Session"},
+                "timeout": f"{PATIENCE:g}s",
+            },
             {"name": "reserve", "targets": [{"model": "mistral"}], "fallbacks": ["sleepy"]},
         ]
     },
@@ -123,11 +130,14 @@ async def test_a_client_that_leaves_is_not_served(front: Front, sleepy: StandIn)
     assert [asked.body.get("user") for asked in sleepy.asked] == ["the next one"]
 
 
-async def test_a_fallback_answers_at_once_and_the_model_is_asked_for_all_the_same(front: Front) -> None:
+@pytest.mark.parametrize("route", ["covered", "session"])
+async def test_a_fallback_answers_at_once_and_the_model_is_asked_for_all_the_same(
+    front: Front, route: str
+) -> None:
     listener = Listener(front)
     assert await listener.look() is None
     begin = time.monotonic()
-    assert await front.answered_by("covered") == "mistral"
+    assert await front.answered_by(route, headers={"x-session-id": "one"}) == "mistral"
     assert time.monotonic() - begin < PATIENCE
 
     async def asked_for() -> bool:

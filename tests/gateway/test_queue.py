@@ -41,6 +41,7 @@ def spec(**queue: Any) -> dict[str, Any]:
         route("resting", whenDown={"message": "The assistant is resting."}),
         route("other", targets=[{"model": "mistral"}]),
         route("checked", guardrails=["PIIMask"]),
+        route("session", affinity={"by": "Session"}),
     ]
     models = [hosted("llama"), hosted("mistral")]
     return {"models": models, "gateway": {"clients": CLIENTS, "routes": routes, "queue": queue}}
@@ -147,6 +148,15 @@ async def test_a_request_that_nobody_can_answer_waits_and_is_answered_once(
         assert events(reply)[-1]["usage"]["prompt_tokens"] == 11
     assert len(llama.asked) == 1
     await asker.holds(0)
+
+
+async def test_a_session_is_known_again_behind_the_queue(asker: Asker, llama: ChatModel) -> None:
+    await asker.queue.start(PATIENT, asker.front.site)
+    asking = await asker.sent(model="session", headers={"x-session-id": "one"})
+    llama.recover()
+    assert (await asking).status == 200
+    await asker.front.logged(route="session.affine", client="web", status=BUSY)
+    await asker.front.logged(route="session.affine", client="web", status=200)
 
 
 async def test_models_that_nobody_reaches_are_waited_for(asker: Asker, llama: ChatModel) -> None:

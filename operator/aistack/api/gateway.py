@@ -194,6 +194,42 @@ class RouteCache(Model):
     """Client keeps answers of one client from another; default Client."""
 
 
+class RouteAffinity(Model):
+    """Requests that one replica of a self-hosted model answers while it has room, for it remembers how they
+    begin (vLLM's prefix cache): then the beginning is not computed again. A replica that has more than 1.25
+    times the mean number of these requests leaves further ones to others."""
+
+    invariants = (
+        Invariant(
+            "self.by == 'Session' || !has(self.header)",
+            "header belongs to by: Session; write that, or leave header out",
+        ),
+        Invariant(
+            "self.by == 'Prefix' || !has(self.prefixBytes)",
+            "prefixBytes belongs to by: Prefix; write that, or leave prefixBytes out",
+        ),
+        Invariant(
+            "!has(self.header) || !self.header.matches("
+            "'^(authorization|cookie|x-api-key|x-request-id|x-(aistack|envoy|litellm)-.*)$')",
+            "the gateway removes this header or writes it itself: write one of your clients', such as "
+            "x-session-id",
+        ),
+    )
+
+    by: Literal["Session", "Prefix"]
+    """Session: a client's requests with the same `header`, else with the same `prompt_cache_key` in their
+    bodies; one without either goes where it would without affinity. Prefix: chats whose messages are the same
+    to the end of the user's first one, as they are in all turns of a conversation, and plain completions
+    whose prompts begin alike, whoever asks."""
+
+    header: Name | None = None
+    """The request header that names a session, in lower-case letters; default x-session-id."""
+
+    prefix_bytes: Annotated[int, Field(ge=64, le=1024 * 1024)] | None = None
+    """How many bytes of its messages or prompt a request's beginning has at most. Fewer than a long system
+    prompt has keep together all that begin with it. Default 65536."""
+
+
 class WhenDown(Model):
     """What is answered when nothing else can answer."""
 
@@ -250,6 +286,9 @@ class Route(Model):
     retries: Annotated[int, Field(ge=0, le=10)] = 2
     """Attempts after the first; default 2. Every model is tried at least once, further attempts go to other
     replicas of the first."""
+
+    affinity: RouteAffinity | None = None
+    """Which requests the same replica answers; default none: each goes to the one with the fewest."""
 
     limits: RouteLimits = RouteLimits()
     """Limits over all clients."""

@@ -68,6 +68,17 @@ def with_large_answers() -> Manifest:
     return {LARGE_USAGE: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=LARGE_USAGE)}
 
 
+def with_script(name: str, context: Manifest) -> Manifest:
+    """A route's configuration of the same filter, for chats, which have no large answers: a script of the
+    route's own. The listener, a change of which renews the pods, stays as it is.
+    """
+    source = {"inline_string": _script(name)}
+    per_route = typed(
+        "extensions.filters.http.lua.v3.LuaPerRoute", source_code=source, filter_context=context
+    )
+    return {LARGE_USAGE: per_route}
+
+
 def change_body() -> Manifest:
     """The filter that runs body.lua; it leaves a request alone until a route says otherwise."""
     refusals = f"local UNCLEAR, BAD_STREAM = [[{as_text(UNCLEAR)}]], [[{as_text(BAD_STREAM)}]]\n"

@@ -8,6 +8,7 @@ from importlib import resources
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import UNKNOWN_MODEL
+from aistack.render.gateway.affinity import by_hash
 from aistack.render.gateway.degradation import last_answer_name
 from aistack.render.gateway.envoy import MAX_BODY, extension, socket_address
 from aistack.render.gateway.interception import interception_host, outer_name
@@ -36,6 +37,7 @@ ADAPTER_OR_MODELS = "adapter-or-models"
 def clusters(gateway: NeutralGateway, site: Site) -> list[Manifest]:
     found = [_target(model, site) for model in gateway.models]
     found += [pool(models, site) for models in _together(gateway)]
+    found += [affine_pool(model, site) for model in _affine(gateway)]
     found += [provider(model, site) for model in gateway.direct]
     if gateway.adapted or gateway.intercepted:
         found.append(part("adapter", site.adapter_address(gateway.stack)))
@@ -62,6 +64,11 @@ def attempt_name(attempt: Attempt) -> str:
     return f"models-{hashlib.sha256(names.encode()).hexdigest()[:12]}"
 
 
+def affine_name(model: SelfHostedModel) -> str:
+    """The cluster of the same replicas, chosen by what a request has in common with others."""
+    return f"affine-{model.name}"
+
+
 def provider_name(model: ManagedModel) -> str:
     """The cluster behind the egress listener; also the name of the model's key."""
     if model.needs_adapter:
@@ -75,18 +82,32 @@ def egress_host(model: ManagedModel) -> str:
     return f"{model.name}.managed"
 
 
-def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool) -> str:
+def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool, affine: bool = False) -> str:
     """Made from what it is: a changed list is a new cluster, so no route ever meets it half changed."""
     hold = "hold" if _holds(route, stream) else ""
-    members = " ".join((*_members(route, choice, stream), hold))
+    members = " ".join((*_members(route, choice, stream, affine), hold))
     return f"attempts-{hashlib.sha256(members.encode()).hexdigest()[:12]}"
 
 
-def _members(route: NeutralRoute, choice: Choice, stream: bool) -> list[str]:
+def _members(route: NeutralRoute, choice: Choice, stream: bool, affine: bool) -> list[str]:
     """The clusters that are tried in order."""
+    pools = _affine_first(choice.attempts) if affine else map(attempt_name, choice.attempts)
     waiting = [waiting_name(choice.waits_for)] if choice.waits_for else []
     last = [] if route.last_answer is None else [last_answer_name(route, stream=stream)]
-    return [*map(attempt_name, choice.attempts), *waiting, *last]
+    return [*pools, *waiting, *last]
+
+
+def _affine_first(attempts: tuple[Attempt, ...]) -> Iterator[str]:
+    """A model's further attempts go to its least busy replicas: by affinity all of them would come back to
+    one that fails at once, for it alone has room. A cluster leaves out only whom it has asked itself, so the
+    second may be at the replica of the first, and the third is at another one than the second.
+    """
+    for position, attempt in enumerate(attempts):
+        match attempt:
+            case (SelfHostedModel() as model,) if attempt not in attempts[:position]:
+                yield affine_name(model)
+            case _:
+                yield attempt_name(attempt)
 
 
 def _holds(route: NeutralRoute, stream: bool) -> bool:
@@ -97,6 +118,8 @@ def _lists(route: NeutralRoute) -> Iterator[Manifest]:
     for choice in (*route.choices, *route.long_choices):
         for stream in (False, True) if route.streams else (False,):
             yield attempts_in_order(route, choice, stream=stream)
+            if route.affinity:
+                yield attempts_in_order(route, choice, stream=stream, affine=True)
 
 
 def _ways_to_adapter(route: NeutralRoute) -> Iterator[Manifest]:
@@ -130,9 +153,30 @@ def _together(gateway: NeutralGateway) -> Iterator[Attempt]:
     yield from {attempt_name(attempt): attempt for attempt in attempts if len(attempt) > 1}.values()
 
 
+def _affine(gateway: NeutralGateway) -> Iterator[SelfHostedModel]:
+    """The models that some request comes to by affinity, each once."""
+    routes = [route for route in gateway.routes if route.affinity]
+    choices = [choice for route in routes for choice in (*route.choices, *route.long_choices)]
+    reached = {attempt_name(attempt) for choice in choices for attempt in choice.attempts}
+    for model in gateway.models:
+        if isinstance(model, SelfHostedModel) and target_name(model) in reached:
+            yield model
+
+
 def pool(models: Attempt, site: Site) -> Manifest:
-    """The ready replicas behind headless Services, looked up again and again and health-checked; a request
-    goes to the one with the fewest.
+    """A request goes to the replica with the fewest."""
+    return _pool(attempt_name(models), models, site, _least_busy())
+
+
+def affine_pool(model: SelfHostedModel, site: Site) -> Manifest:
+    """The same replicas once more, for a cluster of Envoy's chooses in one way only, and without a hash this
+    one would choose at random. Each is asked for its health twice as often.
+    """
+    return _pool(affine_name(model), (model,), site, by_hash())
+
+
+def _pool(name: str, models: Attempt, site: Site, policy: Manifest) -> Manifest:
+    """The ready replicas behind headless Services, looked up again and again and health-checked.
 
     A pool whose replicas are all unhealthy counts as empty, and its attempts go to the next model. An answer
     of 500 does not eject a replica: one client's bad request must not take a model from everybody. One that
@@ -141,10 +185,10 @@ def pool(models: Attempt, site: Site) -> Manifest:
     hosted = [model for model in models if isinstance(model, SelfHostedModel)]
     endpoints = {model.name: {"address": socket_address(site.model_address(model))} for model in hosted}
     return {
-        **cluster(attempt_name(models), endpoints),
+        **cluster(name, endpoints),
         **_looked_up_often(len(endpoints)),
         "connect_timeout": "1s",
-        "load_balancing_policy": {"policies": [{"typed_extension_config": _least_busy()}]},
+        "load_balancing_policy": {"policies": [{"typed_extension_config": policy}]},
         "health_checks": [
             {
                 "timeout": "2s",
@@ -239,14 +283,15 @@ def part(name: str, address: Address) -> Manifest:
     }
 
 
-def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool) -> Manifest:
+def attempts_in_order(route: NeutralRoute, choice: Choice, *, stream: bool, affine: bool = False) -> Manifest:
     """Attempt n goes to member n; members without a healthy replica are skipped at once.
 
     A stream's headers wait for its first byte where the first token has a timeout: one for headers is then
     one for the first token.
     """
     filters = {"typed_extension_protocol_options": upstream_filters([_hold(), codec()])}
-    attempts = in_order(attempts_name(route, choice, stream=stream), _members(route, choice, stream))
+    name = attempts_name(route, choice, stream=stream, affine=affine)
+    attempts = in_order(name, _members(route, choice, stream, affine))
     return {**attempts, **(filters if _holds(route, stream) else {})}
 
 

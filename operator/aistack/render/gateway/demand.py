@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from aistack.render.gateway.clusters import attempt_name, attempts_name, target_name
+from aistack.render.gateway.clusters import affine_name, attempt_name, attempts_name, target_name
 from aistack.render.gateway.neutral import Choice, NeutralGateway, NeutralRoute, neutral
 from aistack.render.gateway.waiting import waiting_name
 from aistack.resolved import ResolvedGateway, SelfHostedModel
@@ -34,11 +34,15 @@ def _sleeper(model: SelfHostedModel, gateway: NeutralGateway) -> Sleeper:
     choices = [(route, choice) for route in gateway.routes for choice in _choices(route)]
     pools = {attempt_name(each) for _, choice in choices for each in choice.attempts if model in each}
     pools.add(target_name(model))
+    pools |= {
+        affine_name(model) for route, choice in choices if route.affinity and (model,) in choice.attempts
+    }
     lists = {
-        attempts_name(route, choice, stream=stream)
+        attempts_name(route, choice, stream=stream, affine=affine)
         for route, choice in choices
         if model in choice.asked_first
         for stream in (False, True)
+        for affine in {False, bool(route.affinity)}
     }
     idle_after = model.hosted.scaling.to_zero_after
     return Sleeper(

@@ -16,7 +16,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import CACHE_PATIENCE, embedding_name, interception_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, literal
 from aistack.render.gateway.guardrails import guardrails_of
-from aistack.render.gateway.neutral import NeutralRoute, Similar
+from aistack.render.gateway.neutral import NeutralRoute, Session, Similar
 from aistack.resolved import ManagedModel, ResolvedModel
 
 MARK = "intercept"
@@ -39,6 +39,8 @@ def mark() -> Manifest:
 def orders(route: NeutralRoute) -> list[Manifest]:
     """The headers that a request of the route takes along."""
     order: Manifest = {"model": interception_name(route), "guardrails": list(guardrails_of(route))}
+    if isinstance(route.affinity, Session):
+        order["session"] = route.affinity.header
     if route.kept:
         order["cache"] = {
             "seconds": route.kept.seconds,

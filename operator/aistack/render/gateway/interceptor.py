@@ -154,7 +154,9 @@ class Interceptor(CustomLogger):  # type: ignore[misc] # LiteLLM is in its own i
             **_keeping(keep, [order["model"], call_type], client, asked),
             "model": f"{order['model']}.text" if is_text else order["model"],
             "extra_body": beside,
-            "extra_headers": {CLIENT: client} if client else {},
+            "extra_headers": {
+                name: headers[name] for name in (CLIENT, order.get("session")) if headers.get(name)
+            },
             "disable_fallbacks": True,
             "num_retries": 0,
         }

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TypeGuard
 
-from aistack.api.gateway import Client, Queue
+from aistack.api.gateway import Client, Queue, RouteAffinity
 from aistack.labels import purge_annotation
 from aistack.resolved import (
     ManagedModel,
@@ -26,6 +26,9 @@ token, code about 3: that leaves room for the answer, and little is underestimat
 for nothing costs more; one that isn't sent on would fail.
 """
 SIMILARITY = 0.92
+SESSION_HEADER = "x-session-id"
+PREFIX_BYTES = 64 * 1024
+"""More than most system prompts have: conversations that only these begin alike are told apart."""
 EMBEDDING_PATIENCE = 1.0
 SMALLEST_CONTEXT = 512
 """Tokens that every embedding model in use reads: that of BERT, of which the small ones are made."""
@@ -83,6 +86,21 @@ class Similar:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """Requests belong together that name the same session, in a header or in their body, for one client."""
+
+    header: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """Requests belong together that begin alike."""
+
+    bytes: int
+    """At most so many of a request are its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
 class NeutralRoute:
     """A model name that clients use. Times are in seconds.
 
@@ -116,6 +134,8 @@ class NeutralRoute:
     """What is checked of its requests and answers: `PIIMask`, `PromptInjection`."""
     denied_words: tuple[str, ...] = ()
     """What neither may contain."""
+    affinity: Session | Prefix | None = None
+    """Which requests the same replica answers while it has room; None is none."""
     longest_wait: float | None = None
     """Seconds in the queue, when every attempt has failed; None is no queue."""
     stopped: bool = False
@@ -264,7 +284,14 @@ def _neutral(route: ResolvedRoute, gateway: ResolvedGateway, annotations: Mappin
         guardrails=spec.guardrails,
         denied_words=spec.denied_words,
         kept=_kept(route, gateway, annotations) if route.is_cached else None,
+        affinity=_affinity(spec.affinity) if spec.affinity else None,
     )
+
+
+def _affinity(spec: RouteAffinity) -> Session | Prefix:
+    if spec.by == "Session":
+        return Session(spec.header or SESSION_HEADER)
+    return Prefix(spec.prefix_bytes or PREFIX_BYTES)
 
 
 def _kept(route: ResolvedRoute, gateway: ResolvedGateway, annotations: Mapping[str, str]) -> Kept:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.affinity import AFFINE, find_key, hash_policy
 from aistack.render.gateway.body import read_by_one_meaning, with_large_answers, without_usage
 from aistack.render.gateway.clusters import attempts_name, target_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
@@ -135,11 +136,11 @@ def route_entries(route: NeutralRoute) -> Iterator[Manifest]:
     if route.intercepted:
         yield from _outer_entries(route)
     if not route.long_choices:
-        yield from _entries(route, route.name, route.choices)
+        yield from _answering(route, route.name, route.choices)
         return
     length = {"name": "content-length", "range_match": {"start": 0, "end": route.longest_body + 1}}
-    yield from _entries(route, route.name, route.choices, headers=[length])
-    yield from _entries(route, f"{route.name}-long", route.long_choices)
+    yield from _answering(route, route.name, route.choices, headers=[length])
+    yield from _answering(route, f"{route.name}-long", route.long_choices)
 
 
 def embedding_entries(route: NeutralRoute) -> Iterator[Manifest]:
@@ -203,8 +204,14 @@ def _outer_entries(route: NeutralRoute) -> Iterator[Manifest]:
 
 def _marked(entry: Manifest) -> Manifest:
     """Only for what comes from clients."""
-    marked = _metadata(MARK, {"bool_match": True})
-    match = {**entry["match"], "dynamic_metadata": [marked, *entry["match"]["dynamic_metadata"]]}
+    return _with_metadata(entry, MARK, {"bool_match": True})
+
+
+def _with_metadata(entry: Manifest, key: str, value: Manifest) -> Manifest:
+    match = {
+        **entry["match"],
+        "dynamic_metadata": [_metadata(key, value), *entry["match"]["dynamic_metadata"]],
+    }
     return {**entry, "match": match}
 
 
@@ -221,6 +228,25 @@ def _stop(route: NeutralRoute) -> Manifest:
         **_refusal(route.name, match, MODEL_SPENT, MONEY_SPENT),
         "typed_per_filter_config": _permission(route),
     }
+
+
+def _answering(
+    route: NeutralRoute, name: str, choices: tuple[Choice, ...], **conditions: object
+) -> Iterator[Manifest]:
+    """A request of an affine route meets an ordinary entry first, whose script finds what it has in common
+    with others; if that is anything, it is looked up again, and meets an entry of the others.
+    """
+    if route.affinity is None:
+        yield from _entries(route, name, choices, **conditions)
+        return
+    for entry in _entries(route, f"{name}.affine", choices, **conditions):
+        action = _affine_action(route, choices, stream=entry["name"].endswith("-stream"))
+        yield {**_with_metadata(entry, AFFINE, {"present_match": True}), "route": action}
+    for entry in _entries(route, name, choices, **conditions):
+        yield {
+            **entry,
+            "typed_per_filter_config": entry["typed_per_filter_config"] | find_key(route.affinity),
+        }
 
 
 def _entries(
@@ -250,6 +276,26 @@ def _entries(
     yield entry([], stream=False)
 
 
+def _affine_action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:
+    """What belongs together goes to the same target, too."""
+    weighted = _weighted(route, choices, stream=stream, affine=True)
+    hashed = {"use_hash_policy": True} if len(weighted) > 1 else {}
+    return {
+        **_action(route, choices, stream=stream),
+        "weighted_clusters": {"clusters": weighted, **hashed},
+        "hash_policy": hash_policy(),
+    }
+
+
+def _weighted(
+    route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool, affine: bool = False
+) -> list[Manifest]:
+    return [
+        {"name": attempts_name(route, choice, stream=stream, affine=affine), "weight": choice.weight}
+        for choice in choices
+    ]
+
+
 def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -> Manifest:
     """A stream that has begun is not cut. An exchange in which nothing moves is ended after as long as all
     attempts may take.
@@ -257,11 +303,8 @@ def _action(route: NeutralRoute, choices: tuple[Choice, ...], *, stream: bool) -
     attempts = route.attempts(choices)
     longest = duration(route.timeout * attempts)
     begin = route.first_token_timeout or route.timeout
-    weighted = [
-        {"name": attempts_name(route, choice, stream=stream), "weight": choice.weight} for choice in choices
-    ]
     return {
-        "weighted_clusters": {"clusters": weighted},
+        "weighted_clusters": {"clusters": _weighted(route, choices, stream=stream)},
         "timeout": "0s" if stream else longest,
         "idle_timeout": longest,
         "auto_host_rewrite": True,
