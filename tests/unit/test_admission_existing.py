@@ -29,9 +29,11 @@ class Cluster(Server):
         self.asked += 1
         return self.stacks.get(name) or await super().get(kind, namespace, name)
 
-    async def judged(self, **request: Any) -> tuple[Verdict, dict[str, Any]]:
+    async def judged(self, written: str = "Update", **request: Any) -> tuple[Verdict, dict[str, Any]]:
         """A create of care/support with the uid `new`: the verdict and the answer."""
-        sent = AdmissionReview.model_validate(reviews.review(stack(), **request)).request
+        managed = [{"manager": "kubectl", "operation": written}]
+        asked = {**stack(), "metadata": {**stack()["metadata"], "uid": "new", "managedFields": managed}}
+        sent = AdmissionReview.model_validate(reviews.review(asked, **request)).request
         counting = tuple(AIBudget.parse(each) for each in self.stored.values())
         wanted = Priced(None, claim(10, uid="new"), counting)
         verdict = await unless_taken(sent, Verdict(priced=wanted), self)
@@ -60,8 +62,12 @@ async def test_a_create_that_may_come_through_is_let_on(held: str, there: str, a
     assert (verdict.allowed, cluster.asked) == (True, asked), why
 
 
-@pytest.mark.parametrize("request_", [{"dryRun": True}, {"operation": "UPDATE"}], ids=["dry run", "update"])
-async def test_what_holds_nothing_or_changes_what_is_there_is_let_on(request_: dict[str, Any]) -> None:
+@pytest.mark.parametrize(
+    "request_",
+    [{"dryRun": True}, {"operation": "UPDATE"}, {"written": "Apply"}],
+    ids=["dry run", "update", "server-side apply"],
+)
+async def test_what_holds_nothing_or_may_change_what_is_there_is_let_on(request_: dict[str, Any]) -> None:
     cluster = Cluster(held="old", there="old")
     verdict, _ = await cluster.judged(**request_)
     assert (verdict.allowed, cluster.asked) == (True, 0)

@@ -7,6 +7,9 @@ request. So a budget's entry of another stack of that name is only reason to ask
 shows one, it was there during the request, and the answer is the API server's own, as if it had looked then;
 one that is deleted right after makes this answer no wrong one. Nothing is let in by it, and where the object
 is gone or no entry is known yet, the money is held as for any other create.
+
+A server-side apply creates or changes: where somebody else was first, the API server goes on with a change by
+itself, so such a create is let on.
 """
 
 from dataclasses import replace
@@ -23,10 +26,15 @@ async def unless_taken(request: AdmissionRequest, verdict: Verdict, kube: Kube) 
     wanted = verdict.priced
     if request.operation != "CREATE" or request.dry_run or not verdict.allowed or wanted is None:
         return verdict
-    if not _may_be_taken(wanted) or not await _exists(wanted, kube):
+    if _is_applied(request) or not _may_be_taken(wanted) or not await _exists(wanted, kube):
         return verdict
     problem = f"metadata.name: AIStack {wanted.claim.stack} already exists; change it, or write another name"
     return replace(verdict, problems=(problem,), exists=True)
+
+
+def _is_applied(request: AdmissionRequest) -> bool:
+    managed = request.object["metadata"].get("managedFields", ())
+    return any(each.get("operation") == "Apply" for each in managed)
 
 
 def _may_be_taken(wanted: Priced) -> bool:
