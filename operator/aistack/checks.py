@@ -6,6 +6,7 @@ from aistack.api import Reason
 from aistack.api.stack import AIStackSpec
 from aistack.catalog import Catalog
 from aistack.hosting import hosting_problems, hosting_warnings
+from aistack.logsink import sink_problems
 from aistack.problem import Problem
 from aistack.providers import provider_problems, provider_warnings
 from aistack.references import Names, unreached_models
@@ -17,6 +18,7 @@ def problems(spec: AIStackSpec, names: Names, catalog: Catalog) -> Iterator[Prob
     yield from hosting_problems(spec, catalog)
     yield from provider_problems(spec)
     yield from routing_problems(spec, names)
+    yield from sink_problems(spec)
     for path, message in unsupported_fields(spec):
         yield Problem(path, Reason.NOT_SUPPORTED, message)
 

@@ -38,6 +38,14 @@ def service_namespace(host: str, own: str) -> str | None:
     return rest[0] if rest[1:2] == ["svc"] else None
 
 
+def is_inside(host: str) -> bool:
+    """Whether a host is a Service of the cluster, or in a private network."""
+    try:
+        return ipaddress.ip_address(host).is_private
+    except ValueError:
+        return service_namespace(host, "own") is not None
+
+
 def _is_own(host: str) -> bool:
     """Loopback, or link-local as the cloud's metadata server is: a gateway must not fetch its tokens."""
     try:

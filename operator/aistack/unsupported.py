@@ -61,8 +61,6 @@ def _in_gateway(gateway: Gateway) -> Iterator[tuple[str, str]]:
         yield f"{path}.engine", f"{gateway.engine} is not served by this version; write Envoy"
     if gateway.expose.type == "ClusterIP" and gateway.expose.host:
         yield f"{path}.expose.host", "type ClusterIP publishes no host; leave it out"
-    if gateway.logging.retention or gateway.logging.sink or gateway.logging.redact:
-        yield f"{path}.logging", LATER
     if gateway.queue:
         yield from _in_queue(f"{path}.queue", gateway.queue)
     for route in gateway.routes:

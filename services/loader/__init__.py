@@ -4,7 +4,7 @@ A stack's ConfigMap and the keys of its Secrets are mounted into the pod and cha
 what belongs together in no safe order: a route may go live before the cluster that it names. So the loader
 writes Envoy's files one after the other, and waits each time until Envoy has confirmed what it got:
 
-1. keys,
+1. keys and the secret of the log sink,
 2. clusters, the old ones and the new ones,
 3. ways out to providers (egress), the old ones and the new ones,
 4. routes: now it is live,

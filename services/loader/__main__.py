@@ -36,6 +36,7 @@ def main(arguments: list[str] | None = None) -> int:
     server = serve(state, admin, options.port)
     follow(places, admin, state, ending, options.drain_seconds)
     drain(admin, state, options.leave_seconds, options.drain_seconds)
+    time.sleep(options.log_seconds)
     server.shutdown()
     return 0
 
@@ -142,6 +143,9 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
         "--leave-seconds", type=float, default=10, help="how long new requests may still come"
     )
     parser.add_argument("--drain-seconds", type=float, default=3600, help="how long requests may take to end")
+    parser.add_argument(
+        "--log-seconds", type=float, default=0, help="how long what is logged of them takes to the sink"
+    )
     return parser.parse_args(arguments)
 
 

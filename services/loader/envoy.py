@@ -6,7 +6,15 @@ from pathlib import Path
 
 WAITING = "^cluster%5C.waiting-[^.]*%5C.upstream_rq_active$"
 """Requests that wait for a model that is at zero, or are answered after they have."""
-ACTIVE = "envoy_cluster_upstream_rq_active"
+LOGS = "^access_logs%5C.open_telemetry_access_log%5C.logs_(written|dropped)$"
+"""What of the log its sink has taken, and what is lost."""
+OURS = {
+    "envoy_aistack_": "aistack_",
+    "envoy_cluster_upstream_rq_active": "aistack_waiting_requests",
+    "envoy_access_logs_open_telemetry_access_log_logs_written": "aistack_sink_records_written_total",
+    "envoy_access_logs_open_telemetry_access_log_logs_dropped": "aistack_sink_records_dropped_total",
+}
+"""Names of metrics, by Envoy's."""
 DEMAND = "^cluster%5C.(attempts|models?|waiting)-[^.]*%5C.upstream_rq_(active|completed|total)$"
 
 
@@ -33,8 +41,9 @@ class Admin:
 
     def metrics(self) -> str:
         """What Envoy counts of requests, in Prometheus' text format; its own prefix is left out."""
-        _, text = self._request("GET", f"/stats/prometheus?filter=^aistack|{WAITING}")
-        text = text.replace("envoy_aistack_", "aistack_").replace(ACTIVE, "aistack_waiting_requests")
+        _, text = self._request("GET", f"/stats/prometheus?filter=^aistack|{WAITING}|{LOGS}")
+        for name, ours in OURS.items():
+            text = text.replace(name, ours)
         return text.replace('{envoy_cluster_name="waiting-', '{model="')
 
     def demand(self) -> dict[str, int]:

@@ -24,16 +24,19 @@ def clients_file(clients: Mapping[str, str]) -> str:
     )
 
 
-def provider_file(name: str, key: str) -> str:
-    """A provider's key under the name that its cluster asks for."""
+def secrets_file(keys: Mapping[str, str]) -> str:
+    """Keys of providers, or the log sink's, under the names that their clusters ask for."""
     return _resources(
-        {
-            "@type": f"{TYPE}.extensions.transport_sockets.tls.v3.Secret",
-            "name": name,
-            "generic_secret": {"secret": {"inline_string": key}},
-        }
+        *(
+            {
+                "@type": f"{TYPE}.extensions.transport_sockets.tls.v3.Secret",
+                "name": name,
+                "generic_secret": {"secret": {"inline_string": key}},
+            }
+            for name, key in keys.items()
+        )
     )
 
 
-def _resources(resource: Mapping[str, object]) -> str:
-    return json.dumps({"resources": [resource]})
+def _resources(*resources: Mapping[str, object]) -> str:
+    return json.dumps({"resources": resources})

@@ -18,8 +18,8 @@ class Places:
     config: Path
     """The mounted ConfigMap."""
     keys: Path
-    """The mounted Secrets: `clients/<client>` and `providers/<model>/<name of the key in Envoy>`; may be
-    absent."""
+    """The mounted Secrets: `clients/<client>`, `providers/<model>/<name of the key in Envoy>` and
+    `sink/<its name in Envoy>`; may be absent."""
     live: Path
     """In memory: where Envoy reads its files and listens for the loader."""
 
@@ -33,6 +33,8 @@ class Snapshot:
     """Client name → key."""
     providers: Mapping[str, str] = field(repr=False)
     """Name of a provider's key in Envoy → key."""
+    sink: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The same of the log sink's; empty where it wants none."""
 
     @property
     def version(self) -> str:
@@ -59,15 +61,18 @@ def read_mounts(places: Places) -> Snapshot:
     key_root = _current(places.keys)
     try:
         files = {name: (found / name).read_text() for name in CONFIGURATION}
-        of_clients, of_providers = (sorted(key_root.glob(name)) for name in ("clients/*", "providers/*/*"))
+        of_clients, of_providers, of_sink = (
+            sorted(key_root.glob(name)) for name in ("clients/*", "providers/*/*", "sink/*")
+        )
         clients = {path.name: _key(path, f"client {path.name}") for path in of_clients}
         providers = {path.name: _key(path, f"provider {path.parent.name}") for path in of_providers}
+        sink = {path.name: _secret(path, "the secret of the log sink") for path in of_sink}
     except OSError as error:
         raise _absent(error) from error
     if (_current(places.config), _current(places.keys)) != (found, key_root):
         raise BadMount("the mounts changed while they were read")
     _refuse_shared(clients)
-    return Snapshot(files, clients, providers)
+    return Snapshot(files, clients, providers, sink)
 
 
 def _absent(error: OSError) -> BadMount:
@@ -81,15 +86,23 @@ def _current(mount: Path) -> Path:
 
 def _key(path: Path, owner: str) -> str:
     name = f"the key of {owner}"
+    key = _secret(path, name)
+    if " " in key:
+        raise BadMount(f"{name} has spaces in it; write one without into its Secret")
+    return key
+
+
+def _secret(path: Path, name: str) -> str:
+    """What can be the value of a header."""
     try:
-        key = path.read_bytes().decode("ascii").strip()
+        secret = path.read_bytes().decode("ascii").strip()
     except UnicodeDecodeError as error:
         raise BadMount(f"{name} is not ASCII; write another one into its Secret") from error
-    if not key:
+    if not secret:
         raise BadMount(f"{name} is empty; write one into its Secret")
-    if not key.isprintable() or " " in key:
-        raise BadMount(f"{name} has spaces or control characters in it; write one without into its Secret")
-    return key
+    if not secret.isprintable():
+        raise BadMount(f"{name} has control characters in it; write one without into its Secret")
+    return secret
 
 
 def _refuse_shared(clients: Mapping[str, str]) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loader.envoy import Admin
-from loader.keys import clients_file, provider_file
+from loader.keys import clients_file, secrets_file
 from loader.mounts import BadMount, Snapshot
 
 CONFIRM_SECONDS = 60.0
@@ -96,7 +96,8 @@ def write_keys(wanted: Snapshot, live: Path) -> None:
     """Envoy reads key files by itself as soon as they are there."""
     _write(live / "clients.json", clients_file(wanted.clients))
     for name, key in wanted.providers.items():
-        _write(live / f"{name}.json", provider_file(name, key))
+        _write(live / f"{name}.json", secrets_file({name: key}))
+    _write(live / "sink.json", secrets_file(wanted.sink))
 
 
 def remove_unused_keys(wanted: Snapshot, live: Path) -> None:

@@ -1,13 +1,15 @@
 """A small OpenTelemetry collector: what is sent to it by OTLP over HTTP, read from the wire.
 
-The message's shape: https://github.com/open-telemetry/opentelemetry-proto, trace.proto; the wire's:
-https://protobuf.dev/programming-guides/encoding.
+The messages' shape: https://github.com/open-telemetry/opentelemetry-proto, trace.proto and logs.proto; the
+wire's: https://protobuf.dev/programming-guides/encoding.
 """
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from multidict import CIMultiDictProxy
 
 Field = tuple[int, int | bytes]
 """The number of a field, and its value."""
@@ -26,11 +28,24 @@ class Span:
     attributes: dict[str, str]
 
 
+@dataclass(frozen=True)
+class Record:
+    """One of a log."""
+
+    nanoseconds: int
+    """When, since 1970."""
+    attributes: dict[str, str]
+    resource: dict[str, str]
+    """Whose log it is."""
+
+
 @dataclass
 class Collector:
-    """Remembers the bodies that it was sent."""
+    """Remembers what it was sent."""
 
+    tls: ssl.SSLContext | None = None
     bodies: list[bytes] = field(default_factory=list)
+    headers: list[CIMultiDictProxy[str]] = field(default_factory=list)
     port: int = 0
     _runner: web.AppRunner | None = None
 
@@ -38,12 +53,18 @@ class Collector:
     def spans(self) -> list[Span]:
         return [span for body in self.bodies for span in _spans(body)]
 
+    @property
+    def records(self) -> list[Record]:
+        return [record for body in self.bodies for record in _records(body)]
+
     async def start(self) -> None:
+        """Another time on the same port."""
         app = web.Application()
         app.router.add_post("/v1/traces", self._take)
+        app.router.add_post("/v1/logs", self._take)
         self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self.port, ssl_context=self.tls).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -51,6 +72,7 @@ class Collector:
             await self._runner.cleanup()
 
     async def _take(self, request: web.Request) -> web.Response:
+        self.headers.append(request.headers)
         self.bodies.append(await request.read())
         return web.Response(content_type="application/x-protobuf")
 
@@ -73,6 +95,17 @@ def _span(message: bytes) -> Span:
         kind=int(found.get(6, 0)),
         attributes=dict(map(_attribute, _messages(message, 9))),
     )
+
+
+def _records(body: bytes) -> Iterator[Record]:
+    """Resources hold scopes, and these hold records."""
+    for resource_logs in _messages(body, 1):
+        [resource] = _messages(resource_logs, 1)
+        about = dict(map(_attribute, _messages(resource, 1)))
+        for scope in _messages(resource_logs, 2):
+            for message in _messages(scope, 2):
+                nanoseconds = next(int(value) for number, value in _fields(message) if number == 1)
+                yield Record(nanoseconds, dict(map(_attribute, _messages(message, 6))), about)
 
 
 def _attribute(message: bytes) -> tuple[str, str]:

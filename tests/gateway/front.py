@@ -23,7 +23,7 @@ from aistack.platform import with_prices
 from aistack.render.gateway.clusters import provider_name
 from aistack.render.gateway.envoy import extension
 from aistack.render.gateway.front import front_files
-from aistack.render.gateway.front_pod import envoy_arguments
+from aistack.render.gateway.front_pod import envoy_arguments, loader
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.provider import Address
 from aistack.render.gateway.site import Site
@@ -164,6 +164,7 @@ class Front:
         stack = with_prices(stack, self.prices, ZONE)
         stack = replace(stack, gateway=replace(stack.gateway, traces=self.traces))
         gateway = neutral(stack.gateway, self.annotations)
+        self._loader_arguments = loader(gateway, with_keys=True)["args"]
         files = {**front_files(gateway, self.site), **replaced}
         version = digest(files)
         self._swap("config", {**files, "version": version})
@@ -301,12 +302,13 @@ class Front:
         return ["--config-yaml", json.dumps({"typed_dns_resolver_config": resolver})]
 
     async def _start_loader(self) -> None:
-        leaving = ("--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}")
-        self.loader = await self._run_loader("run", f"--port={self.loader_port}", *leaving)
+        ours = [f"--port={self.loader_port}", "--leave-seconds=0.2", f"--drain-seconds={self.drain_seconds}"]
+        self.loader = await self._run_loader(*self._loader_arguments, *ours)
 
     async def _run_loader(self, command: str, *arguments: str) -> asyncio.subprocess.Process:
+        """Of an argument that stands twice the last one counts."""
         places = [f"--{name}={self.folder / name}" for name in ("config", "keys", "live")]
-        return await self._run(command, [sys.executable, "-m", "loader", command, *places, *arguments])
+        return await self._run(command, [sys.executable, "-m", "loader", command, *arguments, *places])
 
     async def _run(self, name: str, arguments: list[str]) -> asyncio.subprocess.Process:
         with (self.folder / f"{name}.log").open("w") as log:

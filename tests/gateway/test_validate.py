@@ -17,7 +17,7 @@ from aistack.render.gateway.front import front_files
 from aistack.render.gateway.neutral import neutral
 from aistack.render.gateway.site import Site
 from aistack.resolved import ResolvedGateway
-from loader.keys import clients_file, provider_file
+from loader.keys import clients_file, secrets_file
 from tests import golden
 from tests.gateway.certificates import Certificates
 from tests.gateway.front import ENVOY
@@ -106,7 +106,7 @@ def _without_type(resource: dict[str, Any]) -> dict[str, Any]:
 
 
 def _secret(name: str) -> dict[str, Any]:
-    [resource] = json.loads(provider_file(name, "key"))["resources"]
+    [resource] = json.loads(secrets_file({name: "key"}))["resources"]
     return _without_type(resource)
 
 

@@ -108,6 +108,28 @@ def test_keys_are_read_without_the_newline_at_their_end(places: Places) -> None:
     assert "key" not in repr(found).replace("keys", "")
 
 
+def test_a_sinks_secret_may_have_words_and_is_there_for_envoy_also_where_there_is_none(
+    places: Places,
+) -> None:
+    mount(places.config, dict(snapshot().files))
+    write_keys(read_mounts(places), places.live)
+    assert json.loads((places.live / "sink.json").read_text()) == {"resources": []}
+    mount(places.keys, {"sink/sink-1": "Bearer secret\n"})
+    found = read_mounts(places)
+    assert "secret" not in repr(found)
+    write_keys(found, places.live)
+    [resource] = json.loads((places.live / "sink.json").read_text())["resources"]
+    assert resource["name"] == "sink-1"
+    assert resource["generic_secret"] == {"secret": {"inline_string": "Bearer secret"}}
+
+
+def test_a_sinks_secret_that_no_header_can_hold_is_named(places: Places) -> None:
+    mount(places.config, dict(snapshot().files))
+    mount(places.keys, {"sink/sink-1": "Bearer a\nX: b"})
+    with pytest.raises(BadMount, match="secret of the log sink has control characters"):
+        read_mounts(places)
+
+
 def test_the_version_is_known_also_while_a_key_is_unusable(places: Places) -> None:
     mount(places.config, dict(snapshot().files))
     mount(places.keys, {"clients/web": "\n"})
@@ -149,7 +171,7 @@ def test_a_mount_that_changes_while_it_is_read_is_read_again(
 def test_key_files_are_the_loaders_and_envoys_alone(places: Places) -> None:
     write_keys(snapshot(clients={"web": "key"}, providers={"provider-gpt": "other"}), places.live)
     found = {path.name: path.stat().st_mode & 0o777 for path in places.live.iterdir()}
-    assert found == {"clients.json": 0o600, "provider-gpt.json": 0o600}
+    assert found == dict.fromkeys(["clients.json", "provider-gpt.json", "sink.json"], 0o600)
 
 
 NOBODY = Admin(Path("/nowhere/admin.sock"))

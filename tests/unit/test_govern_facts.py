@@ -82,7 +82,7 @@ def test_what_embeds_for_a_cache_or_a_pipeline_reads_the_data_too() -> None:
 
 
 def test_the_log_sink_is_a_place_where_data_goes() -> None:
-    sink = {"secretKeyRef": {"name": "log", "key": "url"}, "region": "us-west-2"}
+    sink = {"endpoint": "https://logs.example/v1/logs", "region": "us-west-2"}
     assert "us-west-2" in facts(gateway={"logging": {"sink": sink}}).regions
 
 

@@ -8,10 +8,12 @@ import pytest
 import yaml
 
 from aistack.api import AIStack
+from aistack.resolve import resolve
 from aistack.unsupported import unsupported_fields
-from tests.stacks import hosted, stack
+from tests.stacks import catalog, hosted, stack
 
 FULL = Path(__file__).parents[2] / "examples" / "full.yaml"
+RULED = Path(__file__).parents[2] / "policies" / "tests" / "base.yaml"
 
 
 def refused(manifest: Mapping[str, Any]) -> set[str]:
@@ -32,8 +34,12 @@ def test_of_a_stack_that_asks_for_everything_what_is_not_served_is_named() -> No
         "spec.models[llama].selfHosted.scaling.schedule",
         "spec.models[llama].selfHosted.spot.share",
         "spec.models[llama].selfHosted.adapters",
-        "spec.gateway.logging",
     }
+
+
+def test_the_stack_that_keeps_every_shipped_rule_is_served() -> None:
+    ruled = next(yaml.safe_load_all(RULED.read_text()))
+    assert resolve(AIStack.parse(ruled), catalog()).problems == ()
 
 
 @pytest.mark.parametrize(

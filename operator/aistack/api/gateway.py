@@ -4,10 +4,20 @@ from typing import Annotated, Literal
 
 from pydantic import Field, StringConstraints
 
+from aistack.api.accesslog import Logging
 from aistack.api.base import KeyRef, Model, Money
 from aistack.api.invariants import Invariant, ListMap, ListSet
 from aistack.api.models import MIN_TO_MAX
-from aistack.api.scalars import LINE, Count, Duration, Image, Line, Name, ObjectName, Share, Text
+from aistack.api.scalars import (
+    LINE,
+    Count,
+    Duration,
+    Image,
+    Name,
+    ObjectName,
+    Share,
+    Text,
+)
 
 Phrase = Annotated[str, StringConstraints(pattern=LINE, min_length=2, max_length=100)]
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000_000)]
@@ -112,29 +122,6 @@ class Client(Model):
     """Most money a month that managed models and traffic may cost for it, as metered every two minutes, and
     with limitScope Global as the gateway counts each answer: then it gets 429 until the month turns. Default
     no limit."""
-
-
-class LogSink(Model):
-    """Where request logs go."""
-
-    secret_key_ref: KeyRef
-    """The Secret's key that holds the sink's URL."""
-
-    region: Line | None = None
-    """Where the sink is; residency rules read it."""
-
-
-class Logging(Model):
-    """What is kept of each request; prompts and answers never are."""
-
-    retention: Duration | None = None
-    """How long logs are kept, such as 400d; default is the sink's own."""
-
-    sink: LogSink | None = None
-    """Where logs go; default the containers' output."""
-
-    redact: Annotated[tuple[Literal["PII", "Secrets"], ...], Field(max_length=2), ListSet()] = ()
-    """What is removed before a line is written; default nothing."""
 
 
 class Target(Model):

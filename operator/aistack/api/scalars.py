@@ -25,6 +25,7 @@ IMAGE = r"^[a-z0-9][-a-zA-Z0-9._:/@]*$"
 VERSION = r"^[0-9]+\.[0-9]+\.[0-9]+$"
 VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 KEY = r"^[-._a-zA-Z0-9]+$"
+HEADER = r"^[A-Za-z][-A-Za-z0-9]*$"
 PERCENTAGE = r"^[0-9]{1,2}(\.[0-9]{1,4})?$"
 RESOURCE = r"^[a-z0-9.-]+(/[a-zA-Z0-9._-]+)?$"
 SHA256 = r"^[0-9a-f]{64}$"
@@ -73,6 +74,7 @@ HINTS = {
     VERSION: "write a version such as 0.33.0",
     VARIABLE: "write letters, digits and '_', beginning with no digit",
     KEY: "write a key of letters, digits, '-', '_' and '.'",
+    HEADER: "write a header's name such as Authorization or X-Api-Key",
     PERCENTAGE: "write a percentage below 100 as a string, such as '99.9'",
     RESOURCE: "write a resource's name such as nvidia.com/gpu",
     SHA256: "write the 64 lower-case hexadecimal digits of a SHA-256",
@@ -121,6 +123,7 @@ Image = Annotated[str, StringConstraints(pattern=IMAGE, max_length=512)]
 Version = Annotated[str, StringConstraints(pattern=VERSION, max_length=20)]
 VariableName = Annotated[str, StringConstraints(pattern=VARIABLE, max_length=128)]
 KeyName = Annotated[str, StringConstraints(pattern=KEY, max_length=253)]
+HeaderName = Annotated[str, StringConstraints(pattern=HEADER, max_length=64)]
 Percentage = Annotated[str, StringConstraints(pattern=PERCENTAGE, max_length=8)]
 ResourceName = Annotated[str, StringConstraints(pattern=RESOURCE, max_length=253)]
 Sha256 = Annotated[str, StringConstraints(pattern=SHA256, min_length=64, max_length=64)]

@@ -131,7 +131,7 @@ def _cache(address: Address) -> Manifest:
 
 def key_variable(model: ManagedModel) -> str:
     """The environment variable that holds a model's key; an older pod has none of a new name."""
-    return f"PROVIDER_KEY_{model.name}_{binding(_place(model), model)}".replace("-", "_").upper()
+    return f"PROVIDER_KEY_{model.name}_{binding(_place(model), key_of(model))}".replace("-", "_").upper()
 
 
 def _entry(model: ManagedModel, timeout: float) -> Manifest:

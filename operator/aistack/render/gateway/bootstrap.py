@@ -20,6 +20,7 @@ from aistack.render.gateway.envoy import (
 )
 from aistack.render.gateway.interception import client_again, mark, nobody_yet
 from aistack.render.gateway.limits import SUBJECTS, limit_requests
+from aistack.render.gateway.logsink import sink_cluster
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import provider_at
 from aistack.render.gateway.queueing import unqueued
@@ -75,6 +76,8 @@ def _clusters(gateway: NeutralGateway, site: Site) -> Manifest:
     found = [service_cluster(gateway, site)] if gateway.resolved.needs_ratelimit else []
     if traces := gateway.resolved.traces:
         found.append(collector(provider_at(traces.endpoint), site))
+    if sink := gateway.resolved.spec.logging.sink:
+        found.append(sink_cluster(sink, site))
     return {"clusters": found} if found else {}
 
 

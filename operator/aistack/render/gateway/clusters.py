@@ -74,7 +74,7 @@ def provider_name(model: ManagedModel) -> str:
     if model.needs_adapter:
         return "adapter"
     found = provider_of(model)
-    return f"provider-{model.name}-{binding([found.tls, found.authority], model)}"
+    return f"provider-{model.name}-{binding([found.tls, found.authority], key_of(model))}"
 
 
 def egress_host(model: ManagedModel) -> str:
@@ -264,7 +264,9 @@ def provider(model: ManagedModel, site: Site) -> Manifest:
     endpoint = {"hostname": found.address.host, "address": socket_address(site.provider_address(found))}
     filters = [codec()]
     if key_of(model):
-        filters.insert(0, injected_key(provider_name(model), site))
+        filters.insert(
+            0, injected_key(provider_name(model), f"{provider_name(model)}.json", site, prefix="Bearer ")
+        )
     return {
         **cluster(provider_name(model), {model.name: endpoint}),
         "cluster_type": by_name(all_addresses_in_single_endpoint=True),

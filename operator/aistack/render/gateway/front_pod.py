@@ -10,6 +10,7 @@ from aistack.api.base import KeyRef
 from aistack.kinds import Manifest
 from aistack.labels import ENVOY
 from aistack.render.gateway.clusters import provider_name
+from aistack.render.gateway.logsink import FLUSH_SECONDS, SEND_SECONDS, sink_name
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.provider import key_of
 from aistack.render.gateway.site import POD, Site
@@ -98,6 +99,8 @@ def envoy_arguments(gateway: NeutralGateway, site: Site) -> list[str]:
 def loader(gateway: NeutralGateway, with_keys: bool) -> Manifest:
     """Ready once Envoy has confirmed the mounted configuration."""
     arguments = ["run", f"--leave-seconds={LEAVE_SECONDS}", f"--drain-seconds={DRAIN_SECONDS}"]
+    if gateway.resolved.spec.logging.sink:
+        arguments.append(f"--log-seconds={FLUSH_SECONDS + SEND_SECONDS}")
     return {
         **_loader(gateway, "loader", arguments, with_keys),
         "ports": [{"name": "loader", "containerPort": 9902, "protocol": "TCP"}],
@@ -135,6 +138,9 @@ def _key_sources(gateway: NeutralGateway) -> Iterator[Manifest]:
     for model in gateway.direct:
         if reference := key_of(model):
             yield _key_file(reference, f"providers/{model.name}/{provider_name(model)}")
+    sink = gateway.resolved.spec.logging.sink
+    if sink and sink.secret_key_ref:
+        yield _key_file(sink.secret_key_ref, f"sink/{sink_name(sink)}")
 
 
 def _key_file(reference: KeyRef, path: str) -> Manifest:

@@ -123,8 +123,8 @@ def _front_egress(stack: StackRef, gateway: NeutralGateway) -> list[Manifest]:
     egress = [dns_egress()]
     egress += [_to(stack, part, port) for part, port in BEHIND.items()]
     egress += [provider_egress(provider_of(model), stack) for model in gateway.direct]
-    if traces := gateway.resolved.traces:
-        egress.append(provider_egress(provider_at(traces.endpoint), stack))
+    outside = [gateway.resolved.traces, gateway.resolved.spec.logging.sink]
+    egress += [provider_egress(provider_at(each.endpoint), stack) for each in outside if each]
     return _distinct(egress)
 
 

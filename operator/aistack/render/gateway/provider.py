@@ -43,15 +43,14 @@ def key_of(model: ManagedModel) -> KeyRef | None:
     return model.managed.credentials.secret_key_ref if model.managed.credentials else None
 
 
-def binding(place: object, model: ManagedModel) -> str:
-    """A digest of the place where a model is called, in JSON, and of the key that goes there.
+def binding(place: object, reference: KeyRef | None) -> str:
+    """A digest of the place that is called, in JSON, and of where the key is that goes there.
 
     What carries it in its name never changes half: an address and a key that change together reach a pod one
     after the other, and the old key must not go to the new address, nor the new key to the old one.
     """
-    key = key_of(model)
-    reference = (key.name, key.key) if key else ()
-    return hashlib.sha256(json.dumps([place, reference]).encode()).hexdigest()[:8]
+    key = (reference.name, reference.key) if reference else ()
+    return hashlib.sha256(json.dumps([place, key]).encode()).hexdigest()[:8]
 
 
 def provider_of(model: ManagedModel) -> Provider:

@@ -6,6 +6,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, meeting
 from aistack.render.gateway.interception import CACHE_HEADER, EMBEDDING_SUFFIX, ORDER_HEADER
+from aistack.render.gateway.logsink import sink_log
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.queueing import ROUTE_HEADER
 
@@ -18,7 +19,7 @@ CUT = ("UC", "UR", "UPE", "SI")
 
 def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     where = [*_not_intercepted(gateway), *([_without(ROUTE_HEADER)] if gateway.queue else [])]
-    yield log()
+    yield from logs(gateway)
     yield requests()
     yield from tokens(*where)
     yield first_bytes(*where)
@@ -31,7 +32,7 @@ def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
 def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     """Of what is asked behind the clients: what models took. Requests are counted where clients ask."""
     where = _not_intercepted(gateway) if gateway.queue else []
-    yield log()
+    yield from logs(gateway)
     yield _stats(counters=[_bytes_of_requests()])
     yield from tokens(*where)
     yield first_bytes(*where)
@@ -40,35 +41,44 @@ def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
         yield embeddings()
 
 
-def log() -> Manifest:
-    """One JSON line a request; never a prompt, an answer or a key."""
-    return extension(
-        "stdout",
-        "access_loggers.stream.v3.StdoutAccessLog",
-        log_format={
-            "json_format": {
-                "time": "%START_TIME%",
-                "id": "%REQ(x-request-id):64%",
-                "client": f"%REQ({CLIENT_HEADER})%",
-                "model": f"%DYNAMIC_METADATA({METADATA}:model):128%",
-                "stream": f"%DYNAMIC_METADATA({METADATA}:stream)%",
-                "route": "%ROUTE_NAME%",
-                "target": f"%UPSTREAM_METADATA({METADATA}:target)%",
-                "address": "%UPSTREAM_HOST%",
-                "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
-                "status": "%RESPONSE_CODE%",
-                "details": "%RESPONSE_CODE_DETAILS%",
-                "flags": "%RESPONSE_FLAGS%",
-                "milliseconds": "%DURATION%",
-                "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
-                "inputTokens": _read("prompt_tokens"),
-                "outputTokens": _read("completion_tokens"),
-                "cachedTokens": _read(CACHED),
-                "bytesIn": "%BYTES_RECEIVED%",
-                "bytesOut": "%BYTES_SENT%",
-            }
-        },
-    )
+def logs(gateway: NeutralGateway) -> Iterator[Manifest]:
+    """One line a request, in JSON, and the same to the sink."""
+    known = record(redacted=bool(gateway.resolved.spec.logging.redact))
+    line = {"json_format": {"time": "%START_TIME%", **known}}
+    yield extension("stdout", "access_loggers.stream.v3.StdoutAccessLog", log_format=line)
+    if sink := gateway.resolved.spec.logging.sink:
+        yield sink_log(gateway, sink, known)
+
+
+def record(*, redacted: bool) -> dict[str, str]:
+    """What is known of a request, by Envoy's formats; never a prompt, an answer or a key.
+
+    `model` and `stream` are a client's words, cut off where those that mean something end. Redacted, nothing
+    is: the name is the route's, and whether it was a stream is told by the route's entry.
+    """
+    own = {
+        "model": f"%DYNAMIC_METADATA({METADATA}:model):128%",
+        "stream": f"%DYNAMIC_METADATA({METADATA}:stream):5%",
+    }
+    return {
+        "id": "%REQ(x-request-id):64%",
+        "client": f"%REQ({CLIENT_HEADER})%",
+        **({"model": f"%METADATA(ROUTE:{METADATA}:route)%"} if redacted else own),
+        "route": "%ROUTE_NAME%",
+        "target": f"%UPSTREAM_METADATA({METADATA}:target)%",
+        "address": "%UPSTREAM_HOST%",
+        "attempts": "%UPSTREAM_REQUEST_ATTEMPT_COUNT%",
+        "status": "%RESPONSE_CODE%",
+        "details": "%RESPONSE_CODE_DETAILS%",
+        "flags": "%RESPONSE_FLAGS%",
+        "milliseconds": "%DURATION%",
+        "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+        "inputTokens": _read("prompt_tokens"),
+        "outputTokens": _read("completion_tokens"),
+        "cachedTokens": _read(CACHED),
+        "bytesIn": "%BYTES_RECEIVED%",
+        "bytesOut": "%BYTES_SENT%",
+    }
 
 
 def requests() -> Manifest:

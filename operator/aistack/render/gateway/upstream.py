@@ -50,13 +50,14 @@ def by_name(**fields: object) -> Manifest:
     )
 
 
-def upstream_filters(filters: list[Manifest]) -> Manifest:
+def upstream_filters(filters: list[Manifest], **options: object) -> Manifest:
     """What each attempt passes on its way out; the last one is `codec`."""
     return {
         "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": typed(
             "extensions.upstreams.http.v3.HttpProtocolOptions",
             explicit_http_config={"http_protocol_options": {}},
             http_filters=filters,
+            **options,
         )
     }
 
@@ -65,9 +66,11 @@ def codec() -> Manifest:
     return extension("codec", "filters.http.upstream_codec.v3.UpstreamCodec")
 
 
-def injected_key(name: str, site: Site) -> Manifest:
-    """A provider's key, from a file that the loader writes."""
-    credential = {"name": name, "sds_config": watched_file(site.live, f"{name}.json")}
+def injected_key(
+    name: str, file: str, site: Site, *, header: str = "authorization", prefix: str = ""
+) -> Manifest:
+    """The key of this name, from a file that the loader writes; what a request brings in its header goes."""
+    credential = {"name": name, "sds_config": watched_file(site.live, file)}
     return extension(
         "credential_injector",
         "filters.http.credential_injector.v3.CredentialInjector",
@@ -75,8 +78,8 @@ def injected_key(name: str, site: Site) -> Manifest:
         credential=extension(
             "generic",
             "http.injected_credentials.generic.v3.Generic",
-            header="authorization",
-            header_value_prefix="Bearer ",
+            header=header,
+            header_value_prefix=prefix,
             credential=credential,
         ),
     )
