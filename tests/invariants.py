@@ -83,6 +83,12 @@ CHANGES = {
             "gatewayRef": None,
         },
     ),
+    "nobody would keep the logs for so long: write sink, or leave retention out": Change(
+        {"sink": None}, {"sink": None, "retention": None}
+    ),
+    "header is what the secret is sent in: write secretKeyRef, or leave header out": Change(
+        {"secretKeyRef": None}, {"secretKeyRef": None, "header": None}
+    ),
     "every target has weight 0: write a weight above 0 for one of them": Change(
         {"targets": [{"model": "llama", "weight": 0}]}, {"targets": [{"model": "llama", "weight": 1}]}
     ),
