@@ -228,6 +228,17 @@ class Front:
             is_json = answer.content_type == "application/json"
             return Reply(answer.status, answer.headers, text, await answer.json() if is_json else None)
 
+    async def leave(self, model: str, *, after: int, **options: Any) -> None:
+        """Asks for a stream as a client that goes when it has so many bytes."""
+        key, headers = options.pop("key", None), {}
+        if key:
+            headers["authorization"] = f"Bearer {key}"
+        body = {"model": model, "messages": [{"role": "user", "content": "Hi"}], "stream": True, **options}
+        async with self.session.post("/v1/chat/completions", json=body, headers=headers) as answer:
+            assert answer.status == 200
+            await answer.content.readexactly(after)
+            answer.close()
+
     async def answered_by(self, model: str, **options: Any) -> str:
         reply = await self.ask(model, **options)
         assert reply.status == 200, (reply.status, reply.text)

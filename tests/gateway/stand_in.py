@@ -43,6 +43,8 @@ class StandIn:
     """Between the headers of a stream and its first token, as in vLLM."""
     seconds_between_tokens: float = 0
     breaks_after_first_token: bool = False
+    events: tuple[str, ...] = ()
+    """What a stream says instead, and then nothing more until its client leaves."""
     cached_tokens: int | None = None
     """How many of a prompt's tokens it says it had in its cache."""
     bytes_of_padding: int = 0
@@ -73,7 +75,7 @@ class StandIn:
         self.status, self.words = 200, ""
         self.error_type, self.error_headers = "application/json; charset=utf-8", {}
         self.seconds_to_answer = self.seconds_to_first_token = self.seconds_between_tokens = 0
-        self.breaks_after_first_token = False
+        self.breaks_after_first_token, self.events = False, ()
         self.bytes_of_padding = 0
         self.cached_tokens = None
 
@@ -110,6 +112,8 @@ class StandIn:
     async def _stream(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"content-type": "text/event-stream; charset=utf-8"})
         await response.prepare(request)
+        if self.events:
+            return await self._unfinished(request, response)
         try:
             await asyncio.sleep(self.seconds_to_first_token)
             for _ in range(3):
@@ -124,4 +128,11 @@ class StandIn:
             await response.write_eof(b"data: [DONE]\n\n")
         except ConnectionError:
             pass  # the gateway turned to another target
+        return response
+
+    async def _unfinished(self, request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+        for event in self.events:
+            await response.write(f"data: {event}\n\n".encode())
+        while request.transport and not request.transport.is_closing():  # noqa: ASYNC110 - it has no event
+            await asyncio.sleep(0.01)
         return response

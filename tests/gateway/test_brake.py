@@ -36,6 +36,8 @@ DEAR = {**DEAR, "inputPerMillion": "4", "cachedInputPerMillion": "1", "outputPer
 PRICES = index({"cluster": book(**CLUSTER, tokens=[DEAR, CHEAP])})
 AN_ANSWER = Decimal("0.000104")
 """Dollars that claude takes for 11 tokens read and 3 written; what was sent to it comes on top."""
+LEFT = Decimal("0.00002")
+"""Dollars at the least for the first event of a stream that its client leaves: one token."""
 THREE_ANSWERS = "0.0003"
 LIMITS = {
     **{f"client/{name}": THREE_ANSWERS for name in ("web", "told", "late", "lost")},
@@ -162,8 +164,8 @@ async def test_a_spent_model_is_passed_over_on_all_replicas(
 async def test_what_is_counted_is_what_is_metered(
     fronts: tuple[Front, Front], counting: Limiter, claude: StandIn
 ) -> None:
-    """To the rounding of each answer: whole ones and streams, what a provider had cached, fallbacks, and what
-    the adapter asks for."""
+    """To the rounding of each answer: whole ones and streams, what a provider had cached, fallbacks, what the
+    adapter asks for, and what is estimated because its client has left."""
     front = fronts[0]
     for stream in (False, True, False):
         assert (await front.ask("chat", key="key-of-batch", stream=stream)).status == 200
@@ -176,6 +178,14 @@ async def test_what_is_counted_is_what_is_metered(
     body = {"model": "checked", "messages": [{"role": "user", "content": "Hi"}]}
     async with front.session.post(url, json=body, headers={"x-aistack-for": "batch"}) as answer:
         assert answer.status == 200
+    claude.events = ('{"choices": [{"delta": {"content": "y"}}]}',) * 1000
+    for asked in (front, fronts[1]):
+        await asked.leave("chat", after=1000, key="key-of-batch")
+    claude.seconds_to_answer = 60
+    left = asyncio.create_task(front.ask("chat", key="key-of-batch"))
+    count = len(claude.asked)
+    await front.eventually(lambda: len(claude.asked) > count, "the provider is asked")
+    left.cancel()
     rates, parts = rates_of(resolved(**SPEC), PRICES), ("client/batch", "model/claude")
 
     async def metered() -> Mapping[str, Decimal]:
@@ -191,7 +201,7 @@ async def test_what_is_counted_is_what_is_metered(
 
     for part in parts:
         await front.eventually(partial(is_counted, part), f"{part} is counted as it is metered")
-    assert (await metered())["client/batch"] > 4 * AN_ANSWER
+    assert (await metered())["client/batch"] > 5 * AN_ANSWER + 2 * LEFT
 
 
 async def test_a_month_begins_anew(fronts: tuple[Front, Front], counting: Limiter) -> None:

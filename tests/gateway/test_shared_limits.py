@@ -122,6 +122,18 @@ async def test_tokens_of_answers_are_counted_over_replicas(
 
 
 @pytest.mark.usefixtures("patient")
+async def test_who_leaves_a_stream_has_used_up_what_was_written(
+    fronts: tuple[Front, Front], counting: Limiter, llama: StandIn
+) -> None:
+    llama.events = ('{"choices": [{"delta": {"content": "y"}}]}',)
+    await fronts[0].leave("short", after=1, key="key-of-free")
+    await fronts[0].eventually(counting.tokens, "tokens are counted")
+    llama.recover()
+    assert await counting.tokens() > AN_ANSWER, "its request alone is estimated at more"
+    assert (await fronts[1].ask("short", key="key-of-free")).status == 429
+
+
+@pytest.mark.usefixtures("patient")
 async def test_an_answer_without_usage_is_charged_nothing(
     fronts: tuple[Front, Front], counting: Limiter, llama: StandIn
 ) -> None:

@@ -60,6 +60,8 @@ def test_prices_are_of_one_token_and_one_byte_as_they_are_metered() -> None:
             "prompt": Decimal("0.000002"),
             "cached": Decimal("0.0000005"),
             "completion": Decimal("0.000008"),
+            "estimated_prompt": Decimal("0.000002"),
+            "estimated_completion": Decimal("0.000008"),
             "sent": Decimal("0.09") / 2**30,
         }
     }
@@ -164,15 +166,27 @@ def test_an_answer_costs_what_its_model_takes_and_no_more_than_can_be_charged_at
     assert cost("gpt", {"completion_tokens": 1e9}) == 1_000_000_000
 
 
-def cost(target: str, read: dict[str, float]) -> Any:
+def test_an_answer_without_usage_costs_what_is_estimated_and_one_with_it_does_not() -> None:
+    left = {"estimated_prompt": 100.0, "bytes_a_token": 200.0}
+    assert cost("gpt", left, answered=2100) == (100 * 2 + 10 * 8) * 10**5, "whole tokens"
+    assert cost("gpt", {"estimated_prompt": 100.0}) == 100 * 2 * 10**5, "nothing has come"
+    assert cost("gpt", {"estimated_prompt": 100.0}, answered=300) == 0, "an error"
+    assert cost("gpt", {**left, "prompt_tokens": 50.0}, answered=2100) == 50 * 2 * 10**5
+
+
+def cost(target: str, read: dict[str, float], answered: int = 0) -> Any:
     """What the client `tiny` is charged by its counter."""
     found = next(charges(known(client("tiny", "0.01")), answered=True))["hits_addend"]["format"]
     text = found.removeprefix("%CEL(").removesuffix(")%")
-    environment = cel.NewEnv(variables=dict.fromkeys(("metadata", "xds", "request"), cel.Type.DYN))
+    environment = cel.NewEnv(
+        variables=dict.fromkeys(("metadata", "xds", "request", "response", "upstream"), cel.Type.DYN)
+    )
     data = {
         "metadata": {"filter_metadata": {"aistack": read}},
         "xds": {"upstream_host_metadata": {"filter_metadata": {"aistack": {"target": target}}}},
         "request": {"size": 0},
+        "response": {"size": answered},
+        "upstream": {"address": f"envoy://egress/{target}.managed"},
     }
     return environment.compile(text).eval(data=json.loads(json.dumps(data))).value()
 

@@ -52,6 +52,7 @@ def test_counters_are_read_by_their_labels_and_everything_else_is_left() -> None
             'aistack_requests_total{client="web",route="chat",target="gpt",status="200"} 4',
             'aistack_request_bytes_total{client="web",route="chat",target="gpt"} 812',
             'aistack_cached_tokens_total{client="web",route="chat",target="gpt"} 9',
+            'aistack_estimated_prompt_tokens_total{client="web",route="chat",target="gpt"} 6',
             "aistack_prompt_tokens_total{broken",
         ]
     )
@@ -61,6 +62,7 @@ def test_counters_are_read_by_their_labels_and_everything_else_is_left() -> None
         Series("", 'a,\\"b', "gpt", "prompt"): 7,
         PROMPT._replace(kind="sent"): 812,
         PROMPT._replace(kind="cached"): 9,
+        PROMPT._replace(kind="estimated_prompt"): 6,
     }
 
 
@@ -220,11 +222,14 @@ def test_a_model_that_is_cached_sent_to_and_answers_outside_is_charged_for_each(
         ("gpt", "prompt"): 1_000_000,
         ("gpt", "cached"): 400_000,
         ("gpt", "completion"): 100_000,
+        ("gpt", "estimated_prompt"): 50_000,
+        ("gpt", "estimated_completion"): 10_000,
         ("gpt", "sent"): 2 * 2**30,
         ("gpt", "answered"): 2**30,
         ("llama", "prompt"): 700,
         ("llama", "cached"): 300,
         ("llama", "completion"): 70,
+        ("llama", "estimated_completion"): 7,
         ("llama", "sent"): 2**30,
         ("llama", "answered"): 2**30,
     }
@@ -236,12 +241,14 @@ def test_a_model_that_is_cached_sent_to_and_answers_outside_is_charged_for_each(
         "gpt-x input tokens": Decimal("1.2"),
         "gpt-x cached input tokens": Decimal("0.2"),
         "gpt-x output tokens": Decimal("0.8"),
+        "gpt-x input tokens, estimated": Decimal("0.1"),
+        "gpt-x output tokens, estimated": Decimal("0.08"),
         "traffic to the provider": 2 * a_gib,
         "traffic to clients": 2 * a_gib,
     }
     assert spent.calls == {
-        Call("web", "chat", "gpt"): Called(0, int((Decimal("2.2") + 3 * a_gib) * PICO)),
-        Call("web", "chat", "llama"): Called(770, int(a_gib * PICO)),
+        Call("web", "chat", "gpt"): Called(0, int((Decimal("2.38") + 3 * a_gib) * PICO)),
+        Call("web", "chat", "llama"): Called(777, int(a_gib * PICO)),
     }
 
 

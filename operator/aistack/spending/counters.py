@@ -6,13 +6,18 @@ from typing import Literal, NamedTuple
 
 from aistack.exposition import labels
 
-Kind = Literal["prompt", "completion", "cached", "sent", "answered"]
+Kind = Literal[
+    "prompt", "completion", "cached", "estimated_prompt", "estimated_completion", "sent", "answered"
+]
 """Tokens that were read, those that were written, and those of the former that a provider had in its cache;
-bytes of requests, and of their answers."""
+the first two as they were estimated of answers that ended before they said how many; bytes of requests, and
+of their answers."""
 COUNTED: Mapping[str, Kind] = {
     "prompt_tokens": "prompt",
     "completion_tokens": "completion",
     "cached_tokens": "cached",
+    "estimated_prompt_tokens": "estimated_prompt",
+    "estimated_completion_tokens": "estimated_completion",
     "request_bytes": "sent",
     "answer_bytes": "answered",
 }

@@ -20,6 +20,8 @@ from aistack.units import GIB
 BEHIND = ("adapter", "gateway", "queue")
 """Who answers clients of routes that are intercepted or queued: the adapter, the gateway itself behind its
 clients, the queue. What these asked models for is counted by the models' names."""
+ESTIMATED = "estimated"
+"""On the bill, what answers have taken that ended before they said how much."""
 NO_MODELS = frozenset({*BEHIND, ABSENT, ""})
 """Targets of a gateway's counters that no spec names."""
 
@@ -171,6 +173,8 @@ def _of_managed(model: ManagedModel, prices: Prices, mean: int) -> Tariff:
         "prompt": _tokens(model, "input tokens", known.input),
         "cached": _tokens(model, "cached input tokens", known.cached_input),
         "completion": _tokens(model, "output tokens", known.output),
+        "estimated_prompt": _tokens(model, f"input tokens, {ESTIMATED}", known.input),
+        "estimated_completion": _tokens(model, f"output tokens, {ESTIMATED}", known.output),
         "sent": _traffic(f"model/{model.name}", "traffic to the provider", prices),
     }
 
@@ -226,11 +230,14 @@ UNITS: Mapping[Kind, Decimal] = {
     "prompt": MILLION,
     "cached": MILLION,
     "completion": MILLION,
+    "estimated_prompt": MILLION,
+    "estimated_completion": MILLION,
     "sent": Decimal(GIB),
     "answered": Decimal(GIB),
 }
 """How much is counted of what a price is for."""
 TRAFFIC: frozenset[Kind] = frozenset({"sent", "answered"})
+TOKENS: tuple[Kind, ...] = ("prompt", "completion", "estimated_prompt", "estimated_completion")
 
 
 def _by_call(counted: Mapping[Series, int]) -> Mapping[Call, Mapping[Kind, int]]:
@@ -248,7 +255,7 @@ def _charged(counted: Mapping[Kind, int]) -> Mapping[Kind, int]:
 
 
 def _tokens_of(counted: Mapping[Kind, int]) -> int:
-    return counted.get("prompt", 0) + counted.get("completion", 0)
+    return sum(counted.get(kind, 0) for kind in TOKENS)
 
 
 def _over(seconds: float, rate: Rate) -> Amount:

@@ -2,11 +2,12 @@
 -- readers may take for different requests is refused, as is one that this script fails at.
 --
 -- Envoy has read the body as JSON before: its syntax is right, or the request is already refused. Loaded with
--- UNCLEAR and BAD_STREAM, the answers to what is refused.
+-- UNCLEAR and BAD_STREAM, the answers to what is refused, and BYTES_PER_TOKEN.
 
-local byte, find, match, sub = string.byte, string.find, string.match, string.sub
+local byte, find, gmatch, match, sub = string.byte, string.find, string.gmatch, string.match, string.sub
 local QUOTE, BACKSLASH = 34, 92
 local LARGE = 1024 * 1024
+local PICTURE = 1000 -- tokens; most models take fewer
 local DEPTH = {[91] = 1, [123] = 1, [93] = -1, [125] = -1} -- [ { ] }
 local READ = {model = true, stream = true, stream_options = true, max_tokens = true, max_completion_tokens = true}
 
@@ -120,8 +121,20 @@ local function changed(text, order, stop, changes)
   return table.concat(pieces)
 end
 
+-- How many tokens a request has, rather too many: nobody tells if its client leaves before the answer's end.
+local function estimated(text)
+  local size, pictures = #text, 0
+  if find(text, ";base64,", 1, true) then
+    for from, to in gmatch(text, ';base64,()[^"]*()') do
+      size, pictures = size - (to - from), pictures + 1
+    end
+  end
+  return math.ceil(size / BYTES_PER_TOKEN) + pictures * PICTURE
+end
+
 -- The refusal of a body, or nothing.
-local function change(body, path, context)
+local function change(request, body)
+  local path, context = request:headers():get(":path"), request:filterContext()
   local text = body:getBytes(0, body:length())
   local order, named, stop = members(text, assert(match(text, "^[ \t\r\n]*()")))
   assert(stop == #text + 1)
@@ -130,6 +143,9 @@ local function change(body, path, context)
     return BAD_STREAM
   end
   local changes, most = context:get("set") or {}, context:get("most")
+  if not context:get("set") then
+    request:streamInfo():dynamicMetadata():set("aistack", "estimated_prompt", estimated(text))
+  end
   if context:get("usage") and not asks_usage(text, named.stream_options) then
     changes.stream_options = '{"include_usage": true}'
   end
@@ -147,7 +163,7 @@ function envoy_on_request(request)
     return
   end
   local body = request:body(true) -- waits; what was read before can't be used any more
-  local done, refusal = pcall(change, body, request:headers():get(":path"), request:filterContext())
+  local done, refusal = pcall(change, request, body)
   if body:length() > LARGE then
     collectgarbage() -- or many of them would be held until the next time
   end

@@ -9,13 +9,18 @@ from functools import cache
 from importlib import resources
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.degradation import DEGRADED_HEADER
 from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, typed
-from aistack.render.gateway.neutral import NeutralRoute
+from aistack.render.gateway.interception import CACHE_HEADER
+from aistack.render.gateway.neutral import BYTES_PER_TOKEN, NeutralRoute
 from aistack.render.gateway.replies import BAD_STREAM, UNCLEAR, as_text
 
 READ = "json_to_metadata"
 CHANGE = "body"
-LARGE_USAGE = "usage"
+PIECES = "usage"
+"""The filter for answers that are not held."""
+LARGE_USAGE, PACE = "usage", "pace"
+"""Its scripts."""
 READ_TYPE = "filters.http.json_to_metadata.v3.JsonToMetadata"
 TOKENS = ("prompt_tokens", "completion_tokens")
 """The fields of an answer's `usage` that are read."""
@@ -27,7 +32,7 @@ LARGEST_EVENT = 1024 * 1024
 
 def reading() -> list[Manifest]:
     """The filters by which a listener learns what it has to know of requests and answers."""
-    return [hold_body(), read_body(), read_usage_of_streams(), read_usage_of_large_answers()]
+    return [hold_body(), read_body(), read_usage_of_streams(), read_pieces()]
 
 
 def hold_body() -> Manifest:
@@ -57,15 +62,26 @@ def read_usage_of_streams() -> Manifest:
     )
 
 
-def read_usage_of_large_answers() -> Manifest:
-    """The filter that runs usage.lua for the routes that ask for it."""
-    script = {"inline_string": _script("usage.lua")}
-    return extension(LARGE_USAGE, "filters.http.lua.v3.Lua", source_codes={LARGE_USAGE: script})
+def read_pieces() -> Manifest:
+    """The filter that runs usage.lua or stream.lua for the routes that ask for it."""
+    no_models = f'local NO_MODELS = {{"{CACHE_HEADER}", "{DEGRADED_HEADER}"}}\n'
+    scripts = {LARGE_USAGE: _script("usage.lua"), PACE: no_models + _script("stream.lua")}
+    codes = {name: {"inline_string": script} for name, script in scripts.items()}
+    return extension(PIECES, "filters.http.lua.v3.Lua", source_codes=codes)
 
 
 def with_large_answers() -> Manifest:
     """A route's configuration of it."""
-    return {LARGE_USAGE: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=LARGE_USAGE)}
+    return _in_pieces(LARGE_USAGE)
+
+
+def with_streams() -> Manifest:
+    """The same of a route of streams."""
+    return _in_pieces(PACE)
+
+
+def _in_pieces(script: str) -> Manifest:
+    return {PIECES: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=script)}
 
 
 def with_script(name: str, context: Manifest) -> Manifest:
@@ -82,7 +98,8 @@ def with_script(name: str, context: Manifest) -> Manifest:
 def change_body() -> Manifest:
     """The filter that runs body.lua; it leaves a request alone until a route says otherwise."""
     refusals = f"local UNCLEAR, BAD_STREAM = [[{as_text(UNCLEAR)}]], [[{as_text(BAD_STREAM)}]]\n"
-    script = {"inline_string": refusals + _script("body.lua")}
+    pace = f"local BYTES_PER_TOKEN = {BYTES_PER_TOKEN}\n"
+    script = {"inline_string": refusals + pace + _script("body.lua")}
     return extension(CHANGE, "filters.http.lua.v3.Lua", default_source_code=script)
 
 

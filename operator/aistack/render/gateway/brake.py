@@ -18,6 +18,7 @@ from decimal import Decimal
 from aistack.kinds import Manifest
 from aistack.quotas import Quotas
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension
+from aistack.render.gateway.estimates import ESTIMATES, READ
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.resolved import ManagedModel
 
@@ -27,13 +28,13 @@ MOST_AT_ONCE = 1_000_000_000
 """What Envoy charges for one request at most: a fifth of a limit, or more."""
 SMALLEST = 12
 """Decimals of the smallest unit, as in the metering."""
-READ = f"metadata.filter_metadata['{METADATA}']"
 TARGET = f"xds.upstream_host_metadata.filter_metadata['{METADATA}'].target"
 COUNTS: Mapping[str, str] = {
     **{
         kind: f"(has({READ}.{kind}_tokens) ? {READ}.{kind}_tokens : 0.0)"
         for kind in ("prompt", "cached", "completion")
     },
+    **ESTIMATES,
     "sent": "double(request.size)",
     "answered": "double(response.size)",
 }

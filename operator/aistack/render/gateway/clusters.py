@@ -10,7 +10,7 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.adapter import UNKNOWN_MODEL
 from aistack.render.gateway.affinity import by_hash
 from aistack.render.gateway.degradation import last_answer_name
-from aistack.render.gateway.envoy import MAX_BODY, extension, socket_address
+from aistack.render.gateway.envoy import MANAGED_SUFFIX, MAX_BODY, extension, socket_address
 from aistack.render.gateway.interception import interception_host, outer_name
 from aistack.render.gateway.neutral import Attempt, Choice, NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, binding, key_of, provider_of
@@ -79,7 +79,7 @@ def provider_name(model: ManagedModel) -> str:
 
 def egress_host(model: ManagedModel) -> str:
     """The host name by which the egress listener knows a managed model."""
-    return f"{model.name}.managed"
+    return f"{model.name}{MANAGED_SUFFIX}"
 
 
 def attempts_name(route: NeutralRoute, choice: Choice, *, stream: bool, affine: bool = False) -> str:

@@ -6,10 +6,12 @@ from aistack.kinds import Manifest
 from aistack.render.gateway.provider import Address
 
 METADATA = "aistack"
-"""The namespace of what the front reads from a request (`model`, `stream`, `bad`) and from its
-answer (`prompt_tokens`, `completion_tokens`)."""
+"""The namespace of what the front reads from a request (`model`, `stream`, `bad`, `estimated_prompt`) and
+from its answer (`prompt_tokens`, `completion_tokens`, `bytes_a_token`)."""
 CLIENT_HEADER = "x-aistack-client"
 """Carries the name of the client whose key was given; the loader's key file writes it."""
+MANAGED_SUFFIX = ".managed"
+"""Of the host names by which the egress listener knows managed models."""
 MAX_BODY = 32 * 1024 * 1024
 """Bytes of a request that are held to read its model and to try it again, and of a chat model's whole answer
 that are held to read its usage: pictures and lists of log probabilities are the longest. More is an error.

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from aistack.kinds import Manifest
 from aistack.render.gateway.affinity import AFFINE, find_key, hash_policy
-from aistack.render.gateway.body import read_by_one_meaning, with_large_answers, without_usage
+from aistack.render.gateway.body import read_by_one_meaning, with_large_answers, with_streams, without_usage
 from aistack.render.gateway.clusters import attempts_name, target_name
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, duration, typed
 from aistack.render.gateway.interception import (
@@ -255,8 +255,7 @@ def _entries(
     """Streams have entries of their own: they must begin in time, whole answers must end in time."""
     named = _metadata("model", {"string_match": {"exact": route.name}})
     streamed = _metadata("stream", {"bool_match": True})
-
-    large = {} if route.task == "chat" else with_large_answers()
+    whole = {} if route.task == "chat" else with_large_answers()
 
     def entry(metadata: list[Manifest], *, stream: bool) -> Manifest:
         return {
@@ -266,7 +265,7 @@ def _entries(
             "route": _action(route, choices, stream=stream),
             "typed_per_filter_config": {
                 **read_by_one_meaning(route, stream=stream),
-                **large,
+                **(with_streams() if stream else whole),
                 **_permission(route),
             },
         }

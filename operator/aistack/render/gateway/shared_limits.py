@@ -11,8 +11,9 @@ import json
 from collections.abc import Iterator, Set
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.brake import charges, clients_ask, model_asks, money_descriptors
-from aistack.render.gateway.envoy import METADATA, extension, socket_address, typed
+from aistack.render.gateway.brake import COUNTS, charges, clients_ask, model_asks, money_descriptors
+from aistack.render.gateway.envoy import extension, socket_address, typed
+from aistack.render.gateway.estimates import ESTIMATES
 from aistack.render.gateway.limits import SUBJECTS, counted_by
 from aistack.render.gateway.neutral import NeutralGateway
 from aistack.render.gateway.replies import CLIENT_SPENT, MODEL_SPENT
@@ -30,9 +31,8 @@ PATIENCE = "0.5s"
 
 Little beside a model's answer, and enough for a service that a busy node gives no CPU for a while.
 """
-USED = (
-    "metadata.filter_metadata['{0}']['prompt_tokens'] + metadata.filter_metadata['{0}']['completion_tokens']"
-)
+TOKENS = ("prompt", "completion", *ESTIMATES)
+"""What of `COUNTS` limits of tokens are about."""
 
 
 def ask_service(subject: str) -> Manifest:
@@ -134,7 +134,7 @@ def _counters(subject: str, limited: Set[str]) -> Iterator[Manifest]:
     if (tokens := f"{subject}_tokens") in limited:
         actions = [counted_by(subject, tokens)]
         yield {"actions": actions, "hits_addend": {"number": 0}}
-        used = {"format": f"%CEL(int({USED.format(METADATA)}))%"}
+        used = {"format": f"%CEL(int({' + '.join(COUNTS[kind] for kind in TOKENS)}))%"}
         yield {"actions": actions, "apply_on_stream_done": True, "hits_addend": used}
 
 

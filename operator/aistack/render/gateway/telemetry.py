@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from aistack.kinds import Manifest
 from aistack.render.gateway.body import CACHED, TOKENS
 from aistack.render.gateway.envoy import CLIENT_HEADER, METADATA, extension, meeting
+from aistack.render.gateway.estimates import ESTIMATES, PACE, estimated
 from aistack.render.gateway.interception import CACHE_HEADER, EMBEDDING_SUFFIX, ORDER_HEADER
 from aistack.render.gateway.logsink import sink_log
 from aistack.render.gateway.neutral import NeutralGateway
@@ -16,13 +17,17 @@ SCOPE = {"prefix": "aistack", "max_counters": 50_000, "max_histograms": 5_000}
 CUT = ("UC", "UR", "UPE", "SI")
 """Envoy's flags of an answer that the model's side ended too early, or did not go on with for too long."""
 
+FIRST_BYTE = "%COMMON_DURATION(DS_RX_BEG:US_RX_BODY_BEG:ms)%"
+"""Of an answer's body: vLLM sends the headers of a stream before it has a token."""
+
 
 def loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     where = [*_not_intercepted(gateway), *([_without(ROUTE_HEADER)] if gateway.queue else [])]
     yield from logs(gateway)
     yield requests()
     yield from tokens(*where)
-    yield first_bytes(*where)
+    yield estimates(*where)
+    yield first_tokens(*where)
     yield answer_times(*where)
     yield broken_answers()
     if gateway.resolved.needs_cache:
@@ -35,7 +40,8 @@ def inner_loggers(gateway: NeutralGateway) -> Iterator[Manifest]:
     yield from logs(gateway)
     yield _stats(counters=[_bytes_of_requests()])
     yield from tokens(*where)
-    yield first_bytes(*where)
+    yield estimates(*where)
+    yield first_tokens(*where)
     yield answer_times(*where)
     if gateway.finds_similar:
         yield embeddings()
@@ -72,7 +78,7 @@ def record(*, redacted: bool) -> dict[str, str]:
         "details": "%RESPONSE_CODE_DETAILS%",
         "flags": "%RESPONSE_FLAGS%",
         "milliseconds": "%DURATION%",
-        "firstByteMilliseconds": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+        "firstByteMilliseconds": FIRST_BYTE,
         "inputTokens": _read("prompt_tokens"),
         "outputTokens": _read("completion_tokens"),
         "cachedTokens": _read(CACHED),
@@ -128,13 +134,24 @@ def tokens(*where: Manifest) -> Iterator[Manifest]:
         yield _where(_stats(counters=[_counter(name)]), _said(name), *where)
 
 
-def first_bytes(*where: Manifest) -> Manifest:
+def estimates(*where: Manifest) -> Manifest:
+    """Of answers that ended before they said how many."""
+    answers = {"stat": {"name": "estimated_answers_total", "tags": _labels()}, "value_fixed": 1}
+    counters = [
+        {"stat": {"name": f"{kind}_tokens_total", "tags": _labels()}, "value_format": f"%CEL(int({count}))%"}
+        for kind, count in ESTIMATES.items()
+    ]
+    return _where(_stats(counters=[answers, *counters]), estimated(), *where)
+
+
+def first_tokens(*where: Manifest) -> Manifest:
+    """Of streams that models have begun; of whole answers nobody sees it."""
     milliseconds = {
-        "stat": {"name": "first_byte_milliseconds", "tags": _labels()},
+        "stat": {"name": "time_to_first_token_milliseconds", "tags": _labels()},
         "unit": "Milliseconds",
-        "value_format": "%COMMON_DURATION(DS_RX_BEG:DS_TX_BEG:ms)%",
+        "value_format": FIRST_BYTE,
     }
-    return _where(_stats(histograms=[milliseconds]), _said(TOKENS[0]), *where)
+    return _where(_stats(histograms=[milliseconds]), _said(PACE), *where)
 
 
 def answers_given_again() -> Manifest:
