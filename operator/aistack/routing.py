@@ -152,6 +152,13 @@ def _checks(path: str, route: Route, names: Names) -> Iterator[Problem]:
         if (task := _task(route, names)) not in {"chat", ""}:
             message = f"only chats are checked, and its models' task is {task}; leave it out"
             yield Problem(f"{path}.{field}", Reason.INVALID_SPEC, message)
+    if route.allowed_words and not any(checks.values()):
+        message = "nothing is checked that could leave them alone; write guardrails or deniedWords"
+        yield Problem(f"{path}.allowedWords", Reason.INVALID_SPEC, message)
+    denied = {word.lower() for word in route.denied_words}
+    for word in (word for word in route.allowed_words if word.lower() in denied):
+        message = f"{word!r} is denied, too; write it in deniedWords alone, or in none of the two"
+        yield Problem(f"{path}.allowedWords", Reason.INVALID_SPEC, message)
 
 
 def _affinity(path: str, route: Route, names: Names) -> Iterator[Problem]:

@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import aiohttp
 
 from aistack.render.gateway.redis_pod import ANSWERS, redis_arguments
 from aistack.render.gateway.redis_pod import Memory as Use
@@ -57,3 +60,22 @@ def content(reply: Reply) -> str:
         return str(reply.json["choices"][0]["message"]["content"])
     deltas = (choice["delta"] for event in events(reply) for choice in event["choices"])
     return "".join(delta.get("content") or "" for delta in deltas)
+
+
+async def ask(front: Front, route: str, text: Any, **options: Any) -> Reply:
+    return await front.ask(route, messages=[{"role": "user", "content": text}], **options)
+
+
+async def until_it_breaks(front: Front, route: str, text: str) -> bytes:
+    """What comes of a stream, whole or not."""
+    body = {"model": route, "stream": True, "messages": [{"role": "user", "content": text}]}
+    said = b""
+    async with front.session.post("/v1/chat/completions", json=body) as answer:
+        with suppress(aiohttp.ClientPayloadError):
+            async for piece in answer.content.iter_any():
+                said += piece
+    return said
+
+
+def is_refused(reply: Reply) -> bool:
+    return reply.status == 400 and reply.json["error"]["code"] == "content_filter"

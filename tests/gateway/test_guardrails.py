@@ -2,18 +2,25 @@
 
 import json
 from collections.abc import AsyncIterator
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 import pytest_asyncio
 
 from tests.gateway.adapter import adapter
 from tests.gateway.chat_model import ChatModel
 from tests.gateway.front import Front, Reply, free_ports
-from tests.gateway.intercepted import Memory, content, events, say, was_kept
+from tests.gateway.intercepted import (
+    Memory,
+    ask,
+    content,
+    events,
+    is_refused,
+    say,
+    until_it_breaks,
+    was_kept,
+)
 from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -70,16 +77,8 @@ def llama(models: dict[str, ChatModel]) -> ChatModel:
     return models["llama"]
 
 
-async def ask(front: Front, route: str, text: Any, **options: Any) -> Reply:
-    return await front.ask(route, messages=[{"role": "user", "content": text}], **options)
-
-
 async def complete(front: Front, **body: Any) -> Reply:
     return await front.ask(None, path="/v1/completions", raw=json.dumps(body))
-
-
-def is_refused(reply: Reply) -> bool:
-    return reply.status == 400 and reply.json["error"]["code"] == "content_filter"
 
 
 @pytest.mark.parametrize(("personal", "mask"), PERSONAL.items())
@@ -175,12 +174,7 @@ async def test_an_answer_with_a_denied_word_is_refused(front: Front, llama: Chat
 async def test_a_stream_ends_before_a_denied_word(front: Front, llama: ChatModel) -> None:
     """It breaks off: nobody takes it for whole."""
     llama.words = f"{'Once upon a time there was a fish. ' * 20}That is project tuna."
-    body = {"model": "decent", "stream": True, "messages": [{"role": "user", "content": "what is that?"}]}
-    said = b""
-    async with front.session.post("/v1/chat/completions", json=body) as answer:
-        with suppress(aiohttp.ClientPayloadError):
-            async for piece in answer.content.iter_any():
-                said += piece
+    said = await until_it_breaks(front, "decent", "what is that?")
     assert b"Once" in said
     assert b"tuna" not in said
     assert b"stop" not in said

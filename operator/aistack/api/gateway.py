@@ -294,6 +294,10 @@ class Route(Model):
     """Words and phrases with which a request or an answer is refused, in any case, also within longer words;
     default none."""
 
+    allowed_words: Annotated[tuple[Phrase, ...], Field(max_length=256), ListSet()] = ()
+    """Words and phrases that guardrails and deniedWords leave alone, in any case, as whole words: the address
+    of your own support, a product's name. They allow nothing that reaches beyond them. Default none."""
+
     when_down: WhenDown | None = None
     """The answer after every fallback has failed; default an error."""
 

@@ -12,7 +12,7 @@ from importlib import resources
 import orjson
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.guardrails import guardrails, guardrails_of
+from aistack.render.gateway.guardrails import guardrails, guardrails_of, has_phrases
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, binding, key_of
 from aistack.render.gateway.site import POD, Site
@@ -61,7 +61,8 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     if checks:
         config["guardrails"] = checks
     here = resources.files("aistack.render.gateway")
-    programs = ("interceptor.py", "similar.lua", *(["unseen.py"] if checks else []))
+    of_phrases = ("content_filter.py", "phrases.py") if any(map(has_phrases, checks)) else ()
+    programs = ("interceptor.py", "similar.lua", *(["unseen.py"] if checks else []), *of_phrases)
     return {
         "config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n",
         **{name: here.joinpath(name).read_text(encoding="utf-8") for name in programs},

@@ -12,7 +12,7 @@ from aistack.render.gateway.queueing import queue_clusters
 from aistack.render.gateway.routes import route_configuration
 from aistack.render.gateway.site import POD, Site
 
-READABLE = 128 * 1024
+READABLE = 192 * 1024
 """Bytes of a file: the four have to fit into a ConfigMap's 1 MiB."""
 
 

@@ -39,6 +39,9 @@ INJECTIONS = (
 )
 """LiteLLM's lists of what people write to have a model forget what it was told."""
 
+LEAVING_PHRASES = "content_filter.ContentFilter"
+"""LiteLLM's content filter with allowed phrases; its lists of injections have some of their own."""
+
 
 def guardrails_of(route: NeutralRoute) -> dict[str, Manifest]:
     """Each of a route's guardrails by its name in LiteLLM; equal ones have equal names."""
@@ -55,6 +58,11 @@ def guardrails(gateway: NeutralGateway) -> list[Manifest]:
     return sorted(found.values(), key=lambda each: "patterns" in each["litellm_params"])
 
 
+def has_phrases(check: Manifest) -> bool:
+    """Whether it leaves some alone, as content_filter.py does."""
+    return bool(check["litellm_params"]["guardrail"] == LEAVING_PHRASES)
+
+
 def _filter(settings: Manifest) -> Manifest:
     digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
     return {
@@ -64,13 +72,15 @@ def _filter(settings: Manifest) -> Manifest:
 
 
 def _settings(route: NeutralRoute) -> Iterator[Manifest]:
+    phrases = {"guardrail": LEAVING_PHRASES, "allowed_words": list(route.allowed_words)}
+    leaving = phrases if route.allowed_words else {}
     if "PromptInjection" in route.guardrails:
         categories = [{"category": name, "enabled": True, "action": "BLOCK"} for name in INJECTIONS]
-        yield {"mode": [IN], "categories": categories}
+        yield {"mode": [IN], "categories": categories, **phrases}
     if route.denied_words:
         words = [{"keyword": word, "action": "BLOCK"} for word in route.denied_words]
-        yield {"mode": [IN, OUT], "blocked_words": words}
+        yield {"mode": [IN, OUT], "blocked_words": words, **leaving}
     if "PIIMask" in route.guardrails:
         known = [{"pattern_type": "prebuilt", "pattern_name": name, "action": "MASK"} for name in PERSONAL]
         phone = {"pattern_type": "regex", "pattern": PHONE, "name": "phone", "action": "MASK"}
-        yield {"mode": [IN, OUT], "patterns": [*known, phone]}
+        yield {"mode": [IN, OUT], "patterns": [*known, phone], **leaving}

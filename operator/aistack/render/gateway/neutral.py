@@ -134,6 +134,8 @@ class NeutralRoute:
     """What is checked of its requests and answers: `PIIMask`, `PromptInjection`."""
     denied_words: tuple[str, ...] = ()
     """What neither may contain."""
+    allowed_words: tuple[str, ...] = ()
+    """What none of these looks at."""
     affinity: Session | Prefix | None = None
     """Which requests the same replica answers while it has room; None is none."""
     longest_wait: float | None = None
@@ -283,6 +285,7 @@ def _neutral(route: ResolvedRoute, gateway: ResolvedGateway, annotations: Mappin
         when_down=spec.when_down.message if spec.when_down else None,
         guardrails=spec.guardrails,
         denied_words=spec.denied_words,
+        allowed_words=spec.allowed_words,
         kept=_kept(route, gateway, annotations) if route.is_cached else None,
         affinity=_affinity(spec.affinity) if spec.affinity else None,
     )
