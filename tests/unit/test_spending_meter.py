@@ -282,3 +282,10 @@ def test_what_is_divided_between_two_looks_is_counted_once_and_evenly(
     assert counted == pytest.approx(all_of_it * share, abs=1, rel=1e-6)
     seconds = [use.replica_seconds.get(FRONT, 0) for use in (whole, early, late)]
     assert seconds[0] == pytest.approx(seconds[1] + seconds[2])
+
+
+def test_a_routes_last_answer_is_of_no_model() -> None:
+    """Nobody is named as unpriced for it; who was a model for a moment is."""
+    rates = rates_of(priced(models=[managed()], traffic=TRAFFIC), prices())
+    sent = {Series("web", "chat", target, "sent"): 2**20 for target in ("whenDown", "-", "adapter", "gone")}
+    assert costs(Use(60, counted=sent), rates).unpriced == {"model/gone"}

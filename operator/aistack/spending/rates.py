@@ -22,8 +22,8 @@ BEHIND = ("adapter", "gateway", "queue")
 clients, the queue. What these asked models for is counted by the models' names."""
 ESTIMATED = "estimated"
 """On the bill, what answers have taken that ended before they said how much."""
-NO_MODELS = frozenset({*BEHIND, ABSENT, ""})
-"""Targets of a gateway's counters that no spec names."""
+NO_MODELS = frozenset({*BEHIND, "whenDown", ABSENT, ""})
+"""Targets of a gateway's counters that no spec names; `whenDown` has given a route's last answer."""
 
 
 @dataclass(frozen=True, slots=True)
