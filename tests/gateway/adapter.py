@@ -34,12 +34,15 @@ async def adapter(
     secrets: Mapping[str, str] = NOTHING,
     environment: Mapping[str, str] = NOTHING,
     site: Site = POD,
+    *,
+    behind: Mapping[str, str] = NOTHING,
 ) -> AsyncIterator[int]:
     """Its port. `secrets` are the values of Secrets by their keys; `environment` is what the cluster adds to
-    the pod of an identity; `site` is where it finds the front and the cache."""
+    the pod of an identity; `site` is where it finds the front and the cache; `behind` is text that is added
+    to its programs by their names."""
     gateway = neutral(resolved(**spec).gateway)
     for name, text in adapter_files(gateway, site).items():
-        (folder / name).write_text(text)
+        (folder / name).write_text(text + behind.get(name, ""))
     (port,) = free_ports(1)
     variables = {each["name"]: _value(each, secrets) for each in litellm(gateway)["env"]}
     argv = [str(installed()), f"--config={folder}/config.yaml", f"--host={HOST}", f"--port={port}"]

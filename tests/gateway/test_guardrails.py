@@ -316,6 +316,21 @@ async def test_a_route_without_guardrails_is_not_touched(front: Front, llama: Ch
     assert (await front.logged(route="open"))["target"] == "llama"
 
 
+async def test_what_could_not_be_checked_is_kept_back(llama: ChatModel, tmp_path: Path) -> None:
+    """LiteLLM by itself lets a stream through that its check fails at."""
+    fault = {"phrases.py": "\n\nPhrases.beyond = Phrases.hide = None\n"}
+    llama.words = "Write to amy.pond@example.com. " * 20
+    async with (
+        Front({"llama": llama.port, "mistral": llama.port}) as front,
+        adapter(SPEC, tmp_path, site=front.site, behind=fault) as front.adapter_port,
+    ):
+        await front.start(SPEC)
+        assert b"pond" not in await until_it_breaks(front, "masked", "whom do I ask?")
+        for route in ("masked", "screened", "decent"):
+            reply = await ask(front, route, "whom do I ask?")
+            assert (reply.status, "pond" in reply.text) == (503, False), route
+
+
 async def test_without_the_adapter_nothing_passes(llama: ChatModel) -> None:
     [nothing] = free_ports(1)
     async with Front({"llama": llama.port, "mistral": llama.port}, adapter_port=nothing) as front:

@@ -12,7 +12,7 @@ from importlib import resources
 import orjson
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.guardrails import guardrails, guardrails_of, has_phrases
+from aistack.render.gateway.guardrails import guardrails, guardrails_of
 from aistack.render.gateway.neutral import NeutralGateway, NeutralRoute
 from aistack.render.gateway.provider import Address, binding, key_of
 from aistack.render.gateway.site import POD, Site
@@ -30,7 +30,8 @@ MODEL_PREFIXES = {
     "vertex": "vertex_ai",
 }
 """LiteLLM's provider names; `sagemaker_chat` is an endpoint that takes OpenAI's messages."""
-
+CHECKING = ("unseen.py", "content_filter.py", "phrases.py")
+"""The programs that LiteLLM checks words with."""
 UNKNOWN_MODEL = "Invalid model name passed in"
 """What LiteLLM says, with a 400, to a model that its configuration doesn't have."""
 
@@ -61,8 +62,7 @@ def adapter_files(gateway: NeutralGateway, site: Site = POD) -> dict[str, str]:
     if checks:
         config["guardrails"] = checks
     here = resources.files("aistack.render.gateway")
-    of_phrases = ("content_filter.py", "phrases.py") if any(map(has_phrases, checks)) else ()
-    programs = ("interceptor.py", "similar.lua", *(["unseen.py"] if checks else []), *of_phrases)
+    programs = ("interceptor.py", "similar.lua", *(CHECKING if checks else ()))
     return {
         "config.yaml": orjson.dumps(config, option=orjson.OPT_INDENT_2).decode() + "\n",
         **{name: here.joinpath(name).read_text(encoding="utf-8") for name in programs},

@@ -1,12 +1,14 @@
-"""Runs inside LiteLLM, in the adapter's pod: its content filter, which leaves allowed phrases alone.
+"""Runs inside LiteLLM, in the adapter's pod: its content filter, with allowed phrases; it fails shut.
 
 LiteLLM's own lists have exceptions, any of which has it look for nothing in the whole text, also within a
-word: who wrote "red team" could write anything. Here they are allowed phrases.
+word: who wrote "red team" could write anything. Here they are allowed phrases. And of a stream LiteLLM lets
+through what it failed to check.
 """
 
 from collections.abc import AsyncIterator
 from typing import Any
 
+from fastapi import HTTPException
 from litellm.proxy.guardrails.guardrail_hooks.litellm_content_filter.content_filter import (
     ContentFilterGuardrail,
 )
@@ -31,7 +33,16 @@ class ContentFilter(ContentFilterGuardrail):  # type: ignore[misc] # LiteLLM is 
         self.phrases = Phrases([*allowed_words, *exceptions], words)
 
     def _filter_single_text(self, text: str, detections: Any = None) -> str:
-        """Every text comes by here. What refuses replaces nothing, what masks refuses nothing."""
+        """Every text comes by here."""
+        try:
+            return self._filtered(text, detections)
+        except HTTPException:
+            raise
+        except Exception as error:
+            raise HTTPException(500, "not checked") from error
+
+    def _filtered(self, text: str, detections: Any) -> str:
+        """What refuses replaces nothing, what masks refuses nothing."""
         if not self.refuses:
             return str(super()._filter_single_text(text, detections))
         super()._filter_single_text(self.phrases.hide(text), detections)

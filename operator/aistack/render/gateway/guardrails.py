@@ -39,8 +39,8 @@ INJECTIONS = (
 )
 """LiteLLM's lists of what people write to have a model forget what it was told."""
 
-LEAVING_PHRASES = "content_filter.ContentFilter"
-"""LiteLLM's content filter with allowed phrases; its lists of injections have some of their own."""
+CONTENT_FILTER = "content_filter.ContentFilter"
+"""LiteLLM's, as content_filter.py has it."""
 
 
 def guardrails_of(route: NeutralRoute) -> dict[str, Manifest]:
@@ -58,29 +58,21 @@ def guardrails(gateway: NeutralGateway) -> list[Manifest]:
     return sorted(found.values(), key=lambda each: "patterns" in each["litellm_params"])
 
 
-def has_phrases(check: Manifest) -> bool:
-    """Whether it leaves some alone, as content_filter.py does."""
-    return bool(check["litellm_params"]["guardrail"] == LEAVING_PHRASES)
-
-
 def _filter(settings: Manifest) -> Manifest:
-    digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()[:8]
-    return {
-        "guardrail_name": f"filter-{digest}",
-        "litellm_params": {"guardrail": "litellm_content_filter", "default_on": False, **settings},
-    }
+    parameters = {"guardrail": CONTENT_FILTER, "default_on": False, **settings}
+    digest = hashlib.sha256(json.dumps(parameters).encode()).hexdigest()[:8]
+    return {"guardrail_name": f"filter-{digest}", "litellm_params": parameters}
 
 
 def _settings(route: NeutralRoute) -> Iterator[Manifest]:
-    phrases = {"guardrail": LEAVING_PHRASES, "allowed_words": list(route.allowed_words)}
-    leaving = phrases if route.allowed_words else {}
+    allowed = {"allowed_words": list(route.allowed_words)}
     if "PromptInjection" in route.guardrails:
         categories = [{"category": name, "enabled": True, "action": "BLOCK"} for name in INJECTIONS]
-        yield {"mode": [IN], "categories": categories, **phrases}
+        yield {"mode": [IN], "categories": categories, **allowed}
     if route.denied_words:
         words = [{"keyword": word, "action": "BLOCK"} for word in route.denied_words]
-        yield {"mode": [IN, OUT], "blocked_words": words, **leaving}
+        yield {"mode": [IN, OUT], "blocked_words": words, **allowed}
     if "PIIMask" in route.guardrails:
         known = [{"pattern_type": "prebuilt", "pattern_name": name, "action": "MASK"} for name in PERSONAL]
         phone = {"pattern_type": "regex", "pattern": PHONE, "name": "phone", "action": "MASK"}
-        yield {"mode": [IN, OUT], "patterns": [*known, phone], **leaving}
+        yield {"mode": [IN, OUT], "patterns": [*known, phone], **allowed}
