@@ -15,6 +15,7 @@ from tests.gateway.front import HOST, Front, free_ports
 from tests.gateway.load import Load
 from tests.gateway.names import names
 from tests.gateway.stand_in import StandIn
+from tests.gateway.test_telemetry import counted
 from tests.stacks import hosted
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -343,3 +344,25 @@ def moved(before: dict[str, str], after: dict[str, str]) -> set[str]:
     """Whose sessions went elsewhere; one or two in a thousand of the others' may, so two count for none."""
     counts = Counter(home for name, home in before.items() if after[name] != home)
     return {home for home, count in counts.items() if count > 2}
+
+
+@pytest.mark.parametrize(
+    ("route", "session"),
+    [("sessions", {}), ("sessions", {"prompt_cache_key": "talk"}), ("prefixes", {}), ("plain", {})],
+)
+async def test_a_stream_that_its_client_leaves_is_estimated_all_the_same(
+    front: Front, replicas: dict[str, StandIn], route: str, session: dict[str, str]
+) -> None:
+    for replica in replicas.values():
+        replica.events = ('{"choices": [{"index": 0, "delta": {"content": "It"}}]}',)
+
+    async def estimated() -> int:
+        return await counted(front, "aistack_estimated_answers_total", route=route)
+
+    before = await estimated()
+    await front.leave(route, after=1, key="web-key", **session)
+
+    async def more() -> bool:
+        return await estimated() == before + 1
+
+    await front.eventually(more, "it is estimated", seconds=5)

@@ -153,3 +153,16 @@ def test_one_replica_to_choose_from_is_a_warning(
 def test_what_can_not_be_meant_is_refused(written: dict[str, Any]) -> None:
     with pytest.raises(ValidationError, match="affinity"):
         resolution(affinity=written)
+
+
+def test_as_many_routes_as_a_stack_may_have_fit_into_a_config_map() -> None:
+    """Each with all that makes its entries many and long."""
+    models = [{**SCALED, "contextWindow": 8000}, {**CLAUDE, "contextWindow": 200_000}]
+    long: dict[str, Any] = {
+        "longContextFallbacks": ["claude"],
+        "affinity": {"by": "Prefix"},
+        "firstTokenTimeout": "5s",
+    }
+    routes = [route(f"route-{number}", **long) for number in range(64)]
+    gateway = resolved(models=models, gateway={"routes": routes}).gateway
+    assert sum(map(len, front_files(neutral(gateway)).values())) < 1024 * 1024

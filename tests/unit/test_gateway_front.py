@@ -143,6 +143,7 @@ def test_with_clients_nobody_enters_before_the_keys_are_there() -> None:
         "json_to_metadata",
         "sse_to_metadata",
         "usage",
+        "affinity",
         "rbac",
         "client_requests",
         "route_requests",

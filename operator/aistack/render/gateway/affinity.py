@@ -6,10 +6,10 @@ moves only its own share of the requests. Where it has no room, the next one is 
 """
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.body import with_script
-from aistack.render.gateway.envoy import CLIENT_HEADER, extension
+from aistack.render.gateway.envoy import CLIENT_HEADER, extension, script, typed
 from aistack.render.gateway.neutral import Prefix, Session
 
+FILTER = SCRIPT = "affinity"
 AFFINE = "affinity"
 """In the metadata of a request that has something in common with others; affinity.lua writes it."""
 KEY = "aistack.affinity"
@@ -21,11 +21,23 @@ hot ones wait.
 """
 
 
+def find_affinity() -> Manifest:
+    """The filter that runs affinity.lua for the routes that ask for it. Every listener has it, for a changed
+    one would renew the pods.
+    """
+    codes = {SCRIPT: {"inline_string": script("affinity.lua")}}
+    return extension(FILTER, "filters.http.lua.v3.Lua", source_codes=codes)
+
+
 def find_key(affinity: Session | Prefix) -> Manifest:
-    """A route's configuration of the filter that runs affinity.lua."""
-    if isinstance(affinity, Session):
-        return with_script("affinity.lua", {"header": affinity.header, "client": CLIENT_HEADER})
-    return with_script("affinity.lua", {"most": affinity.bytes})
+    """A route's configuration of it."""
+    match affinity:
+        case Session():
+            context: Manifest = {"header": affinity.header, "client": CLIENT_HEADER}
+        case Prefix():
+            context = {"most": affinity.bytes}
+    per_route = typed("extensions.filters.http.lua.v3.LuaPerRoute", name=SCRIPT, filter_context=context)
+    return {FILTER: per_route}
 
 
 def hash_policy() -> list[Manifest]:

@@ -5,12 +5,11 @@ its last event but one then has `usage` and no choices.
 """
 
 import json
-from functools import cache
-from importlib import resources
 
 from aistack.kinds import Manifest
+from aistack.render.gateway.affinity import find_affinity
 from aistack.render.gateway.degradation import DEGRADED_HEADER
-from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, typed
+from aistack.render.gateway.envoy import MAX_BODY, METADATA, extension, script, typed
 from aistack.render.gateway.interception import CACHE_HEADER
 from aistack.render.gateway.neutral import BYTES_PER_TOKEN, NeutralRoute
 from aistack.render.gateway.replies import BAD_STREAM, UNCLEAR, as_text
@@ -32,7 +31,7 @@ LARGEST_EVENT = 1024 * 1024
 
 def reading() -> list[Manifest]:
     """The filters by which a listener learns what it has to know of requests and answers."""
-    return [hold_body(), read_body(), read_usage_of_streams(), read_pieces()]
+    return [hold_body(), read_body(), read_usage_of_streams(), read_pieces(), find_affinity()]
 
 
 def hold_body() -> Manifest:
@@ -65,8 +64,8 @@ def read_usage_of_streams() -> Manifest:
 def read_pieces() -> Manifest:
     """The filter that runs usage.lua or stream.lua for the routes that ask for it."""
     no_models = f'local NO_MODELS = {{"{CACHE_HEADER}", "{DEGRADED_HEADER}"}}\n'
-    scripts = {LARGE_USAGE: _script("usage.lua"), PACE: no_models + _script("stream.lua")}
-    codes = {name: {"inline_string": script} for name, script in scripts.items()}
+    scripts = {LARGE_USAGE: script("usage.lua"), PACE: no_models + script("stream.lua")}
+    codes = {name: {"inline_string": text} for name, text in scripts.items()}
     return extension(PIECES, "filters.http.lua.v3.Lua", source_codes=codes)
 
 
@@ -80,27 +79,16 @@ def with_streams() -> Manifest:
     return _in_pieces(PACE)
 
 
-def _in_pieces(script: str) -> Manifest:
-    return {PIECES: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=script)}
-
-
-def with_script(name: str, context: Manifest) -> Manifest:
-    """A route's configuration of the same filter, for chats, which have no large answers: a script of the
-    route's own. The listener, a change of which renews the pods, stays as it is.
-    """
-    source = {"inline_string": _script(name)}
-    per_route = typed(
-        "extensions.filters.http.lua.v3.LuaPerRoute", source_code=source, filter_context=context
-    )
-    return {LARGE_USAGE: per_route}
+def _in_pieces(name: str) -> Manifest:
+    return {PIECES: typed("extensions.filters.http.lua.v3.LuaPerRoute", name=name)}
 
 
 def change_body() -> Manifest:
     """The filter that runs body.lua; it leaves a request alone until a route says otherwise."""
     refusals = f"local UNCLEAR, BAD_STREAM = [[{as_text(UNCLEAR)}]], [[{as_text(BAD_STREAM)}]]\n"
     pace = f"local BYTES_PER_TOKEN = {BYTES_PER_TOKEN}\n"
-    script = {"inline_string": refusals + pace + _script("body.lua")}
-    return extension(CHANGE, "filters.http.lua.v3.Lua", default_source_code=script)
+    source = {"inline_string": refusals + pace + script("body.lua")}
+    return extension(CHANGE, "filters.http.lua.v3.Lua", default_source_code=source)
 
 
 def read_by_one_meaning(route: NeutralRoute, *, stream: bool) -> Manifest:
@@ -119,11 +107,6 @@ def with_members(members: Manifest) -> Manifest:
 def _changing(**context: object) -> Manifest:
     per_route = typed("extensions.filters.http.lua.v3.LuaPerRoute", filter_context={"read": True, **context})
     return {CHANGE: per_route}
-
-
-@cache
-def _script(name: str) -> str:
-    return resources.files("aistack.render.gateway").joinpath(name).read_text()
 
 
 def _request() -> Manifest:

@@ -1,5 +1,7 @@
 """Envoy's words that several of its files share."""
 
+from functools import cache
+from importlib import resources
 from pathlib import PurePosixPath
 
 from aistack.kinds import Manifest
@@ -27,6 +29,12 @@ def typed(name: str, /, **fields: object) -> Manifest:
 def extension(name: str, type_name: str, /, **fields: object) -> Manifest:
     """A named extension, such as a filter; `type_name` is its type without `envoy.extensions.`."""
     return {"name": name, "typed_config": typed(f"extensions.{type_name}", **fields)}
+
+
+@cache
+def script(name: str) -> str:
+    """The text of a script in Lua that stands beside this module."""
+    return resources.files("aistack.render.gateway").joinpath(name).read_text()
 
 
 def socket_address(address: Address) -> Manifest:

@@ -1,11 +1,9 @@
 """Errors in the form that OpenAI's clients read."""
 
 import json
-from functools import cache
-from importlib import resources
 
 from aistack.kinds import Manifest
-from aistack.render.gateway.envoy import METADATA, extension, meeting
+from aistack.render.gateway.envoy import METADATA, extension, meeting, script
 
 MODEL = f"%DYNAMIC_METADATA({METADATA}:model):128%"
 """The requested model in a format string, cut to 128 characters."""
@@ -190,13 +188,8 @@ def egress_replies(*, counts_money: bool) -> Manifest:
 def own_words() -> Manifest:
     """The filter that gives what failed the gateway's words: errors.lua."""
     texts = ", ".join(f'["{status}"] = [[{as_text(said)}]]' for status, said in SAID_OF_MODELS.items())
-    source = f'local OWN, OWN_WORDS = "{OWN}", {{{texts}}}\n{_script()}'
+    source = f'local OWN, OWN_WORDS = "{OWN}", {{{texts}}}\n{script("errors.lua")}'
     return extension("errors", "filters.http.lua.v3.Lua", default_source_code={"inline_string": source})
-
-
-@cache
-def _script() -> str:
-    return resources.files("aistack.render.gateway").joinpath("errors.lua").read_text()
 
 
 def _mapper(where: Manifest, body: Manifest, status: int | None = None, *headers: Manifest) -> Manifest:
